@@ -1,0 +1,27 @@
+//! "Did you mean": the nearest known name.
+
+/// The candidate that is near enough to `name` to be what was meant.
+#[must_use]
+pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::suggest;
+
+    #[test]
+    fn near_names_only() {
+        let names = ["steps", "orders", "erp", "q"];
+        for (name, found) in
+            [("stepz", Some("steps")), ("order", Some("orders")), ("erpp", Some("erp")), ("nowhere", None)]
+        {
+            assert_eq!(suggest(name, names), found, "{name}");
+        }
+    }
+}
