@@ -1,0 +1,53 @@
+//! A protocol: made once per gateway, it owns what its sources and sinks share.
+
+use crate::{ConnectionConfig, Description, Diagnostics, Sink, SinkConfig, Source, SourceConfig};
+use async_trait::async_trait;
+use crossdock_model::Fault;
+use std::time::Instant;
+
+/// Why what all sources of a connector share cannot be made ready (a port in use): the gateway does not start.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// What is wrong, with the address.
+    pub message: String,
+    /// How to mend it.
+    pub hint: String,
+}
+
+/// A protocol.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Its name and tables.
+    fn description(&self) -> &'static Description;
+
+    /// A source from its settings, without I/O.
+    ///
+    /// # Errors
+    /// Everything about the settings that the tables cannot say.
+    fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics>;
+
+    /// A sink from its settings, without I/O.
+    ///
+    /// # Errors
+    /// Everything about the settings that the tables cannot say.
+    fn sink(&self, config: &SinkConfig) -> Result<Box<dyn Sink>, Diagnostics>;
+
+    /// Conflicts between sources: two routes with one path, one client id. Each is said at the later source.
+    fn check(&self, sources: &[SourceConfig]) -> Diagnostics;
+
+    /// Whether the peer of a connection is there and takes the credentials (`check --connect`).
+    ///
+    /// # Errors
+    /// Why it is not.
+    async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault>;
+
+    /// Makes ready what the sources share (binds the listener), before anything of the gateway runs.
+    ///
+    /// # Errors
+    /// What makes it impossible.
+    async fn start(&self) -> Result<(), StartError>;
+
+    /// Takes nothing new from now on (HTTP answers 503), lets what was received be settled until `by`, then closes.
+    async fn stop(&self, by: Instant);
+}
