@@ -1,5 +1,6 @@
 //! What a connector is made from.
 
+use crate::Formulas;
 use crossdock_model::Text;
 use crossdock_settings::{Placed, Settings};
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ pub struct GatewayConfig {
     pub store: StoreTag,
     /// Where the admin API answers, for `Location`; `http://127.0.0.1:8090`.
     pub admin_url: Text,
+    /// Where a connector may remember what its peer cannot (which files were read), in files that begin with its name:
+    /// `<data_dir>/connectors`. It need not be there: whoever writes makes it, and never before a source is opened.
+    pub state_folder: PathBuf,
 }
 
 /// A named connection.
@@ -38,6 +42,8 @@ pub struct SourceConfig {
     pub connection: Option<ConnectionConfig>,
     /// Its values by the table of [`crate::Description::source`].
     pub settings: Settings,
+    /// What evaluates the expressions of `settings`, compiled; [`Formulas::none`] where the table has none.
+    pub formulas: Formulas,
     /// The folder of routes.yaml, from which relative paths start.
     pub folder: PathBuf,
 }

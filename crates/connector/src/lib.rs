@@ -6,11 +6,13 @@
 //! - **A connector is thin.** It is configured without I/O; connecting, reconnecting, retrying and blaming are the
 //!   engine's. An error is a value: which kind it is decides what the engine does.
 //! - **Everything moves in batches.** Receiving never waits for settling; a sink takes a batch and reports one by one.
-//! - A connector never sees an expression: [`Outgoing`] carries them rendered, by [`Slot`].
+//! - A connector never sees an expression: [`Outgoing`] carries them rendered, by [`Slot`], and a source that makes its
+//!   messages asks its [`Formulas`].
 
 mod config;
 mod connector;
 mod describe;
+mod formulas;
 mod outgoing;
 mod sink;
 mod source;
@@ -24,6 +26,7 @@ pub use crossdock_settings::{
     TemplateUse, suggest,
 };
 pub use describe::{Description, OnRefused};
+pub use formulas::{Evaluated, Formulas};
 pub use outgoing::{Outgoing, Rendered, RenderedValue};
 pub use sink::{Completions, Receipt, Results, Sender, Sink, SinkError, Ticket};
 pub use source::{
