@@ -1,0 +1,144 @@
+//! Messages as they stand in the log: encoded by whoever submits them, sliced out of a frame's buffer for readers.
+
+use crate::{DecodeError, Try};
+use bytes::Bytes;
+use crossdock_model::{Envelope, Fault, MessageId, Text, Timestamp};
+
+/// What the store keeps beside an envelope.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Notes {
+    /// How often it was redriven.
+    pub redrives: u32,
+    /// The message that this one is an edited copy of.
+    pub edited_from: Option<MessageId>,
+    /// Why it is a dead letter.
+    pub dead: Option<DeadNote>,
+}
+
+/// Why a message is a dead letter, and where it belongs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeadNote {
+    /// What went wrong in the end.
+    pub cause: Fault,
+    /// The route that gave it up.
+    pub route: Text,
+    /// The target that refused it; none if it is the message's own (a step, `route.no_target`, `accept`).
+    pub target: Option<Text>,
+    /// Since when it is dead.
+    pub dead_since: Timestamp,
+    /// The channel that it goes back to when redriven; none for one that `accept` did not take: it goes through
+    /// `accept` again.
+    pub source: Option<Text>,
+    /// How many tries there were.
+    pub tries_total: u32,
+    /// The first and the last of them.
+    pub tries: Vec<Try>,
+}
+
+/// A message ready to be put.
+#[derive(Clone, Debug)]
+pub struct EncodedMessage {
+    pub(crate) id: MessageId,
+    pub(crate) body: Bytes,
+    pub(crate) checksum: u32,
+}
+
+impl EncodedMessage {
+    /// Encodes and checksums, which is the work that the writer need not do.
+    #[must_use]
+    pub fn new(envelope: &Envelope, dead: Option<&DeadNote>) -> Self {
+        todo!("{envelope:?}{dead:?}")
+    }
+
+    /// The same with all that can stand beside an envelope.
+    #[must_use]
+    pub fn with_notes(envelope: &Envelope, notes: &Notes) -> Self {
+        todo!("{envelope:?}{notes:?}")
+    }
+
+    /// The message's id.
+    #[must_use]
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// Its bytes as encoded.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Never: there is always an id.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+}
+
+/// A message as it stands in a channel: a slice of the buffer that it was written from or read into. One that is held
+/// for more than a moment is best [`StoredMessage::detached`], for it holds the whole buffer.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    /// Its place in its channel.
+    pub offset: u64,
+    /// The time of the frame in which it was first appended.
+    pub appended_at: Timestamp,
+    pub(crate) id: MessageId,
+    pub(crate) body: Bytes,
+}
+
+impl StoredMessage {
+    /// The message's id.
+    #[must_use]
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// Its bytes as encoded.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Never: there is always an id.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// The envelope; payload and texts are slices of the buffer.
+    ///
+    /// # Errors
+    /// Only after damage that the checksum did not show.
+    pub fn envelope(&self) -> Result<Envelope, DecodeError> {
+        todo!()
+    }
+
+    /// What stands beside the envelope.
+    ///
+    /// # Errors
+    /// As for [`Self::envelope`].
+    pub fn notes(&self) -> Result<Notes, DecodeError> {
+        todo!()
+    }
+
+    /// Why it is a dead letter.
+    ///
+    /// # Errors
+    /// As for [`Self::envelope`].
+    pub fn dead_note(&self) -> Result<Option<DeadNote>, DecodeError> {
+        Ok(self.notes()?.dead)
+    }
+
+    /// The same message in a buffer of its own, so that it no longer holds the frame's.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
+    }
+
+    /// The bytes as encoded, to be put elsewhere as they are.
+    #[must_use]
+    pub fn encoded(&self) -> EncodedMessage {
+        EncodedMessage { id: self.id, body: self.body.clone(), checksum: crc32c::crc32c(&self.body) }
+    }
+}

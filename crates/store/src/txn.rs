@@ -1,0 +1,206 @@
+//! What is submitted to the store: one decision, and what became of it.
+
+use crate::{ChannelNumber, EncodedMessage, Offsets, Outcome, SubscriptionNumber};
+use bytes::Bytes;
+use crossdock_model::{Digest, Fault, MessageId, Text, Timestamp};
+
+/// One decision: everything in it is in one frame, so after a crash all of it is there or nothing.
+#[derive(Default, Debug)]
+pub struct Txn {
+    /// Messages to append, in order.
+    pub puts: Vec<Put>,
+    /// Messages that are done for a subscription.
+    pub settles: Vec<Settle>,
+    /// Tries that went wrong, and charges.
+    pub touches: Vec<Touch>,
+    /// Background operations whose state changed.
+    pub operations: Vec<Operation>,
+    /// What happens when a channel has no room for all puts.
+    pub takes: Takes,
+    /// Whether it may wait, up to [`crate::Options::ride`], for a frame that is written anyway; only heeded where there
+    /// are no puts and no operations.
+    pub rides: bool,
+}
+
+/// What a [`Txn`] does when a channel is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Takes {
+    /// All puts or nothing: [`CommitError::Full`].
+    #[default]
+    All,
+    /// The bundles of puts up to the first that does not fit; the others are [`PutResult::Full`].
+    Prefix,
+}
+
+/// A message to append.
+#[derive(Debug)]
+pub struct Put {
+    /// The channel it goes to.
+    pub channel: ChannelNumber,
+    /// The message.
+    pub message: EncodedMessage,
+    /// Keys that must not have been seen: all of them are noted with the message, or it is not stored.
+    pub keys: Vec<KeyClaim>,
+    /// Subscriptions of the channel for which it is settled from the start (a redrive goes only to the target that
+    /// failed).
+    pub settled_for: Vec<(SubscriptionNumber, Outcome)>,
+    /// Whether it may take from the reserve of a full volume and go beyond the channel's bounds: moves to dead letters.
+    pub use_reserve: bool,
+    /// Puts that stand side by side with an equal number here stand or fall together (a message for several channels):
+    /// a duplicate or full first one is the result of all.
+    pub bundle: u32,
+}
+
+impl Put {
+    /// A put of its own bundle without keys.
+    #[must_use]
+    pub fn new(channel: ChannelNumber, message: EncodedMessage, bundle: u32) -> Self {
+        Self { channel, message, keys: Vec::new(), settled_for: Vec::new(), use_reserve: false, bundle }
+    }
+}
+
+/// A claim that a key is new within a scope until a time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeyClaim {
+    /// What the key is unique in: a route's door, a `dedupe` step.
+    pub scope: Text,
+    /// The key.
+    pub hash: Digest,
+    /// What the sender sent under it: another body under the same key is a conflict.
+    pub body: Digest,
+    /// When it is forgotten.
+    pub until: Timestamp,
+    /// The id that a repetition is answered with.
+    pub id: MessageId,
+}
+
+/// Messages that are done for a subscription. What is settled already stays as it is.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// Whose.
+    pub subscription: SubscriptionNumber,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Which.
+    pub offsets: Offsets,
+}
+
+/// What is known about a message that was tried and is not done: replaces what was known before.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Touch {
+    /// Whose.
+    pub subscription: SubscriptionNumber,
+    /// Which.
+    pub offset: u64,
+    /// How often it was tried. One more than before makes an entry of the history; the same is a charge or a new due
+    /// time.
+    pub tries: u32,
+    /// How many attempts it was charged.
+    pub charges: u32,
+    /// When it may be tried again; `None` at once.
+    pub due: Option<Timestamp>,
+    /// When this try ended.
+    pub at: Timestamp,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+}
+
+/// A background operation (a redrive) that goes on after a restart.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Operation {
+    /// Its identity.
+    pub id: MessageId,
+    /// What it does: `redrive`, `delete`.
+    pub kind: Text,
+    /// Where it stands.
+    pub state: OperationState,
+    /// How much there is to do.
+    pub total: u64,
+    /// How much is done.
+    pub done: u64,
+    /// How much could not be done.
+    pub failed: u64,
+    /// What it needs to go on, in a form of its owner's.
+    pub body: Bytes,
+}
+
+/// Where an [`Operation`] stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OperationState {
+    /// At work.
+    Running,
+    /// Through.
+    Done,
+    /// Stopped by somebody.
+    Cancelled,
+    /// Given up.
+    Failed,
+}
+
+impl OperationState {
+    /// The name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a [`Txn`] that was committed.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Committed {
+    /// One for each put, in order.
+    pub puts: Vec<PutResult>,
+}
+
+/// What became of a [`Put`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PutResult {
+    /// It is stored.
+    Stored {
+        /// Its place in the channel.
+        offset: u64,
+    },
+    /// A message with the same key and body is stored already.
+    Duplicate {
+        /// The id that was noted with the key.
+        id: MessageId,
+    },
+    /// Another body is stored under the same key.
+    Conflict {
+        /// The id that was noted with the key.
+        id: MessageId,
+    },
+    /// The channel has no room for it ([`Takes::Prefix`]).
+    Full,
+}
+
+/// Called once with what became of a [`Txn`], from the writer's thread: must not block.
+pub type Completion = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
+
+/// Why a [`Txn`] was not committed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The volume is full but for the reserve. Nothing was written; it may be tried again.
+    #[error("the volume of the data folder is full: free some space; what is stored is safe and deliveries go on")]
+    NoSpace,
+    /// A channel has no room for all of it ([`Takes::All`]). Nothing was written; it may be tried again.
+    #[error("a channel is full")]
+    Full {
+        /// Which.
+        channel: ChannelNumber,
+    },
+    /// It names what the store does not have, or is larger than a frame may be. Nothing was written.
+    #[error("{0}")]
+    Invalid(Text),
+    /// A write or sync failed, which is final: what is in doubt is read back after a restart.
+    #[error("the store stopped: {0}; mend the volume, then start again")]
+    Failed(Text),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
