@@ -1,0 +1,67 @@
+//! What handlers are given of a request, with errors as problems.
+
+use crate::Problem;
+use axum::{
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::{StatusCode, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+/// The most items of a part of a list.
+pub const LIMIT_MAX: usize = 1000;
+/// The items of a part of a list unless told otherwise.
+pub const LIMIT_DEFAULT: usize = 100;
+/// The largest JSON body of a request; a message to publish is bounded by the store.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The query, in which an unknown key is an error.
+#[derive(Debug)]
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(params) = Query::try_from_uri(&parts.uri)
+            .map_err(|error| Problem::bad_request("query.invalid", format!("in the query: {error}")))?;
+        Ok(Self(params))
+    }
+}
+
+/// A JSON body, in which an unknown key is an error; no body at all is read as `{}`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request, BODY_BYTES_MAX).await?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| Problem::bad_request("body.invalid", format!("in the body: {error}")))
+    }
+}
+
+/// The whole body, or 413.
+pub async fn read(request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Problem> {
+    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|_| {
+        let detail = format!("the body is not complete, or larger than {bytes_max} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", detail)
+    })
+}
+
+/// The number of items asked for.
+///
+/// # Errors
+/// It is out of its range.
+pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked {
+        None => Ok(LIMIT_DEFAULT),
+        Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            Err(Problem::bad_request("limit.range", format!("limit is from 1 to {LIMIT_MAX}, and not {limit}")))
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The shapes of the API's JSON, for the server and for its clients alike.
+//!
+//! They are types of this boundary and derive nothing from the engine's. Fields may be added, never renamed; times are
+//! RFC 3339 in UTC; a key that may be null is always there, so that a client need not tell absent from null.
+
+mod channel;
+mod message;
+mod operation;
+mod page;
+mod route;
+mod status;
+
+pub use channel::{Channel, ChannelKind, ChannelSubscription};
+pub use message::{Attempt, AttemptOutcome, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
+pub use operation::{
+    DeleteRequest, DryRun, OperationState, OperationView, Published, RedriveFilter, RedriveRequest, Started,
+};
+pub use page::Page;
+pub use route::{Counts, Route, RouteState, SourceView, TargetState, TargetView, UpDown};
+pub use status::{ChannelTotals, Status, StoreView};

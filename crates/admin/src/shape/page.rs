@@ -1,0 +1,20 @@
+//! A part of a list.
+
+use serde::{Deserialize, Serialize};
+
+/// A part of a list, and how to ask for the next one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// What is in this part.
+    pub items: Vec<T>,
+    /// What to send as `cursor` for the next part; none where this is the last.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A list that is whole.
+    #[must_use]
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
