@@ -16,6 +16,7 @@ mod formulas;
 mod outgoing;
 mod sink;
 mod source;
+mod tables;
 mod tracker;
 
 pub use async_trait::async_trait;
@@ -32,4 +33,5 @@ pub use sink::{Completions, Receipt, Results, Sender, Sink, SinkError, Ticket};
 pub use source::{
     Claim, Credit, Event, Received, Receiver, Settlement, Settler, Source, SourceError, SourceErrorKind, Token,
 };
+pub use tables::{HTTP_LISTENER, TLS_CLIENT, TLS_SERVER};
 pub use tracker::Tracker;
