@@ -64,25 +64,34 @@ pub struct Scalar {
     pub layout: Layout,
 }
 
-/// Maps byte offsets of a scalar's text to places in the file. Exact for plain text and block scalars; within quotes
-/// with escapes, or behind a substitution, the place may be off within its line.
+/// Maps byte offsets of a scalar's text to places in the file, through folded lines, escapes and substitutions.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Layout {
     /// Place of the first character of each line of the text.
     pub lines: Vec<Position>,
+    /// Where the text does not go on column by column within its line: from this byte of the text on it stands there.
+    /// Sorted by byte.
+    pub jumps: Vec<(usize, Position)>,
 }
 
 impl Layout {
     /// The place of the byte at `offset` of `text`.
     #[must_use]
     pub fn position(&self, text: &str, offset: usize) -> Position {
-        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let offset = offset.min(text.len());
+        let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count();
-        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count());
-        match self.lines.get(line).or(self.lines.last()) {
-            None => Position::default(),
-            Some(start) => Position { line: start.line, column: start.column.saturating_add(column as u32) },
-        }
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let jumped = self.jumps.get(..self.jumps.partition_point(|(at, _)| *at <= offset)).and_then(<[_]>::last);
+        let (from, start) = match jumped.filter(|(at, _)| *at >= line_start) {
+            Some((at, place)) => (*at, *place),
+            None => match self.lines.get(line).or(self.lines.last()) {
+                Some(place) => (line_start, *place),
+                None => return Position::default(),
+            },
+        };
+        let columns = before.get(from..).map_or(0, |rest| rest.chars().count());
+        Position { line: start.line, column: start.column.saturating_add(u32::try_from(columns).unwrap_or(u32::MAX)) }
     }
 
     /// The place of a range of bytes of `text`.
@@ -130,5 +139,26 @@ impl Node {
             NodeKind::Scalar(scalar) => Some(scalar),
             NodeKind::Null | NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(line: u32, column: u32) -> Position {
+        Position { line, column }
+    }
+
+    #[test]
+    fn offsets_become_places() {
+        let layout = Layout { lines: vec![at(2, 5), at(3, 9)], jumps: vec![(3, at(2, 20)), (9, at(4, 1))] };
+        let text = "abcdef\nghé i";
+        for (offset, place) in
+            [(0, at(2, 5)), (2, at(2, 7)), (3, at(2, 20)), (5, at(2, 22)), (7, at(3, 9)), (9, at(4, 1)), (99, at(4, 4))]
+        {
+            assert_eq!(layout.position(text, offset), place, "{offset}");
+        }
+        assert_eq!(Layout::default().position(text, 3), Position::default());
     }
 }

@@ -177,6 +177,8 @@ impl Reader {
                 Some(setting)
             }
             Err(wrong) => {
+                // What came from the environment or a file must not stand in a message.
+                let wrong = if scalar.masked.is_some() { expected("the value here", kind) } else { wrong };
                 let code = if matches!(kind, Kind::Choice(_)) { "value.unknown" } else { "value.type" };
                 self.found.push(Diagnostic::error(code, span, wrong.message).hint(wrong.hint));
                 None
@@ -225,7 +227,9 @@ fn fits(node: &Node, kind: &Kind) -> bool {
 
 fn parse_scalar(scalar: &Scalar, kind: &Kind, slot: Slot) -> Result<Setting, UnitError> {
     let text = scalar.text.as_str();
-    let wrong = || expected(text, kind);
+    // A URL that is none may hold a password all the same.
+    let shown = if matches!(kind, Kind::Url) && text.contains('@') { "this".into() } else { format!("`{text}`") };
+    let wrong = || expected(&shown, kind);
     let number = || text.parse::<f64>().ok().filter(|_| !scalar.quoted);
     let formula = |kind| {
         let formula = Formula { text: text.into(), layout: scalar.layout.clone(), kind, slot };
@@ -271,8 +275,8 @@ fn parse_scalar(scalar: &Scalar, kind: &Kind, slot: Slot) -> Result<Setting, Uni
     }
 }
 
-fn expected(text: &str, kind: &Kind) -> UnitError {
-    UnitError { message: format!("`{text}` is not {}", kind.describe()), hint: format!("write {}", kind.describe()) }
+fn expected(what: &str, kind: &Kind) -> UnitError {
+    UnitError { message: format!("{what} is not {}", kind.describe()), hint: format!("write {}", kind.describe()) }
 }
 
 fn plain_or_secret(scalar: &Scalar) -> Setting {
