@@ -35,6 +35,8 @@ pub struct Prior {
     pub charges: u32,
     /// Not before this; a moment that has passed means at once.
     pub due: Moment,
+    /// The target asked for the wait (its last fault was `Busy`): until `due` it is not sent as a probe either.
+    pub asked: bool,
     /// How long ago its first try failed; zero where that is not known.
     pub failing_for: Duration,
 }

@@ -1,0 +1,110 @@
+//! A circuit together with the messages that wait behind it.
+
+use crate::{
+    Link,
+    circuit::{Circuit, Phase},
+    queue::Queue,
+};
+use crossdock_model::Moment;
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) circuit: Circuit,
+    pub(crate) queue: Queue,
+    /// It stands in the scheduler's queue of circuits that may have something to start.
+    pub(crate) active: bool,
+    /// When it wants to be looked at again; so it stands in the scheduler's timers.
+    pub(crate) wake: Option<Moment>,
+    /// While up, a retry has the next turn, not a fresh message.
+    pub(crate) retry_next: bool,
+    /// Messages that belong to it, wherever they are.
+    pub(crate) messages: usize,
+    link_epoch: u64,
+}
+
+/// A message that may start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pick {
+    pub(crate) offset: u64,
+    pub(crate) fresh: bool,
+    pub(crate) probes_link: bool,
+}
+
+impl Member {
+    pub(crate) fn new(limit_max: usize, link_epoch: u64) -> Self {
+        Self {
+            circuit: Circuit::new(limit_max),
+            queue: Queue::default(),
+            active: false,
+            wake: None,
+            retry_next: true,
+            messages: 0,
+            link_epoch,
+        }
+    }
+
+    /// Learns that the connection was lost and came back meanwhile.
+    pub(crate) fn follow(&mut self, link: &Link) {
+        if self.link_epoch != link.epoch() {
+            self.link_epoch = link.epoch();
+            self.circuit.restart();
+        }
+    }
+
+    /// The message to start now, if any may.
+    pub(crate) fn pick(&mut self, now: Moment, link: &Link) -> Option<Pick> {
+        self.queue.promote(now);
+        if let Some(lost) = link.trouble() {
+            let may = lost.may_probe(now) && self.circuit.patience() <= now;
+            return if may { self.probe(true) } else { None };
+        }
+        match self.circuit.phase() {
+            Phase::Up { .. } if !self.circuit.has_room() => None,
+            Phase::Up { .. } => {
+                let retry = self.queue.due(now).map(|offset| Pick { offset, fresh: false, probes_link: false });
+                let fresh = self.queue.fresh().map(|offset| Pick { offset, fresh: true, probes_link: false });
+                if self.retry_next { retry.or(fresh) } else { fresh.or(retry) }
+            }
+            Phase::Down(_) => {
+                let pick = self.probe(false)?;
+                self.circuit.probe_at(pick.fresh).filter(|at| *at <= now).map(|_| pick)
+            }
+        }
+    }
+
+    /// A head that was never tried, else the least recently tried.
+    fn probe(&self, probes_link: bool) -> Option<Pick> {
+        let fresh = self.queue.fresh().map(|offset| Pick { offset, fresh: true, probes_link });
+        fresh.or_else(|| self.queue.least_recent().map(|offset| Pick { offset, fresh: false, probes_link }))
+    }
+
+    /// When `pick` may give something though no answer comes and the link stays as it is.
+    pub(crate) fn next_chance(&self, link: &Link) -> Option<Moment> {
+        let fresh = self.queue.fresh().map(|_| Moment(0));
+        let retry = self.queue.least_recent().map(|_| Moment(0)).or_else(|| self.queue.next_asked());
+        if let Some(lost) = link.trouble() {
+            let ready = fresh.or(retry)?;
+            return lost.next_probe().map(|at| at.max(self.circuit.patience()).max(ready));
+        }
+        match self.circuit.phase() {
+            Phase::Up { .. } if !self.circuit.has_room() => None,
+            Phase::Up { .. } => fresh.or_else(|| self.queue.next_due()),
+            Phase::Down(_) => {
+                let of_fresh = fresh.and(self.circuit.probe_at(true));
+                let of_retry = retry.and_then(|ready| self.circuit.probe_at(false).map(|at| at.max(ready)));
+                of_fresh.into_iter().chain(of_retry).min()
+            }
+        }
+    }
+
+    /// When a crash suspect may be sent through it; none while a probe is under way.
+    pub(crate) fn suspect_chance(&self, link: &Link) -> Option<Moment> {
+        if let Some(lost) = link.trouble() {
+            return lost.next_probe().map(|at| at.max(self.circuit.patience()));
+        }
+        match self.circuit.phase() {
+            Phase::Up { .. } => Some(Moment(0)),
+            Phase::Down(_) => self.circuit.probe_at(true),
+        }
+    }
+}

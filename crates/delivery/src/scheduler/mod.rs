@@ -1,0 +1,259 @@
+//! One (route, target): what is sent when, and what an answer means.
+//!
+//! ```text
+//! admit ─► lane ─► queue of the circuit ─► poll: Start ─► the caller sends
+//!            ▲            ▲                                   │
+//!            │ next       │ back-off, Retry-After             ▼
+//!            └────────────┴──────────────────── finished: Delivered, Dead, Touch
+//! ```
+//!
+//! Invariants: a message is in exactly one place ([`Place`]); it is in flight at most once; a circuit that has something
+//! to start now stands in `active`, one that will have stands in `timers`, so that nobody has to look at all of them.
+
+mod finish;
+mod report;
+mod start;
+
+use crate::{
+    Counters, Effect, Entry, Link, Order, Policy,
+    circuit::Suspect,
+    hash::{NumberMap, Seeded},
+    lanes::{self, Lanes},
+    member::Member,
+    random::Random,
+    slot::{Flight, Place, Slot},
+};
+use crossdock_model::{Fault, Moment};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+
+/// Circuits kept though they have no message; beyond, one that has none is forgotten.
+const IDLE_CIRCUITS_MAX: usize = 1024;
+
+/// Decides what is sent to one target of one route.
+#[derive(Debug)]
+pub struct Scheduler {
+    policy: Policy,
+    random: Random,
+    slots: NumberMap<Slot>,
+    flights: NumberMap<Flight>,
+    lanes: Lanes,
+    members: NumberMap<Member>,
+    /// Circuits that may have something to start, each in turn.
+    active: VecDeque<u64>,
+    /// When to look at the other ones again.
+    timers: BTreeSet<(Moment, u64)>,
+    /// To be sent alone, before all others.
+    suspected: BTreeSet<u64>,
+    /// The one that is sent alone.
+    alone: Option<u64>,
+    paused: bool,
+    /// The link as it was when all circuits were last looked at.
+    link_version: Option<u64>,
+    link_epoch: u64,
+    counters: Counters,
+    /// Kept from call to call for its memory.
+    charged: Vec<Suspect>,
+}
+
+impl Scheduler {
+    /// An empty one; `seed` feeds the jitter and the hashing.
+    #[must_use]
+    pub fn new(policy: Policy, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let seed = Seeded(random.next());
+        Self {
+            policy,
+            random,
+            slots: NumberMap::with_hasher(seed),
+            flights: NumberMap::with_hasher(seed),
+            lanes: Lanes::new(policy.order, seed.0),
+            members: NumberMap::with_hasher(seed),
+            active: VecDeque::new(),
+            timers: BTreeSet::new(),
+            suspected: BTreeSet::new(),
+            alone: None,
+            paused: false,
+            link_version: None,
+            link_epoch: 0,
+            counters: Counters::default(),
+            charged: Vec::new(),
+        }
+    }
+
+    /// How many more messages it takes now. What waits for a back-off, behind a failed head or in a held circuit of its
+    /// own is counted apart (`held_max`), so that it does not keep the others out; the caller may drop such a payload and
+    /// read it again at the start. What is admitted beyond is not refused.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let mut held = self.lanes.blocked_len();
+        for (circuit, member) in &self.members {
+            held += member.queue.waiting_len();
+            if *circuit != 0 && !member.circuit.is_up() {
+                held += member.queue.fresh_len();
+            }
+        }
+        let under_way = self.slots.len().saturating_sub(held);
+        let window = self.policy.window.max(1).saturating_sub(under_way);
+        window.min(self.policy.held_max.saturating_sub(held))
+    }
+
+    /// Takes a message; false if it has one of that offset already. After a restart admit those that were tried before
+    /// and those that are suspected first, then the rest in offset order, so that each lane goes on where it stood.
+    pub fn admit(&mut self, now: Moment, entry: Entry) -> bool {
+        if self.slots.contains_key(&entry.offset) {
+            return false;
+        }
+        let (limit_max, link_epoch) = (self.in_flight_max(), self.link_epoch);
+        let member = self.members.entry(entry.circuit).or_insert_with(|| Member::new(limit_max, link_epoch));
+        member.messages += 1;
+        let mut slot = Slot::new(now, &entry, member.circuit.outages());
+        if self.policy.order == Order::None {
+            slot.lane = None;
+        }
+        self.slots.insert(entry.offset, slot);
+        if entry.crash_suspect {
+            self.suspected.insert(entry.offset);
+        } else {
+            self.place(entry.offset);
+        }
+        true
+    }
+
+    /// Somebody else settled the message. If it is in flight, its answer is still awaited: it counts for the circuit, but
+    /// has no effect on the message.
+    pub fn forget(&mut self, offset: u64) {
+        let Some(slot) = self.slots.get(&offset) else { return };
+        if let Some(member) = self.members.get_mut(&slot.circuit) {
+            member.circuit.acquit(offset);
+        }
+        if let Some(flight) = self.flights.get_mut(&offset) {
+            flight.forgotten = true;
+            flight.condemned = None;
+        } else {
+            self.remove(offset);
+        }
+    }
+
+    /// The process ended while the message was sent alone: charges it a try. Call it after `admit`, before `poll`.
+    pub fn crashed(&mut self, now: Moment, offset: u64, fault: Fault, effects: &mut Vec<Effect>) {
+        let charges_max = self.policy.retry.charges_max();
+        let Some(slot) = self.slots.get_mut(&offset).filter(|slot| slot.place == Place::Suspected) else { return };
+        slot.count_failure(now, slot.outages);
+        slot.charges = slot.charges.saturating_add(1);
+        self.counters.charges += 1;
+        let (tries, charges) = (slot.tries, slot.charges);
+        if charges >= charges_max {
+            self.remove(offset);
+            effects.push(Effect::Dead { offset, tries, charges, fault, tried: true });
+        } else {
+            effects.push(Effect::Touch { offset, tries, charges, wait: Duration::ZERO, fault, tried: true });
+        }
+    }
+
+    /// Starts nothing until `release` (the route is paused, or another target sends a crash suspect).
+    pub const fn hold(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on after `hold`.
+    pub const fn release(&mut self) {
+        self.paused = false;
+    }
+
+    /// Gives back the link's probe if it has it; to be called before it is dropped with sends in flight.
+    pub fn close(&mut self, link: &mut Link) {
+        for flight in self.flights.values() {
+            link.drop_probe(flight.link_probe);
+        }
+    }
+
+    fn in_flight_max(&self) -> usize {
+        self.policy.max_in_flight.max(1)
+    }
+
+    /// Puts a message that is nowhere yet into its lane, or at once into its circuit's queue.
+    fn place(&mut self, offset: u64) {
+        let Some(slot) = self.slots.get(&offset) else { return };
+        let Some(lane) = slot.lane else { return self.register(offset) };
+        match self.lanes.join(lane, offset, slot.tries > 0) {
+            lanes::Place::Turn => self.register(offset),
+            lanes::Place::TurnOf(later) => {
+                self.unregister(later);
+                self.register(offset);
+            }
+            lanes::Place::Parked => self.set_place(offset, Place::Parked),
+        }
+    }
+
+    /// Puts a message whose turn it is into its circuit's queue.
+    fn register(&mut self, offset: u64) {
+        let Some(slot) = self.slots.get_mut(&offset) else { return };
+        let circuit = slot.circuit;
+        let Some(member) = self.members.get_mut(&circuit) else { return };
+        if slot.tries == 0 {
+            slot.place = Place::Fresh;
+            member.queue.put_fresh(offset);
+        } else {
+            slot.place = Place::Waiting;
+            member.queue.put_waiting(offset, slot.wait());
+        }
+        self.activate(circuit);
+    }
+
+    /// Takes a message out of its circuit's queue; it is parked from now on.
+    fn unregister(&mut self, offset: u64) {
+        let Some(slot) = self.slots.get_mut(&offset) else { return };
+        let Some(member) = self.members.get_mut(&slot.circuit) else { return };
+        match slot.place {
+            Place::Fresh => member.queue.remove_fresh(offset),
+            Place::Waiting => member.queue.remove_waiting(offset, slot.wait()),
+            Place::Parked | Place::InFlight | Place::Suspected => {}
+        }
+        slot.place = Place::Parked;
+    }
+
+    /// Forgets a message, wherever it is; the next of its lane has the turn.
+    fn remove(&mut self, offset: u64) {
+        let Some(place) = self.slots.get(&offset).map(|slot| slot.place) else { return };
+        match place {
+            Place::Fresh | Place::Waiting => self.unregister(offset),
+            Place::Suspected => {
+                self.suspected.remove(&offset);
+            }
+            Place::Parked | Place::InFlight => {}
+        }
+        let Some(slot) = self.slots.remove(&offset) else { return };
+        if let Some(lane) = slot.lane.filter(|_| place != Place::Suspected)
+            && let Some(next) = self.lanes.left(lane, offset)
+        {
+            self.register(next);
+        }
+        let Some(member) = self.members.get_mut(&slot.circuit) else { return };
+        member.messages = member.messages.saturating_sub(1);
+        if member.messages == 0 && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
+            let wake = self.members.remove(&slot.circuit).and_then(|member| member.wake);
+            wake.map(|at| self.timers.remove(&(at, slot.circuit)));
+        }
+    }
+
+    fn set_place(&mut self, offset: u64, place: Place) {
+        if let Some(slot) = self.slots.get_mut(&offset) {
+            slot.place = place;
+        }
+    }
+
+    /// The circuit may have something to start.
+    fn activate(&mut self, circuit: u64) {
+        let Some(member) = self.members.get_mut(&circuit) else { return };
+        if !member.active {
+            member.active = true;
+            self.active.push_back(circuit);
+        }
+        if let Some(at) = member.wake.take() {
+            self.timers.remove(&(at, circuit));
+        }
+    }
+}
