@@ -1,0 +1,39 @@
+//! What the engine is told by whoever starts it.
+
+use crossdock_model::Timestamp;
+use std::{sync::Arc, time::Duration};
+
+/// Tells the calendar's time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What the engine is told by whoever starts it. Give the store the same one: [`Options::observe`].
+#[derive(Clone)]
+pub struct Options {
+    /// The calendar.
+    pub clock: Clock,
+    /// Feeds the jitter of back-offs and reconnects.
+    pub seed: u64,
+    pub(crate) signals: Arc<crate::signals::Signals>,
+}
+
+impl Options {
+    /// Options with a clock and a seed.
+    #[must_use]
+    pub fn new(clock: Clock, seed: u64) -> Self {
+        Self { clock, seed, signals: Arc::default() }
+    }
+
+    /// Has the store tell the time by the same clock, and tell this engine how long its syncs take and that it failed.
+    pub fn observe(&self, store: &mut crossdock_store::Options) {
+        let (syncs, failure) = (Arc::clone(&self.signals), Arc::clone(&self.signals));
+        store.clock = Arc::clone(&self.clock);
+        store.on_sync = Some(Arc::new(move |took: Duration| syncs.sync_seconds.observe(took)));
+        store.on_failure = Some(Arc::new(move |reason: &str| failure.fail(&format!("the store stopped: {reason}"))));
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
