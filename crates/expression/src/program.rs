@@ -1,0 +1,308 @@
+//! Running what was compiled.
+
+use crate::{
+    CompileError, Metadata, Value, ValueRef,
+    metadata::FieldSet,
+};
+use crossdock_model::{Envelope, Fault, Text};
+use std::ops::ControlFlow;
+use vrl::{
+    compiler::{
+        ExpressionError, SecretTarget, Target, TimeZone,
+        runtime::{Runtime, Terminate},
+    },
+    path::{OwnedSegment, OwnedTargetPath, PathPrefix},
+    value::Value as Inner,
+};
+
+/// Most expressions that one run may evaluate: what bounds loops in loops over a large payload, at about a second.
+const EVALUATIONS_MAX: u32 = 10_000_000;
+
+/// A compiled expression. It can be run from many threads at once, and always gives the same for the same message.
+#[derive(Clone, Debug)]
+pub struct Program {
+    text: Text,
+    inner: vrl::compiler::Program,
+    fields: FieldSet,
+    reads_payload: bool,
+    warnings: Box<[CompileError]>,
+}
+
+impl Program {
+    pub(crate) fn new(text: Text, inner: vrl::compiler::Program, warnings: Vec<CompileError>) -> Self {
+        let info = inner.info();
+        let touched = info.target_queries.iter().chain(&info.target_assignments);
+        let (mut fields, mut reads_payload) = (FieldSet::default(), false);
+        for path in touched {
+            match path.prefix {
+                PathPrefix::Event => reads_payload = true,
+                PathPrefix::Metadata => fields = fields.union(FieldSet::of_path(path)),
+            }
+        }
+        Self { text, inner, fields, reads_payload, warnings: warnings.into() }
+    }
+
+    /// The text it was compiled from.
+    #[must_use]
+    pub const fn text(&self) -> &Text {
+        &self.text
+    }
+
+    /// What is likely not as it was meant.
+    #[must_use]
+    pub fn warnings(&self) -> &[CompileError] {
+        &self.warnings
+    }
+
+    /// Whether it reads or changes the payload; if not, the payload need not be decoded.
+    #[must_use]
+    pub const fn needs_payload(&self) -> bool {
+        self.reads_payload
+    }
+
+    /// Whether it may assign the payload.
+    #[must_use]
+    pub fn assigns_payload(&self) -> bool {
+        self.inner.info().target_assignments.iter().any(|path| path.prefix == PathPrefix::Event)
+    }
+
+    pub(crate) const fn inner(&self) -> &vrl::compiler::Program {
+        &self.inner
+    }
+
+    /// Runs a condition. Without a payload `.` is null.
+    ///
+    /// # Errors
+    /// Class `rejected`, code `expression`: it failed or aborted.
+    pub fn condition(
+        &self,
+        payload: Option<&Value>,
+        metadata: &mut Metadata,
+        envelope: &Envelope,
+    ) -> Result<bool, Fault> {
+        match self.value(payload, metadata, envelope)?.0 {
+            Inner::Boolean(holds) => Ok(holds),
+            other => {
+                let found = ValueRef(&other).describe();
+                Err(Fault::rejected("expression", format!("the condition gave {found}, which is no boolean")))
+            }
+        }
+    }
+
+    /// Runs an expression for its value. Without a payload `.` is null.
+    ///
+    /// # Errors
+    /// Class `rejected`, code `expression`: it failed or aborted.
+    pub fn value(
+        &self,
+        payload: Option<&Value>,
+        metadata: &mut Metadata,
+        envelope: &Envelope,
+    ) -> Result<Value, Fault> {
+        metadata.build(self.fields, envelope);
+        let none = Inner::Null;
+        let payload = payload.map_or(&none, |value| &value.0);
+        self.run(&mut Reading { payload, metadata: &metadata.root }).map(Value)
+    }
+
+    /// Runs a transform over the payload and the metadata; says whether it assigned or deleted something of the payload.
+    /// Where it fails, payload and metadata are left half changed: the message is to be dropped from its way then.
+    ///
+    /// # Errors
+    /// Class `rejected`, code `expression`: it failed or aborted, or assigned a field of what is no object.
+    pub fn transform(
+        &self,
+        payload: &mut Value,
+        metadata: &mut Metadata,
+        envelope: &Envelope,
+    ) -> Result<bool, Fault> {
+        metadata.build(self.fields, envelope);
+        let mut target = Changing { payload: &mut payload.0, metadata, payload_changed: false, refused: None };
+        let outcome = self.run(&mut target);
+        match (outcome, target.refused) {
+            (Err(fault), _) => Err(fault),
+            (Ok(_), Some(refused)) => Err(Fault::rejected("expression", refused)),
+            (Ok(_), None) => Ok(target.payload_changed),
+        }
+    }
+
+    fn run(&self, target: &mut dyn Target) -> Result<Inner, Fault> {
+        let mut left = EVALUATIONS_MAX;
+        let mut control = || match left.checked_sub(1) {
+            Some(less) => {
+                left = less;
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(()),
+        };
+        let utc = TimeZone::Named(chrono_tz::Tz::UTC);
+        Runtime::default()
+            .resolve_with_control(target, &self.inner, &utc, &mut control)
+            .map_err(|end| Fault::rejected("expression", self.explain(end)))
+    }
+
+    fn explain(&self, end: Terminate) -> String {
+        match end {
+            Terminate::Interrupted => format!("the expression was not done after {EVALUATIONS_MAX} evaluations"),
+            Terminate::Error(error) => self.explain_error(&error),
+            Terminate::Abort(error) => match &error {
+                ExpressionError::Abort { span, message } => {
+                    let place = self.place(span.start());
+                    message.as_ref().map_or_else(|| format!("aborted at {place}"), |text| format!("aborted at {place}: {text}"))
+                }
+                other => self.explain_error(other),
+            },
+        }
+    }
+
+    /// `function call error for "string" at (0:12): …` becomes `` `string!(.a)` at line 1, column 1: … ``.
+    fn explain_error(&self, error: &ExpressionError) -> String {
+        let text = error.to_string();
+        let parsed = text.strip_prefix("function call error for ").and_then(|rest| {
+            let (_, rest) = rest.split_once(" at (")?;
+            let (span, cause) = rest.split_once("): ")?;
+            let (start, end) = span.split_once(':')?;
+            Some((start.parse().ok()?..end.parse().ok()?, cause))
+        });
+        match parsed {
+            Some((span, cause)) => {
+                let place = self.place(span.start);
+                let snippet = crate::diagnose::one_line(self.text.get(span).unwrap_or_default());
+                format!("`{snippet}` at {place}: {cause}")
+            }
+            None => text,
+        }
+    }
+
+    fn place(&self, offset: usize) -> String {
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        format!("line {line}, column {column}")
+    }
+}
+
+/// What a program sees that changes nothing; its text was checked to assign nothing.
+#[derive(Debug)]
+struct Reading<'a> {
+    payload: &'a Inner,
+    metadata: &'a Inner,
+}
+
+const READ_ONLY: &str = "this expression only reads";
+
+impl Target for Reading<'_> {
+    fn target_insert(&mut self, _path: &OwnedTargetPath, _value: Inner) -> Result<(), String> {
+        Err(READ_ONLY.into())
+    }
+
+    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Inner>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.payload.get(&path.path),
+            PathPrefix::Metadata => self.metadata.get(&path.path),
+        })
+    }
+
+    fn target_get_mut(&mut self, _path: &OwnedTargetPath) -> Result<Option<&mut Inner>, String> {
+        Err(READ_ONLY.into())
+    }
+
+    fn target_remove(&mut self, _path: &OwnedTargetPath, _compact: bool) -> Result<Option<Inner>, String> {
+        Err(READ_ONLY.into())
+    }
+}
+
+/// What a transform sees. The library drops the errors of assignments, so they are kept here.
+#[derive(Debug)]
+struct Changing<'a> {
+    payload: &'a mut Inner,
+    metadata: &'a mut Metadata,
+    payload_changed: bool,
+    refused: Option<String>,
+}
+
+impl Changing<'_> {
+    /// Why the payload has no such place to assign: the library would silently replace it by an object or array.
+    fn refusal(&self, path: &OwnedTargetPath) -> Option<String> {
+        let (expected, fits) = match path.path.segments.first()? {
+            OwnedSegment::Field(_) => ("an object", matches!(self.payload, Inner::Object(_))),
+            OwnedSegment::Index(_) => ("an array", matches!(self.payload, Inner::Array(_))),
+        };
+        let found = ValueRef(self.payload).describe();
+        (!fits).then(|| format!("`{path}` cannot be assigned: the payload is {found}, not {expected}"))
+    }
+}
+
+impl Target for Changing<'_> {
+    fn target_insert(&mut self, path: &OwnedTargetPath, value: Inner) -> Result<(), String> {
+        match path.prefix {
+            PathPrefix::Event => {
+                if let Some(refusal) = self.refusal(path) {
+                    self.refused.get_or_insert(refusal);
+                    return Err(READ_ONLY.into());
+                }
+                self.payload.insert(&path.path, value);
+                self.payload_changed = true;
+            }
+            PathPrefix::Metadata => {
+                self.metadata.root.insert(&path.path, value);
+                self.metadata.written = self.metadata.written.union(FieldSet::of_path(path));
+            }
+        }
+        Ok(())
+    }
+
+    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Inner>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.payload.get(&path.path),
+            PathPrefix::Metadata => self.metadata.root.get(&path.path),
+        })
+    }
+
+    fn target_get_mut(&mut self, path: &OwnedTargetPath) -> Result<Option<&mut Inner>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => {
+                self.payload_changed = true;
+                self.payload.get_mut(&path.path)
+            }
+            PathPrefix::Metadata => {
+                self.metadata.written = self.metadata.written.union(FieldSet::of_path(path));
+                self.metadata.root.get_mut(&path.path)
+            }
+        })
+    }
+
+    fn target_remove(&mut self, path: &OwnedTargetPath, compact: bool) -> Result<Option<Inner>, String> {
+        let removed = match path.prefix {
+            PathPrefix::Event => self.payload.remove(&path.path, compact),
+            PathPrefix::Metadata => self.metadata.root.remove(&path.path, compact),
+        };
+        if removed.is_some() {
+            match path.prefix {
+                PathPrefix::Event => self.payload_changed = true,
+                PathPrefix::Metadata => {
+                    self.metadata.written = self.metadata.written.union(FieldSet::of_path(path));
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+macro_rules! no_secrets {
+    ($target:ident) => {
+        /// There are no secrets in the language; its functions for them are not admitted.
+        impl SecretTarget for $target<'_> {
+            fn get_secret(&self, _key: &str) -> Option<&str> {
+                None
+            }
+
+            fn insert_secret(&mut self, _key: &str, _value: &str) {}
+
+            fn remove_secret(&mut self, _key: &str) {}
+        }
+    };
+}
+
+no_secrets!(Reading);
+no_secrets!(Changing);

@@ -1,0 +1,144 @@
+//! How a payload becomes a value, and a value a payload: the formats, and which one a content type asks for.
+
+use crate::{XmlDecode, XmlEncode, text, xml};
+use crossdock_expression::Value;
+use crossdock_model::{Envelope, Fault, RefusalKind};
+
+/// How payloads are decoded where it is said, not taken from the content type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decode {
+    /// JSON (RFC 8259).
+    Json,
+    /// XML by the convention of the `xml` module.
+    Xml(XmlDecode),
+    /// UTF-8 text: the value is one string.
+    Text,
+}
+
+/// The format that a value was decoded from, and in which it leaves again if it was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+    /// Text.
+    Text,
+}
+
+/// Why a payload cannot be decoded.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Undecodable {
+    /// [`RefusalKind::Undecodable`] or [`RefusalKind::UnsupportedType`].
+    pub kind: RefusalKind,
+    /// Class `rejected`, code `decode`.
+    pub fault: Fault,
+}
+
+impl Format {
+    /// The name in routes.yaml.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Xml => "xml",
+            Self::Text => "text",
+        }
+    }
+
+    /// The content type of what `encode` makes.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+
+    /// The format of a media type: parameters and case do not count; none for a type nobody knows.
+    #[must_use]
+    pub fn of_content_type(content_type: &str) -> Option<Self> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Some(Self::Json),
+            "application/xml" | "text/xml" => Some(Self::Xml),
+            other if other.ends_with("+json") => Some(Self::Json),
+            other if other.ends_with("+xml") => Some(Self::Xml),
+            _ => None,
+        }
+    }
+}
+
+impl Decode {
+    /// The format it reads.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Xml(_) => Format::Xml,
+            Self::Text => Format::Text,
+        }
+    }
+}
+
+/// Decodes a message's payload: as said, else by its content type, else as JSON. A message without a payload (a Kafka
+/// tombstone) has the value null.
+pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<(Value, Format), Undecodable> {
+    let by_type;
+    let decode = match said {
+        Some(decode) => decode,
+        None => {
+            by_type = by_content_type(envelope.properties.content_type.as_deref())?;
+            &by_type
+        }
+    };
+    let format = decode.format();
+    let Some(payload) = &envelope.payload else { return Ok((Value::NULL, format)) };
+    if let Some(coding) = envelope.properties.content_encoding.as_deref().filter(|coding| is_coded(coding)) {
+        return Err(unsupported(&format!("the payload is coded as {coding}, which the gateway passes on but does not undo")));
+    }
+    let value = match decode {
+        Decode::Json => Value::from_json(payload).map_err(|error| undecodable(format, &error)),
+        Decode::Xml(options) => xml::decode(payload, options).map_err(|error| undecodable(format, &error)),
+        Decode::Text => text::decode(payload).map_err(|error| undecodable(format, &error)),
+    };
+    value.map(|value| (value, format))
+}
+
+fn is_coded(coding: &str) -> bool {
+    !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity")
+}
+
+fn by_content_type(content_type: Option<&str>) -> Result<Decode, Undecodable> {
+    let Some(content_type) = content_type.filter(|text| !text.trim().is_empty()) else { return Ok(Decode::Json) };
+    match Format::of_content_type(content_type) {
+        Some(Format::Json) => Ok(Decode::Json),
+        Some(Format::Xml) => Ok(Decode::Xml(XmlDecode::default())),
+        Some(Format::Text) | None => {
+            Err(unsupported("the content type is none that can be decoded: JSON and XML are, others with a step `decode`"))
+        }
+    }
+}
+
+fn undecodable(format: Format, error: &dyn std::fmt::Display) -> Undecodable {
+    let fault = Fault::rejected("decode", format!("not valid {}: {error}", format.name()));
+    Undecodable { kind: RefusalKind::Undecodable, fault }
+}
+
+fn unsupported(text: &str) -> Undecodable {
+    Undecodable { kind: RefusalKind::UnsupportedType, fault: Fault::rejected("decode", text) }
+}
+
+/// Encodes a value.
+///
+/// # Errors
+/// Class `rejected`, code `encode`: the format cannot hold it.
+pub(crate) fn encode(value: &Value, format: Format, options: &XmlEncode) -> Result<Vec<u8>, Fault> {
+    let encoded = match format {
+        Format::Json => value.to_json().map_err(|error| error.to_string()),
+        Format::Xml => xml::encode(value.as_ref(), options).map_err(|error| error.to_string()),
+        Format::Text => text::encode(value.as_ref()),
+    };
+    encoded.map_err(|error| Fault::rejected("encode", format!("cannot be written as {}: {error}", format.name())))
+}

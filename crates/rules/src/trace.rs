@@ -1,0 +1,100 @@
+//! What each step did, for `try`.
+
+use crate::Working;
+use crossdock_expression::{ValueRef, View};
+use crossdock_model::{Fault, Text};
+
+/// One step and what it did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepTrace {
+    /// `steps[1] transform`.
+    pub label: Text,
+    /// How it ended.
+    pub outcome: StepOutcome,
+    /// What it changed, in the order of paths.
+    pub changes: Vec<Change>,
+}
+
+/// How a step ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StepOutcome {
+    /// The message goes on.
+    Passed,
+    /// The message goes no further, as the rules want it.
+    Filtered,
+    /// It failed; the message is dead, or refused in `accept`.
+    Failed(Fault),
+}
+
+/// One thing that a step changed. Values are JSON; texts of more than a screen are cut.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// `.customer.name`, `%headers.region`, or `bytes`.
+    pub at: Text,
+    /// What was there; none where nothing was.
+    pub before: Option<Text>,
+    /// What is there now; none where it was removed.
+    pub after: Option<Text>,
+}
+
+/// Longest text of a value in a trace.
+const SHOWN_BYTES_MAX: usize = 4096;
+
+/// What differs between two states of a message.
+pub(crate) fn changes(before: &Working, after: &Working) -> Vec<Change> {
+    let mut found = Vec::new();
+    if let (Some(old), Some(new)) = (before.decoded(), after.decoded()) {
+        compare("", Some(old.as_ref()), Some(new.as_ref()), &mut found);
+        for change in &mut found {
+            if !change.at.starts_with('.') {
+                change.at = Text::from(format!(".{}", change.at));
+            }
+        }
+    }
+    for name in after.metadata.changed() {
+        let mut original = crossdock_expression::Metadata::new();
+        original.build_all(before.envelope());
+        let old = before.metadata.get(name).or_else(|| original.get(name));
+        compare(&format!("%{name}"), old, after.metadata.get(name), &mut found);
+    }
+    if before.bytes() != after.bytes() {
+        if let Some(bytes) = after.bytes() {
+            found.push(Change { at: Text::from_static("bytes"), before: None, after: Some(cut(&String::from_utf8_lossy(bytes))) });
+        }
+    }
+    found
+}
+
+/// Goes down where both sides are objects, so that a change is told at its own place.
+fn compare(at: &str, old: Option<ValueRef<'_>>, new: Option<ValueRef<'_>>, found: &mut Vec<Change>) {
+    match (old.map(ValueRef::view), new.map(ValueRef::view)) {
+        (Some(View::Object(before)), Some(View::Object(after))) => {
+            let gone = before.iter().filter(|(name, _)| after.get(name).is_none());
+            for (name, value) in gone {
+                compare(&child(at, name), Some(value), None, found);
+            }
+            for (name, value) in after.iter() {
+                compare(&child(at, name), before.get(name), Some(value), found);
+            }
+        }
+        _ if old == new => {}
+        _ => found.push(Change { at: Text::from(at), before: old.map(show), after: new.map(show) }),
+    }
+}
+
+fn child(at: &str, name: &str) -> String {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if plain { format!("{at}.{name}") } else { format!("{at}.{name:?}") }
+}
+
+fn show(value: ValueRef<'_>) -> Text {
+    cut(&value.show())
+}
+
+fn cut(text: &str) -> Text {
+    if text.len() <= SHOWN_BYTES_MAX {
+        return Text::from(text);
+    }
+    let end = (0..=SHOWN_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    Text::from(format!("{}…", text.get(..end).unwrap_or_default()))
+}

@@ -1,0 +1,200 @@
+//! A message while its steps run.
+
+use crate::{
+    Decode, Format, XmlEncode,
+    decode::{self, Undecodable},
+};
+use bytes::Bytes;
+use crossdock_expression::{Metadata, Program, Template, Value, View};
+use crossdock_model::{Envelope, Fault, Text};
+use std::sync::Arc;
+
+/// A message while its steps run: the original, and what was made of it so far.
+#[derive(Clone, Debug)]
+pub struct Working {
+    envelope: Arc<Envelope>,
+    said: Option<Decode>,
+    value: Decoded,
+    pub(crate) metadata: Metadata,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Decoded {
+    /// Nothing needed the value yet.
+    Not,
+    /// The value, with what transforms made of it, and where it came from.
+    Value { value: Value, format: Format },
+}
+
+/// What leaves.
+#[derive(Clone, Debug)]
+enum Body {
+    /// The bytes that came.
+    Original,
+    /// The value is another than the bytes: it is encoded when it leaves.
+    Changed,
+    /// Bytes that a step fixed.
+    Fixed(Bytes),
+}
+
+impl Working {
+    /// A message that nothing happened to yet.
+    #[must_use]
+    pub fn new(envelope: Arc<Envelope>) -> Self {
+        Self { envelope, said: None, value: Decoded::Not, metadata: Metadata::new(), body: Body::Original }
+    }
+
+    /// The message as it came.
+    #[must_use]
+    pub const fn envelope(&self) -> &Arc<Envelope> {
+        &self.envelope
+    }
+
+    /// Runs a condition over it.
+    ///
+    /// # Errors
+    /// It cannot be decoded, or the condition failed.
+    pub fn condition(&mut self, program: &Program) -> Result<bool, Fault> {
+        self.prepare(program.needs_payload()).map_err(|error| error.fault)?;
+        program.condition(value(&self.value), &mut self.metadata, &self.envelope)
+    }
+
+    /// Runs an expression over it.
+    ///
+    /// # Errors
+    /// It cannot be decoded, or the expression failed.
+    pub fn value(&mut self, program: &Program) -> Result<Value, Fault> {
+        self.prepare(program.needs_payload()).map_err(|error| error.fault)?;
+        program.value(value(&self.value), &mut self.metadata, &self.envelope)
+    }
+
+    /// The bytes of a key that an expression gives (`order_by`, `circuit`, Kafka's `key`): a string's own bytes, any
+    /// other value as JSON; none for null.
+    ///
+    /// # Errors
+    /// It cannot be decoded, or the expression failed.
+    pub fn key(&mut self, program: &Program) -> Result<Option<Bytes>, Fault> {
+        let value = self.value(program)?;
+        match value.as_ref().view() {
+            View::Null => Ok(None),
+            View::Text(text) => Ok(Some(Bytes::from(text.into_owned()))),
+            View::Bytes(bytes) => Ok(Some(bytes.clone())),
+            View::Boolean(_) | View::Integer(_) | View::Float(_) | View::Array(_) | View::Object(_) => {
+                let json = value.to_json().map_err(|error| Fault::rejected("expression", error.to_string()))?;
+                Ok(Some(Bytes::from(json)))
+            }
+        }
+    }
+
+    /// Puts its values into a template.
+    ///
+    /// # Errors
+    /// It cannot be decoded, or a hole failed or gave what cannot stand there.
+    pub fn render(&mut self, template: &Template) -> Result<Text, Fault> {
+        if let Some(text) = template.fixed() {
+            return Ok(text.clone());
+        }
+        self.prepare(template.needs_payload()).map_err(|error| error.fault)?;
+        template.render(value(&self.value), &mut self.metadata, &self.envelope)
+    }
+
+    /// The message as it leaves: the original where nothing changed it. Encodes a changed value, once.
+    ///
+    /// # Errors
+    /// The value cannot be written in the format it came from.
+    pub fn finish(&mut self) -> Result<Arc<Envelope>, Fault> {
+        self.settle_body()?;
+        let fixed = match &self.body {
+            Body::Original | Body::Changed => None,
+            Body::Fixed(bytes) => Some(bytes.clone()),
+        };
+        if fixed.is_none() && !self.metadata.is_changed() {
+            return Ok(Arc::clone(&self.envelope));
+        }
+        let (mut properties, headers) = self.metadata.apply(&self.envelope)?;
+        let payload = if let Some(bytes) = fixed {
+            properties.content_encoding = None;
+            Some(bytes)
+        } else {
+            self.envelope.payload.clone()
+        };
+        let Envelope { id, received_at, origin, .. } = &*self.envelope;
+        Ok(Arc::new(Envelope {
+            id: *id,
+            received_at: *received_at,
+            payload,
+            properties,
+            headers,
+            origin: origin.clone(),
+        }))
+    }
+
+    /// Says how the payload is decoded.
+    pub(crate) fn decode_as(&mut self, decode: &Decode) {
+        self.said = Some(decode.clone());
+    }
+
+    /// Decodes the payload, if that was not done yet.
+    pub(crate) fn prepare(&mut self, needed: bool) -> Result<(), Undecodable> {
+        if needed && matches!(self.value, Decoded::Not) {
+            let (value, format) = decode::decode(&self.envelope, self.said.as_ref())?;
+            self.value = Decoded::Value { value, format };
+        }
+        Ok(())
+    }
+
+    /// The value, if the payload is decoded.
+    pub(crate) const fn decoded(&self) -> Option<&Value> {
+        value(&self.value)
+    }
+
+    /// The bytes that would leave now, where they are fixed or untouched.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Original => Some(self.envelope.bytes()),
+            Body::Changed => None,
+            Body::Fixed(bytes) => Some(bytes),
+        }
+    }
+
+    pub(crate) fn transform(&mut self, program: &Program) -> Result<(), Fault> {
+        let mut none = Value::NULL;
+        let value = match &mut self.value {
+            Decoded::Value { value, .. } => value,
+            Decoded::Not => &mut none,
+        };
+        let changed = program.transform(value, &mut self.metadata, &self.envelope)?;
+        if changed && matches!(self.body, Body::Original) {
+            self.body = Body::Changed;
+        }
+        // What was assigned must fit into the envelope; said here, so that the fault names the step.
+        if self.metadata.is_changed() {
+            self.metadata.apply(&self.envelope)?;
+        }
+        Ok(())
+    }
+
+    /// Fixes bytes and content type from the value as it is now.
+    pub(crate) fn encode(&mut self, format: Format, options: &XmlEncode, content_type: &str) -> Result<(), Fault> {
+        let Decoded::Value { value, .. } = &self.value else { return Ok(()) };
+        self.body = Body::Fixed(decode::encode(value, format, options)?.into());
+        self.metadata.set_content_type(content_type);
+        Ok(())
+    }
+
+    fn settle_body(&mut self) -> Result<(), Fault> {
+        if let (Body::Changed, Decoded::Value { value, format }) = (&self.body, &self.value) {
+            let bytes = decode::encode(value, *format, &XmlEncode::default())?;
+            self.body = Body::Fixed(bytes.into());
+        }
+        Ok(())
+    }
+}
+
+const fn value(decoded: &Decoded) -> Option<&Value> {
+    match decoded {
+        Decoded::Not => None,
+        Decoded::Value { value, .. } => Some(value),
+    }
+}
