@@ -1,0 +1,215 @@
+//! One connection: TLS, which HTTP it speaks, its requests, its end.
+
+use crate::{
+    Limits, Peer, Reply, Tls,
+    activity::{Activity, Due},
+    linger,
+    wire::{self, Tap, Wire},
+};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::{http1, http2},
+    service::{Service, service_fn},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, Sleep, sleep_until, timeout_at},
+};
+use tokio_rustls::TlsAcceptor;
+
+/// What is sent where a head is not complete in time; hyper only closes.
+const HEAD_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// An HTTP/2 peer that does not answer a ping within this is gone.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an HTTP/2 peer may take to leave after it was told to go.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Becomes `Some` when the listener stops.
+pub(crate) type Stopping = watch::Receiver<Option<Instant>>;
+
+/// What all connections of a listener have in common.
+pub(crate) struct Shared<M> {
+    pub(crate) make: M,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) limits: Limits,
+}
+
+enum End {
+    /// hyper is done, with or without an error.
+    Done,
+    HeadLate,
+    IdleLate,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<M, S, B>(shared: Arc<Shared<M>>, stream: TcpStream, peer: Peer, stopping: Stopping)
+where
+    M: Fn(&Peer) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + Unpin + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let limits = shared.limits;
+    let activity = Activity::awaiting_head(limits);
+    let deadline = Instant::now() + limits.head_timeout;
+    let (wire, http2, ahead) = match timeout_at(deadline, open(stream, shared.tls.as_ref())).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return tracing::debug!(peer = %peer.address, %error, "connection not opened"),
+        Err(_) => return tracing::debug!(peer = %peer.address, "nothing said in time"),
+    };
+    let service = (shared.make)(&peer);
+    if http2 {
+        let activity = Activity::idle(limits);
+        let service = watched(service, Arc::clone(&activity));
+        return serve_http2(Tap::new(wire, ahead, None), service, &activity, &limits, stopping).await;
+    }
+    let service = watched(service, Arc::clone(&activity));
+    serve_http1(Tap::new(wire, ahead, Some(Arc::clone(&activity))), service, &activity, &limits, stopping).await;
+}
+
+/// TLS where there is some, and whether HTTP/2 is spoken; with what was read to find out.
+async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<(Wire, bool, Vec<u8>)> {
+    stream.set_nodelay(true)?;
+    let Some(Tls(config)) = tls else {
+        let mut wire = Wire::Plain(stream);
+        let (http2, ahead) = wire::sniff(&mut wire).await?;
+        return Ok((wire, http2, ahead));
+    };
+    let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    Ok((Wire::Tls(Box::new(stream)), http2, Vec::new()))
+}
+
+/// The service with its phases noted, which answers by itself what can be framed in two ways.
+fn watched<S, B>(
+    service: S,
+    activity: Arc<Activity>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Reply<B>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Reply<B>>, Infallible>> + Send + 'static,
+> + Unpin
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Unpin,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    service_fn(move |request: Request<Incoming>| {
+        let under_way = activity.begin();
+        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let answer = (!chunked || !activity.head_has_content_length()).then(|| service.call(request));
+        async move {
+            let Some(answer) = answer else { return Ok(twofold().map(|()| Reply::new(None, under_way))) };
+            Ok(answer.await?.map(|body| Reply::new(Some(body), under_way)))
+        }
+    })
+}
+
+/// `Content-Length` beside `Transfer-Encoding`: a server before this one may have read it the other way (RFC 9112 §6.1).
+fn twofold() -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+async fn serve_http1<S, B>(tap: Tap, service: S, activity: &Activity, limits: &Limits, stopping: Stopping)
+where
+    S: Service<Request<Incoming>, Response = Response<Reply<B>>, Error = Infallible> + Unpin,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut builder = http1::Builder::new();
+    // Our own watch knows an idle connection from one with half a head, and answers 408.
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
+    builder.max_header_size(limits.head_bytes_max).pipeline_flush(true);
+    let mut connection = builder.serve_connection(TokioIo::new(tap), service);
+    let end = watch(&mut connection, http1::Connection::graceful_shutdown, activity, stopping).await;
+    let wire = connection.into_parts().io.into_inner().into_wire();
+    match end {
+        End::Done | End::IdleLate => linger::close(wire, b"").await,
+        End::HeadLate => linger::close(wire, HEAD_LATE).await,
+    }
+}
+
+async fn serve_http2<S, B>(tap: Tap, service: S, activity: &Activity, limits: &Limits, stopping: Stopping)
+where
+    S: Service<Request<Incoming>, Response = Response<Reply<B>>, Error = Infallible> + Unpin,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
+    builder.max_concurrent_streams(limits.streams_max);
+    builder.max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
+    let mut connection = builder.serve_connection(TokioIo::new(tap), service);
+    match watch(&mut connection, http2::Connection::graceful_shutdown, activity, stopping).await {
+        End::Done => {}
+        End::HeadLate | End::IdleLate => {
+            Pin::new(&mut connection).graceful_shutdown();
+            // A peer that does not leave is left.
+            let _ = timeout_at(Instant::now() + FAREWELL, connection).await;
+        }
+    }
+}
+
+/// Drives a connection until it is done or late; from the stop on it takes no new request.
+async fn watch<C, E>(
+    connection: &mut C,
+    graceful_shutdown: fn(Pin<&mut C>),
+    activity: &Activity,
+    mut stopping: Stopping,
+) -> End
+where
+    C: Future<Output = Result<(), E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut stop = pin!(async move { stopping.wait_for(Option::is_some).await.map(drop) });
+    let mut stopped = false;
+    let mut timer = pin!(sleep_until(Instant::now()));
+    poll_fn(|cx| {
+        if !stopped && stop.as_mut().poll(cx).is_ready() {
+            stopped = true;
+            graceful_shutdown(Pin::new(&mut *connection));
+        }
+        if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
+            if let Err(error) = result {
+                tracing::debug!(%error, "connection ended");
+            }
+            return Poll::Ready(End::Done);
+        }
+        look(activity, timer.as_mut(), cx)
+    })
+    .await
+}
+
+/// Whether the connection is late; else the timer stands for the next look.
+fn look(activity: &Activity, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<End> {
+    while timer.as_mut().poll(cx).is_ready() {
+        match activity.due(Instant::now()) {
+            Due::At(next) => timer.as_mut().reset(next),
+            Due::HeadLate => return Poll::Ready(End::HeadLate),
+            Due::IdleLate => return Poll::Ready(End::IdleLate),
+        }
+    }
+    Poll::Pending
+}
