@@ -7,8 +7,10 @@
 //!   serialised. An error is a [`Problem`].
 //! - **Thin.** Handlers ask the engine and turn its answer into shapes; nothing is decided here.
 
+mod convert;
 mod extract;
 mod guard;
+mod handlers;
 mod problem;
 pub mod shape;
 mod token;

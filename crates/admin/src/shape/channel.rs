@@ -9,12 +9,16 @@ pub struct Channel {
     pub name: String,
     /// Queue or topic.
     pub kind: ChannelKind,
+    /// Whether it is the hidden queue of a route.
+    pub hidden: bool,
     /// Messages that somebody still has to take.
     pub messages: u64,
     /// Their bytes in the store.
     pub bytes: u64,
     /// How long the oldest of them has been here, in seconds; none where there is none.
     pub oldest_seconds: Option<f64>,
+    /// Messages that wait for nothing but their turn.
+    pub ready: u64,
     /// Messages on their way to a target.
     pub in_flight: u64,
     /// Messages that wait for their next try.

@@ -16,6 +16,8 @@ pub struct Message {
     pub state: String,
     /// When the gateway received it.
     pub received_at: String,
+    /// When it came into this channel.
+    pub stored_at: String,
     /// Media type of the payload.
     pub content_type: Option<String>,
     /// User headers by name; a name that came several times has the list of its values.
@@ -28,8 +30,10 @@ pub struct Message {
     /// The payload, where it is not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload_base64: Option<String>,
-    /// Its failed tries, and the one that succeeded where that is known.
+    /// Its tries, the first five and the last twenty.
     pub attempts: Vec<Attempt>,
+    /// How many tries there were.
+    pub attempts_total: u64,
     /// What happened to it, in order.
     pub history: Vec<HistoryEntry>,
 }
@@ -47,6 +51,8 @@ pub struct DeadLetter {
     pub state: String,
     /// As in [`Message::received_at`].
     pub received_at: String,
+    /// As in [`Message::stored_at`].
+    pub stored_at: String,
     /// As in [`Message::content_type`].
     pub content_type: Option<String>,
     /// As in [`Message::headers`].
@@ -59,8 +65,10 @@ pub struct DeadLetter {
     /// As in [`Message::payload_base64`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload_base64: Option<String>,
-    /// Its failed tries, the first five and the last twenty.
+    /// As in [`Message::attempts`].
     pub attempts: Vec<Attempt>,
+    /// As in [`Message::attempts_total`].
+    pub attempts_total: u64,
     /// As in [`Message::history`].
     pub history: Vec<HistoryEntry>,
     /// What it died of.
@@ -69,6 +77,8 @@ pub struct DeadLetter {
     pub dead_since: String,
     /// The target it failed at; none where a step or the routing failed.
     pub target: Option<String>,
+    /// The channel it was read from, and goes back to; none where it was refused at the door.
+    pub source: Option<String>,
     /// How often it was sent back before.
     pub redrives: u64,
 }
@@ -101,26 +111,10 @@ pub struct Attempt {
     pub at: String,
     /// The target; none where a step failed.
     pub target: Option<String>,
-    /// How it ended.
-    pub outcome: AttemptOutcome,
+    /// How it ended: `delivered`, or the class of its fault.
+    pub outcome: String,
     /// What went wrong.
     pub fault: Option<Fault>,
-}
-
-/// How a try ended: delivered, or the class of its fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AttemptOutcome {
-    /// The target has it.
-    Delivered,
-    /// The target says that the message is wrong.
-    Rejected,
-    /// It went wrong after sending began.
-    Failed,
-    /// The target asked for patience.
-    Busy,
-    /// Nothing was sent.
-    Unreachable,
 }
 
 /// What went wrong.
@@ -141,10 +135,12 @@ pub struct Fault {
 pub struct HistoryEntry {
     /// When.
     pub at: String,
-    /// `received`, `stored`, `failed`, `dead`, `redriven`.
+    /// `received`, `stored`, `attempt`, `dead`.
     pub event: String,
-    /// More about it, for people.
-    pub detail: Option<String>,
+    /// The target, where it is about one.
+    pub target: Option<String>,
+    /// What went wrong, where something did.
+    pub fault: Option<Fault>,
 }
 
 /// Dead letters of one cause.

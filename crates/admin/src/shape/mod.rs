@@ -11,10 +11,10 @@ mod route;
 mod status;
 
 pub use channel::{Channel, ChannelKind, ChannelSubscription};
-pub use message::{Attempt, AttemptOutcome, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
+pub use message::{Attempt, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
 pub use operation::{
     DeleteRequest, DryRun, OperationState, OperationView, Published, RedriveFilter, RedriveRequest, Started,
 };
 pub use page::Page;
 pub use route::{Counts, Route, RouteState, SourceView, TargetState, TargetView, UpDown};
-pub use status::{ChannelTotals, Status, StoreView};
+pub use status::{Status, StoreView};

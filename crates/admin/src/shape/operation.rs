@@ -42,9 +42,6 @@ pub struct DeleteRequest {
     /// Which ones.
     #[serde(default)]
     pub filter: RedriveFilter,
-    /// At most so many in all.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub max: Option<u64>,
     /// Count only.
     #[serde(default)]
     pub dry_run: bool,

@@ -9,7 +9,7 @@ pub struct Route {
     pub id: String,
     /// Whether it delivers.
     pub state: RouteState,
-    /// Why it delivers nothing although it should (its dead-letter queue is full, the store fails).
+    /// Why it delivers nothing although it runs (its dead-letter queue is full).
     pub reason: Option<String>,
     /// Its targets in the order of the file.
     pub targets: Vec<TargetView>,
@@ -46,12 +46,12 @@ pub struct TargetView {
     pub next_probe: Option<String>,
     /// How many messages failed there and are under suspicion.
     pub suspects: u64,
+    /// Messages that wait for nothing but their turn.
+    pub ready: u64,
     /// Messages that were handed to it and have no answer yet.
     pub in_flight: u64,
     /// Messages that wait for their next try.
     pub scheduled: u64,
-    /// Messages that still have to go there, those in flight among them.
-    pub pending: u64,
 }
 
 /// Whether a target takes messages.
@@ -75,7 +75,7 @@ pub struct SourceView {
     pub state: UpDown,
     /// Since when.
     pub since: String,
-    /// Why it is down.
+    /// Why it is down, or why it receives nothing although it is up.
     pub reason: Option<String>,
 }
 

@@ -18,10 +18,10 @@ pub struct Status {
     pub reason: Option<String>,
     /// The store.
     pub store: StoreView,
-    /// All channels together.
-    pub channels: ChannelTotals,
     /// All routes in the order of the file.
     pub routes: Vec<Route>,
+    /// Channels and subscriptions that hold messages though routes.yaml does not name them.
+    pub orphans: Vec<String>,
 }
 
 /// The store.
@@ -31,17 +31,6 @@ pub struct StoreView {
     pub id: String,
     /// Its bytes on disk.
     pub bytes: u64,
-}
-
-/// All channels together.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct ChannelTotals {
-    /// How many there are.
-    pub count: u64,
-    /// Messages in them.
-    pub messages: u64,
-    /// Their bytes in the store.
-    pub bytes: u64,
-    /// How long the oldest message has been here, in seconds.
-    pub oldest_seconds: Option<f64>,
+    /// Whether the volume is full: then nothing is taken in, and only deliveries and dead letters go on.
+    pub full: bool,
 }

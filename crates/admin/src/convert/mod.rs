@@ -1,0 +1,11 @@
+//! From the engine's views to the shapes of the wire, and back.
+
+mod channel;
+mod message;
+mod operation;
+mod route;
+
+pub use channel::channel;
+pub use message::{dead_group, dead_letter, message};
+pub use operation::{filter, operation};
+pub use route::{route, status};

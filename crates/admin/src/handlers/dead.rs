@@ -1,0 +1,71 @@
+//! Dead letters: looking at them, sending them back, deleting them.
+
+use super::{Answer, Shared, json, messages::parse};
+use crate::{
+    Problem, convert,
+    extract::{Body, Params, limit},
+    shape::{DeleteRequest, DryRun, Page, RedriveFilter, RedriveRequest, Started},
+};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use crossdock_engine::Redrive;
+use serde::Deserialize;
+
+/// Which dead letters are listed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    route: Option<String>,
+    code: Option<String>,
+    id: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /dead-letters`, oldest first.
+pub async fn list(State(shared): State<Shared>, Params(asked): Params<Listing>) -> Answer {
+    let ids = asked.id.map(|id| vec![id]);
+    let filter = convert::filter(RedriveFilter { route: asked.route, code: asked.code, ids })?;
+    let page = shared.gateway.dead_letters(&filter, asked.cursor.as_deref(), limit(asked.limit)?).await?;
+    let items = page.items.iter().map(convert::dead_letter).collect();
+    Ok(json(StatusCode::OK, &Page { items, next: page.next.map(|next| next.to_string()) }))
+}
+
+/// `GET /dead-letters/{id}`.
+pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let letter = shared.gateway.dead_letter(parse(&id)?).await?;
+    Ok(json(StatusCode::OK, &convert::dead_letter(&letter)))
+}
+
+/// `GET /dead-letters/groups`: by cause, the largest group first.
+pub async fn groups(State(shared): State<Shared>) -> Answer {
+    let groups = shared.gateway.dead_groups().await?;
+    Ok(json(StatusCode::OK, &Page::whole(groups.iter().map(convert::dead_group).collect())))
+}
+
+/// `POST /dead-letters/redrive`.
+pub async fn redrive(State(shared): State<Shared>, Body(asked): Body<RedriveRequest>) -> Answer {
+    let rate = asked.rate.map(|text| crossdock_settings::parse_rate(&text)).transpose();
+    let rate = rate.map_err(|error| Problem::bad_request("rate.invalid", format!("rate: {error}")))?;
+    if asked.max == Some(0) {
+        return Err(Problem::bad_request("max.range", "max is at least 1"));
+    }
+    let filter = convert::filter(asked.filter)?;
+    let request = crossdock_engine::RedriveRequest { filter, rate, max: asked.max, dry_run: asked.dry_run };
+    Ok(started(shared.gateway.redrive(request).await?))
+}
+
+/// `POST /dead-letters/delete`.
+pub async fn delete(State(shared): State<Shared>, Body(asked): Body<DeleteRequest>) -> Answer {
+    let filter = convert::filter(asked.filter)?;
+    Ok(started(shared.gateway.delete_dead_letters(filter, asked.dry_run).await?))
+}
+
+fn started(result: Redrive) -> axum::response::Response {
+    match result.operation {
+        None => json(StatusCode::OK, &DryRun { matched: result.matched }),
+        Some(id) => json(StatusCode::ACCEPTED, &Started { operation: id.to_string(), matched: result.matched }),
+    }
+}
