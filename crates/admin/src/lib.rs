@@ -12,9 +12,11 @@ mod extract;
 mod guard;
 mod handlers;
 mod problem;
+mod server;
 pub mod shape;
 mod token;
 
 pub use guard::Token;
 pub use problem::{PROBLEM_TYPE, Problem, ProblemBody};
+pub use server::{Admin, BindError};
 pub use token::{TOKEN_FILE, TokenError, read_or_make};
