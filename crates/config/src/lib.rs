@@ -4,8 +4,11 @@
 //! resolved → expressions, templates and schemas compiled → [`Plan`]. Whoever loads supplies the environment: nothing
 //! here reads a variable or a file but through [`Environment`].
 
+mod files;
 mod plan;
 mod report;
+mod substitute;
+mod yaml;
 
 pub use plan::{
     Admin, Channel, ChannelKind, ChannelUse, Channels, Connection, ConnectorSource, Destination, Encryption, From,

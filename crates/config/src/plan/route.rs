@@ -1,7 +1,9 @@
 //! Routes: from where, through which steps, to where, and what happens when it goes wrong.
 
 use crossdock_connector::{OnRefused, SinkConfig, SourceConfig};
+use crossdock_expression::Program;
 use crossdock_model::{Text, Timestamp};
+use crossdock_rules::{Pipeline, Router};
 use std::time::Duration;
 
 /// A route.
@@ -14,11 +16,22 @@ pub struct Route {
     pub was: Option<Text>,
     /// Where its messages come from.
     pub from: From,
+    /// The steps at the door; empty where it reads a channel.
+    pub accept: Pipeline,
     /// The hidden queue between `accept` and `steps`, `route:NAME`; there if it comes from a connector and has steps or
     /// a connector target.
     pub hidden_queue: Option<Text>,
+    /// What makes the lanes that are delivered in order; none where there is no order.
+    pub order_by: Option<Program>,
     /// What happens to the messages behind one that waits, in its lane.
     pub on_failure: OnFailure,
+    /// What divides the circuits of a target (tenants); none where a target has one.
+    pub circuit: Option<Program>,
+    /// The steps behind the store; they go on decoding as `accept` said.
+    pub steps: Pipeline,
+    /// Which messages go to which of the targets, and what the targets' templates and expressions give; in the order of
+    /// `targets`.
+    pub router: Router,
     /// Where the messages go, at least one, in the order of the file.
     pub targets: Vec<Target>,
     /// How often and when it is tried again.

@@ -1,0 +1,46 @@
+//! Files that belong to the configuration: schemas, secrets, keys.
+
+use crate::Environment;
+use crossdock_rules::{Files, SourceFile};
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+/// Why a file cannot be read, without the operating system's numbers.
+pub(crate) fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+        }
+    }
+}
+
+/// A path from a folder, without `.` in it.
+pub(crate) fn resolve(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path).components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// Reads what steps name, and keeps the texts for the lines that messages show.
+pub(crate) struct Reader<'a> {
+    pub folder: &'a Path,
+    pub environment: &'a dyn Environment,
+    /// Name for messages, and text, of each file that was read.
+    pub read: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Files for Reader<'_> {
+    fn read(&mut self, path: &Path) -> Result<SourceFile, String> {
+        let full = resolve(self.folder, path);
+        let bytes = self.environment.read(&full).map_err(|error| why(&error))?;
+        let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let shown: Arc<str> = full.strip_prefix(self.folder).unwrap_or(&full).to_string_lossy().into();
+        self.read.push((Arc::clone(&shown), text.as_str().into()));
+        Ok(SourceFile { path: full, shown, text })
+    }
+}
