@@ -1,10 +1,6 @@
 //! From the library's diagnostics to ours: one place, a stable code, one sentence and how to mend it.
 
-use crate::{
-    CompileError, Use,
-    hint,
-    metadata::Field,
-};
+use crate::{CompileError, Use, hint, metadata::Field};
 use std::ops::Range;
 use vrl::{
     compiler::{ProgramInfo, TypeDef},
@@ -33,15 +29,21 @@ fn one(text: &str, found: &Diagnostic, usage: Use, names: &[&'static str]) -> Co
             ("expression.fallible", format!("`{}` can fail", one_line(snippet)), Some(hint::fallible(snippet)))
         }
         110 => ("expression.type", argument_message(found, snippet), hint::argument(snippet, secondary())),
-        102 | 660 => ("expression.type", format!("`{}` need not be a boolean", one_line(snippet)), Some(hint::boolean(snippet))),
+        102 | 660 => {
+            ("expression.type", format!("`{}` need not be a boolean", one_line(snippet)), Some(hint::boolean(snippet)))
+        }
         315 | 610 if found.message.contains("read-only") => {
             ("expression.read_only", hint::read_only_message(snippet, usage), Some(hint::read_only(usage)))
         }
         121 => ("expression.type", primary(), Some("say what it is with `array!(…)` or `object!(…)`".to_owned())),
-        101 => ("expression.regex", primary(), Some("patterns are those of Rust's regex, without look-around".to_owned())),
+        101 => {
+            ("expression.regex", primary(), Some("patterns are those of Rust's regex, without look-around".to_owned()))
+        }
         200..=299 => ("expression.syntax", primary(), hint::syntax(secondary())),
         106..=109 | 111 | 120 | 122 | 400..=499 => ("expression.arguments", primary(), secondary()),
-        620 => ("expression.cannot_fail", format!("`{}` cannot fail", one_line(snippet)), Some("remove the `!`".into())),
+        620 => {
+            ("expression.cannot_fail", format!("`{}` cannot fail", one_line(snippet)), Some("remove the `!`".into()))
+        }
         651 => ("expression.cannot_fail", primary(), Some("remove `??` and what follows".into())),
         900 => ("expression.unused", found.message.clone(), Some("assign the result or remove it".into())),
         _ => ("expression.invalid", found.message.clone(), secondary()),

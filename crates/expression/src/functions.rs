@@ -22,36 +22,154 @@ macro_rules! list {
 
 fn texts() -> Vec<Box<dyn Function>> {
     list![
-        BaseName, Camelcase, Contains, ContainsAll, DirName, Downcase, EndsWith, Find, FormatInt, FormatNumber, Join,
-        Kebabcase, Match, MatchAny, ParseRegex, ParseRegexAll, Pascalcase, Redact, Replace, ReplaceWith,
-        ScreamingSnakecase, ShannonEntropy, Sieve, Slice, Snakecase, Split, SplitPath, StartsWith,
-        StripAnsiEscapeCodes, StripWhitespace, Strlen, Truncate, Upcase,
+        BaseName,
+        Camelcase,
+        Contains,
+        ContainsAll,
+        DirName,
+        Downcase,
+        EndsWith,
+        Find,
+        FormatInt,
+        FormatNumber,
+        Join,
+        Kebabcase,
+        Match,
+        MatchAny,
+        ParseRegex,
+        ParseRegexAll,
+        Pascalcase,
+        Redact,
+        Replace,
+        ReplaceWith,
+        ScreamingSnakecase,
+        ShannonEntropy,
+        Sieve,
+        Slice,
+        Snakecase,
+        Split,
+        SplitPath,
+        StartsWith,
+        StripAnsiEscapeCodes,
+        StripWhitespace,
+        Strlen,
+        Truncate,
+        Upcase,
     ]
 }
 
 fn collections() -> Vec<Box<dyn Function>> {
     list![
-        Append, Chunks, Compact, Del, Exists, Filter, Flatten, ForEach, FromEntries, Get, Includes, IsEmpty, Keys,
-        Length, MapKeys, MapValues, MatchArray, Merge, ObjectFromArray, Pop, Push, Range, Remove, Tally, TallyValue,
-        ToEntries, Unique, Unnest, Values, Zip,
+        Append,
+        Chunks,
+        Compact,
+        Del,
+        Exists,
+        Filter,
+        Flatten,
+        ForEach,
+        FromEntries,
+        Get,
+        Includes,
+        IsEmpty,
+        Keys,
+        Length,
+        MapKeys,
+        MapValues,
+        MatchArray,
+        Merge,
+        ObjectFromArray,
+        Pop,
+        Push,
+        Range,
+        Remove,
+        Tally,
+        TallyValue,
+        ToEntries,
+        Unique,
+        Unnest,
+        Values,
+        Zip,
     ]
 }
 
 fn types_and_numbers() -> Vec<Box<dyn Function>> {
     list![
-        Abs, Array, Assert, AssertEq, Boolean, Ceil, Float, Floor, FormatTimestamp, FromUnixTimestamp, Haversine,
-        Integer, IpAton, IpCidrContains, IpNtoa, IpNtop, IpPton, IpSubnet, IpToIpv6, Ipv6ToIpV4, IsArray, IsBoolean,
-        IsFloat, IsInteger, IsIpv4, IsIpv6, IsJson, IsNull, IsNullish, IsObject, IsRegex, IsString, IsTimestamp, Mod,
-        Object, ParseBytes, ParseDuration, ParseFloat, ParseInt, ParseTimestamp, Round, String, Timestamp, ToBool,
-        ToFloat, ToInt, ToString, ToUnixTimestamp,
+        Abs,
+        Array,
+        Assert,
+        AssertEq,
+        Boolean,
+        Ceil,
+        Float,
+        Floor,
+        FormatTimestamp,
+        FromUnixTimestamp,
+        Haversine,
+        Integer,
+        IpAton,
+        IpCidrContains,
+        IpNtoa,
+        IpNtop,
+        IpPton,
+        IpSubnet,
+        IpToIpv6,
+        Ipv6ToIpV4,
+        IsArray,
+        IsBoolean,
+        IsFloat,
+        IsInteger,
+        IsIpv4,
+        IsIpv6,
+        IsJson,
+        IsNull,
+        IsNullish,
+        IsObject,
+        IsRegex,
+        IsString,
+        IsTimestamp,
+        Mod,
+        Object,
+        ParseBytes,
+        ParseDuration,
+        ParseFloat,
+        ParseInt,
+        ParseTimestamp,
+        Round,
+        String,
+        Timestamp,
+        ToBool,
+        ToFloat,
+        ToInt,
+        ToString,
+        ToUnixTimestamp,
     ]
 }
 
 fn codecs() -> Vec<Box<dyn Function>> {
     list![
-        DecodeBase16, DecodeBase64, DecodeCharset, DecodeMimeQ, DecodePercent, DecodePunycode, EncodeBase16,
-        EncodeBase64, EncodeCharset, EncodeCsv, EncodeJson, EncodeKeyValue, EncodeLogfmt, EncodePercent,
-        EncodePunycode, ParseCsv, ParseJson, ParseKeyValue, ParseLogFmt, ParseQueryString, ParseTokens, ParseUrl,
+        DecodeBase16,
+        DecodeBase64,
+        DecodeCharset,
+        DecodeMimeQ,
+        DecodePercent,
+        DecodePunycode,
+        EncodeBase16,
+        EncodeBase64,
+        EncodeCharset,
+        EncodeCsv,
+        EncodeJson,
+        EncodeKeyValue,
+        EncodeLogfmt,
+        EncodePercent,
+        EncodePunycode,
+        ParseCsv,
+        ParseJson,
+        ParseKeyValue,
+        ParseLogFmt,
+        ParseQueryString,
+        ParseTokens,
+        ParseUrl,
     ]
 }
 
@@ -62,7 +180,12 @@ pub fn why_missing(name: &str) -> Option<&'static str> {
             "repeating a step must give the same result, so there is no clock: use `%time`, or stamp the message at its \
              source"
         }
-        "uuid_v4" | "uuid_v7" | "uuid_from_friendly_id" | "random_bool" | "random_bytes" | "random_float"
+        "uuid_v4"
+        | "uuid_v7"
+        | "uuid_from_friendly_id"
+        | "random_bool"
+        | "random_bytes"
+        | "random_float"
         | "random_int" => "repeating a step must give the same result, so there is no chance: use `%id`",
         "log" => "a step has no effect but on the message: write what is of interest into a header or field",
         "get_env_var" | "get_hostname" | "get_secret" => {
@@ -79,7 +202,11 @@ pub fn why_missing(name: &str) -> Option<&'static str> {
         "to_regex" | "parse_grok" | "parse_groks" | "match_datadog_query" => {
             "patterns are fixed and take linear time: write one as r'…' for `parse_regex` or `match`"
         }
-        "parse_syslog" | "parse_klog" | "parse_linux_authorization" | "parse_apache_log" | "parse_common_log"
+        "parse_syslog"
+        | "parse_klog"
+        | "parse_linux_authorization"
+        | "parse_apache_log"
+        | "parse_common_log"
         | "parse_nginx_log" => "it depends on the present year or the machine's time zone: use `parse_regex`",
         _ => return None,
     };

@@ -26,9 +26,14 @@ pub fn variable(name: &str) -> String {
 pub fn fallible(snippet: &str) -> String {
     match certain(snippet) {
         Some(certain) => {
-            format!("write `{}` to reject the message when it fails, or give another value with `?? …`", one_line(&certain))
+            format!(
+                "write `{}` to reject the message when it fails, or give another value with `?? …`",
+                one_line(&certain)
+            )
         }
-        None => "add `!` to the call that can fail, to reject the message then, or another value with `?? …`".to_owned(),
+        None => {
+            "add `!` to the call that can fail, to reject the message then, or another value with `?? …`".to_owned()
+        }
     }
 }
 
@@ -79,7 +84,9 @@ pub fn read_only_message(snippet: &str, usage: Use) -> String {
 /// What may be assigned.
 pub fn read_only(usage: Use) -> String {
     match usage {
-        Use::Condition => "a condition changes nothing: to compare, write `==`; to change, use the step `transform`".into(),
+        Use::Condition => {
+            "a condition changes nothing: to compare, write `==`; to change, use the step `transform`".into()
+        }
         Use::Value => "this only reads: to change the message, use the step `transform`".into(),
         Use::Transform => {
             let writable = Field::ALL.into_iter().filter(|field| field.is_writable());
@@ -93,7 +100,11 @@ pub fn read_only(usage: Use) -> String {
 pub fn syntax(expected: Option<String>) -> Option<String> {
     let expected = expected?;
     let few = expected.matches('"').count() <= 12;
-    if few { Some(expected) } else { Some("look for an unclosed bracket, a missing operator or a stray sign".to_owned()) }
+    if few {
+        Some(expected)
+    } else {
+        Some("look for an unclosed bracket, a missing operator or a stray sign".to_owned())
+    }
 }
 
 /// What to say of a name behind `%` that is not there.
@@ -101,7 +112,9 @@ pub fn unknown_metadata(name: &str) -> (String, String) {
     let names = Field::ALL.map(Field::name);
     let hint = match suggest(name, names) {
         Some(near) => format!("did you mean `%{near}`?"),
-        None => format!("a header is `%headers.{name}`; metadata has {}", names.map(|name| format!("%{name}")).join(", ")),
+        None => {
+            format!("a header is `%headers.{name}`; metadata has {}", names.map(|name| format!("%{name}")).join(", "))
+        }
     };
     (format!("there is no metadata `%{name}`"), hint)
 }

@@ -24,4 +24,4 @@ pub use json::JsonError;
 pub use metadata::Metadata;
 pub use program::Program;
 pub use template::{Escape, Template, TemplateOptions};
-pub use value::{ArrayRef, Object, ObjectRef, Value, ValueRef, View};
+pub use value::{ArrayRef, Items, Members, Object, ObjectRef, Value, ValueRef, View};

@@ -85,9 +85,7 @@ impl Field {
         match self {
             Self::Id => Kind::bytes(),
             Self::Key | Self::ContentType | Self::CorrelationId | Self::ReplyTo => Kind::bytes().or_undefined(),
-            Self::Headers => {
-                Kind::object(Collection::from_unknown(Kind::json().or_timestamp().or_undefined()))
-            }
+            Self::Headers => Kind::object(Collection::from_unknown(Kind::json().or_timestamp().or_undefined())),
             Self::Time | Self::ExpiresAt => Kind::timestamp().or_undefined(),
             Self::Priority => Kind::integer().or_undefined(),
             Self::Origin => origin_kind(),

@@ -1,9 +1,6 @@
 //! Running what was compiled.
 
-use crate::{
-    CompileError, Metadata, Value, ValueRef,
-    metadata::FieldSet,
-};
+use crate::{CompileError, Metadata, Value, ValueRef, metadata::FieldSet};
 use crossdock_model::{Envelope, Fault, Text};
 use std::ops::ControlFlow;
 use vrl::{
@@ -93,12 +90,7 @@ impl Program {
     ///
     /// # Errors
     /// Class `rejected`, code `expression`: it failed or aborted.
-    pub fn value(
-        &self,
-        payload: Option<&Value>,
-        metadata: &mut Metadata,
-        envelope: &Envelope,
-    ) -> Result<Value, Fault> {
+    pub fn value(&self, payload: Option<&Value>, metadata: &mut Metadata, envelope: &Envelope) -> Result<Value, Fault> {
         metadata.build(self.fields, envelope);
         let none = Inner::Null;
         let payload = payload.map_or(&none, |value| &value.0);
@@ -110,12 +102,7 @@ impl Program {
     ///
     /// # Errors
     /// Class `rejected`, code `expression`: it failed or aborted, or assigned a field of what is no object.
-    pub fn transform(
-        &self,
-        payload: &mut Value,
-        metadata: &mut Metadata,
-        envelope: &Envelope,
-    ) -> Result<bool, Fault> {
+    pub fn transform(&self, payload: &mut Value, metadata: &mut Metadata, envelope: &Envelope) -> Result<bool, Fault> {
         metadata.build(self.fields, envelope);
         let mut target = Changing { payload: &mut payload.0, metadata, payload_changed: false, refused: None };
         let outcome = self.run(&mut target);
@@ -148,7 +135,9 @@ impl Program {
             Terminate::Abort(error) => match &error {
                 ExpressionError::Abort { span, message } => {
                     let place = self.place(span.start());
-                    message.as_ref().map_or_else(|| format!("aborted at {place}"), |text| format!("aborted at {place}: {text}"))
+                    message
+                        .as_ref()
+                        .map_or_else(|| format!("aborted at {place}"), |text| format!("aborted at {place}: {text}"))
                 }
                 other => self.explain_error(other),
             },

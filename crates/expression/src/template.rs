@@ -98,7 +98,12 @@ impl Compiler {
         let expression = text.get(inside.clone()).unwrap_or_default();
         if expression.trim().is_empty() {
             let hint = Some("write an expression, for example `{{ .order_id }}`".into());
-            return Err(vec![CompileError { code: "template.syntax", message: "the hole is empty".into(), range, hint }]);
+            return Err(vec![CompileError {
+                code: "template.syntax",
+                message: "the hole is empty".into(),
+                range,
+                hint,
+            }]);
         }
         let moved = |mut error: CompileError| {
             error.range = error.range.start + inside.start..error.range.end + inside.start;
@@ -156,12 +161,7 @@ impl Template {
     /// # Errors
     /// Class `rejected`, code `expression`: a hole failed, or gave what cannot stand in a text (null, an array, an
     /// object) or in a path (nothing, `.`, `..`).
-    pub fn render(
-        &self,
-        payload: Option<&Value>,
-        metadata: &mut Metadata,
-        envelope: &Envelope,
-    ) -> Result<Text, Fault> {
+    pub fn render(&self, payload: Option<&Value>, metadata: &mut Metadata, envelope: &Envelope) -> Result<Text, Fault> {
         let parts = match &self.parts {
             Parts::Fixed(text) => return Ok(text.clone()),
             Parts::Holes(parts) => parts,

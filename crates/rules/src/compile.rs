@@ -1,8 +1,7 @@
 //! What compiling needs from outside: the compiler of expressions, and the files that steps name.
 
 use crossdock_expression::{CompileError, Compiler};
-use crate::{Decode, Pipeline, Stage};
-use crossdock_settings::{Diagnostic, Diagnostics, Formula, Placed, Setting, Severity};
+use crossdock_settings::{Diagnostic, Diagnostics, Formula, Severity};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -55,16 +54,4 @@ pub(crate) fn report(formula: &Formula, errors: &[CompileError], severity: Sever
             hint: error.hint.clone(),
         });
     }
-}
-
-/// Compiles a list of steps; the body of [`Pipeline::compile`].
-pub(crate) fn pipeline(
-    stage: Stage,
-    items: &[Placed<Setting>],
-    inherited: Option<Decode>,
-    environment: &mut Environment<'_>,
-    found: &mut Diagnostics,
-) -> Option<Pipeline> {
-    let _ = (stage, items, inherited, environment, found);
-    todo!()
 }

@@ -1,6 +1,9 @@
 //! How a payload becomes a value, and a value a payload: the formats, and which one a content type asks for.
 
-use crate::{XmlDecode, XmlEncode, text, xml};
+use crate::{
+    XmlDecode, XmlEncode, text,
+    xml::{self, Shape},
+};
 use crossdock_expression::Value;
 use crossdock_model::{Envelope, Fault, RefusalKind};
 
@@ -24,6 +27,15 @@ pub enum Format {
     Xml,
     /// Text.
     Text,
+}
+
+/// A decoded payload, and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoded {
+    pub value: Value,
+    pub format: Format,
+    /// The order of elements of a document.
+    pub shape: Option<Box<Shape>>,
 }
 
 /// Why a payload cannot be decoded.
@@ -84,26 +96,44 @@ impl Decode {
 
 /// Decodes a message's payload: as said, else by its content type, else as JSON. A message without a payload (a Kafka
 /// tombstone) has the value null.
-pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<(Value, Format), Undecodable> {
+pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decoded, Undecodable> {
+    let content_type = envelope.properties.content_type.as_deref();
     let by_type;
     let decode = match said {
         Some(decode) => decode,
         None => {
-            by_type = by_content_type(envelope.properties.content_type.as_deref())?;
+            by_type = by_content_type(content_type)?;
             &by_type
         }
     };
     let format = decode.format();
-    let Some(payload) = &envelope.payload else { return Ok((Value::NULL, format)) };
+    let Some(payload) = &envelope.payload else { return Ok(Decoded { value: Value::NULL, format, shape: None }) };
     if let Some(coding) = envelope.properties.content_encoding.as_deref().filter(|coding| is_coded(coding)) {
-        return Err(unsupported(&format!("the payload is coded as {coding}, which the gateway passes on but does not undo")));
+        return Err(unsupported(&format!(
+            "the payload is coded as {coding}, which the gateway passes on but does not undo"
+        )));
     }
+    let mut shape = None;
     let value = match decode {
-        Decode::Json => Value::from_json(payload).map_err(|error| undecodable(format, &error)),
-        Decode::Xml(options) => xml::decode(payload, options).map_err(|error| undecodable(format, &error)),
-        Decode::Text => text::decode(payload).map_err(|error| undecodable(format, &error)),
+        Decode::Json => Value::from_json(payload).map_err(|error| undecodable(format, &error))?,
+        Decode::Xml(options) => {
+            let charset = content_type.and_then(charset);
+            let decoded = xml::decode(payload, options, charset);
+            let (value, order) = decoded.map_err(|error| undecodable(format, &error))?;
+            shape = Some(Box::new(order));
+            value
+        }
+        Decode::Text => text::decode(payload).map_err(|error| undecodable(format, &error))?,
     };
-    value.map(|value| (value, format))
+    Ok(Decoded { value, format, shape })
+}
+
+/// The parameter `charset` of a content type.
+fn charset(content_type: &str) -> Option<&str> {
+    let parameters = content_type.split(';').skip(1);
+    let mut named = parameters.filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
 }
 
 fn is_coded(coding: &str) -> bool {
@@ -115,9 +145,9 @@ fn by_content_type(content_type: Option<&str>) -> Result<Decode, Undecodable> {
     match Format::of_content_type(content_type) {
         Some(Format::Json) => Ok(Decode::Json),
         Some(Format::Xml) => Ok(Decode::Xml(XmlDecode::default())),
-        Some(Format::Text) | None => {
-            Err(unsupported("the content type is none that can be decoded: JSON and XML are, others with a step `decode`"))
-        }
+        Some(Format::Text) | None => Err(unsupported(
+            "the content type is none that can be decoded: JSON and XML are, others with a step `decode`",
+        )),
     }
 }
 
@@ -134,11 +164,12 @@ fn unsupported(text: &str) -> Undecodable {
 ///
 /// # Errors
 /// Class `rejected`, code `encode`: the format cannot hold it.
-pub(crate) fn encode(value: &Value, format: Format, options: &XmlEncode) -> Result<Vec<u8>, Fault> {
+pub(crate) fn encode(decoded: &Decoded, format: Format, options: &XmlEncode) -> Result<Vec<u8>, Fault> {
+    let value = decoded.value.as_ref();
     let encoded = match format {
         Format::Json => value.to_json().map_err(|error| error.to_string()),
-        Format::Xml => xml::encode(value.as_ref(), options).map_err(|error| error.to_string()),
-        Format::Text => text::encode(value.as_ref()),
+        Format::Xml => xml::encode(value, options, decoded.shape.as_deref()).map_err(|error| error.to_string()),
+        Format::Text => text::encode(value),
     };
     encoded.map_err(|error| Fault::rejected("encode", format!("cannot be written as {}: {error}", format.name())))
 }

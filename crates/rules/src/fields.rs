@@ -2,20 +2,33 @@
 
 use crossdock_settings::{Field, Kind, Returns};
 
-const JSON_SCHEMA: Field = Field::optional("json_schema", Kind::Path, "JSON Schema the value must be valid against, a file");
+const JSON_SCHEMA: Field =
+    Field::optional("json_schema", Kind::Path, "JSON Schema the value must be valid against, a file");
 const XSD: Field = Field::optional("xsd", Kind::Path, "XML Schema the bytes must be valid against, a file");
 
 const VALIDATE: Field =
     Field::optional("validate", Kind::Group(&[JSON_SCHEMA, XSD]), "reject what is not valid against a schema");
-const FILTER: Field =
-    Field::optional("filter", Kind::Expression(Returns::Condition), "let through only the messages for which this holds");
+const FILTER: Field = Field::optional(
+    "filter",
+    Kind::Expression(Returns::Condition),
+    "let through only the messages for which this holds",
+);
 const TRANSFORM: Field =
     Field::optional("transform", Kind::Expression(Returns::Changes), "change the payload and the metadata");
 
 const TYPES: Kind = Kind::Choice(&["string", "infer"]);
 const XML_DECODE: &[Field] = &[
-    Field::optional("force_array", Kind::List(&Kind::Text), "names of elements that are arrays even where they come once"),
-    Field::default("types", TYPES, "string", "what leaves are: strings, or numbers, booleans and null where they look so"),
+    Field::optional(
+        "force_array",
+        Kind::List(&Kind::Text),
+        "names of elements that are arrays even where they come once",
+    ),
+    Field::default(
+        "types",
+        TYPES,
+        "string",
+        "what leaves are: strings, or numbers, booleans and null where they look so",
+    ),
 ];
 const NONE: &[Field] = &[];
 const DECODERS: &[Field] = &[
@@ -36,11 +49,16 @@ const XML_ENCODE: &[Field] = &[
 const ENCODERS: &[Field] = &[
     Field::optional("json", Kind::Group(&[CONTENT_TYPE]), "leave as JSON"),
     Field::optional("xml", Kind::Group(XML_ENCODE), "leave as XML"),
-    Field::optional("text", Kind::Group(&[CONTENT_TYPE]), "leave as text; the value must be a string, number or boolean"),
+    Field::optional(
+        "text",
+        Kind::Group(&[CONTENT_TYPE]),
+        "leave as text; the value must be a string, number or boolean",
+    ),
     Field::optional("csv", Kind::Any, "not built in yet"),
     Field::optional("cloudevent", Kind::Any, "not built in yet"),
 ];
-const ENCODE: Field = Field::optional("encode", Kind::Variant(ENCODERS), "fix the bytes and the content type that leave");
+const ENCODE: Field =
+    Field::optional("encode", Kind::Variant(ENCODERS), "fix the bytes and the content type that leave");
 
 const EXPIRE: Field = Field::optional(
     "expire",
@@ -54,7 +72,12 @@ const DEDUPE: Field = Field::optional(
     Kind::Group(&[
         Field::required("key", Kind::Expression(Returns::Value), "what makes two messages the same"),
         Field::required("window", Kind::Duration, "how long a key is remembered"),
-        Field::default("max_keys", Kind::Integer { min: 1, max: 100_000_000 }, "1000000", "how many keys are remembered"),
+        Field::default(
+            "max_keys",
+            Kind::Integer { min: 1, max: 100_000_000 },
+            "1000000",
+            "how many keys are remembered",
+        ),
     ]),
     "drop a message whose key came before",
 );
@@ -66,6 +89,5 @@ const THROTTLE: Field = Field::optional("throttle", Kind::Any, "not built in yet
 pub const ACCEPT_STEPS: Kind = Kind::Variant(&[DECODE, VALIDATE, FILTER, DEDUPE, EXPIRE, THROTTLE]);
 
 /// What an item of `steps` is: one of these by its name.
-pub const STEPS: Kind = Kind::Variant(&[
-    DECODE, ENCODE, VALIDATE, FILTER, TRANSFORM, SPLIT, ENRICH, DEDUPE, THROTTLE, DELAY, EXPIRE,
-]);
+pub const STEPS: Kind =
+    Kind::Variant(&[DECODE, ENCODE, VALIDATE, FILTER, TRANSFORM, SPLIT, ENRICH, DEDUPE, THROTTLE, DELAY, EXPIRE]);

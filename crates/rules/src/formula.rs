@@ -58,11 +58,7 @@ pub fn compile_formula(
 }
 
 /// Compiles an expression of a section (`order_by`, `circuit`, `when`); none where it is wrong.
-pub fn compile_program(
-    formula: &settings::Formula,
-    compiler: &Compiler,
-    found: &mut Diagnostics,
-) -> Option<Program> {
+pub fn compile_program(formula: &settings::Formula, compiler: &Compiler, found: &mut Diagnostics) -> Option<Program> {
     let usage = match formula.kind {
         FormulaKind::Expression(Returns::Condition) => Use::Condition,
         FormulaKind::Expression(Returns::Changes) => Use::Transform,

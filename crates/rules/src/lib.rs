@@ -18,6 +18,7 @@ mod formula;
 mod pipeline;
 mod router;
 mod schema;
+mod steps;
 mod text;
 mod trace;
 mod working;

@@ -41,11 +41,19 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) enum Action {
     Decode(Decode),
-    Encode { format: Format, options: XmlEncode, content_type: Text },
+    Encode {
+        format: Format,
+        options: XmlEncode,
+        content_type: Text,
+    },
     Filter(Program),
     Transform(Program),
     Validate(Box<JsonSchema>),
-    Dedupe { key: Program, window: Duration, keys_max: u64 },
+    Dedupe {
+        key: Program,
+        window: Duration,
+        keys_max: u64,
+    },
     /// Told by [`Pipeline::delay`] and [`Pipeline::expire_after`]: conditions of the subscription, not of the message.
     Condition,
 }
@@ -96,7 +104,7 @@ impl Pipeline {
         environment: &mut Environment<'_>,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        crate::compile::pipeline(stage, items, inherited, environment, found)
+        crate::steps::compile(stage, items, inherited, environment, found)
     }
 
     /// What this list, or the one before it, says about decoding; the next list and the targets decode so.
@@ -112,6 +120,12 @@ impl Pipeline {
             | Action::Condition => None,
         });
         said.or(self.inherited.as_ref())
+    }
+
+    /// Where the list stands.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// How long after its receipt a message goes on, at the earliest.

@@ -8,7 +8,8 @@ use crossdock_model::Text;
 /// # Errors
 /// It is no UTF-8.
 pub fn decode(payload: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
     Ok(Value::text(Text::from(text)))
 }
 

@@ -59,7 +59,11 @@ pub(crate) fn changes(before: &Working, after: &Working) -> Vec<Change> {
     }
     if before.bytes() != after.bytes() {
         if let Some(bytes) = after.bytes() {
-            found.push(Change { at: Text::from_static("bytes"), before: None, after: Some(cut(&String::from_utf8_lossy(bytes))) });
+            found.push(Change {
+                at: Text::from_static("bytes"),
+                before: None,
+                after: Some(cut(&String::from_utf8_lossy(bytes))),
+            });
         }
     }
     found

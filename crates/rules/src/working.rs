@@ -2,7 +2,7 @@
 
 use crate::{
     Decode, Format, XmlEncode,
-    decode::{self, Undecodable},
+    decode::{self, Decoded, Undecodable},
 };
 use bytes::Bytes;
 use crossdock_expression::{Metadata, Program, Template, Value, View};
@@ -14,17 +14,10 @@ use std::sync::Arc;
 pub struct Working {
     envelope: Arc<Envelope>,
     said: Option<Decode>,
-    value: Decoded,
+    /// The value with what transforms made of it, once something needed it.
+    decoded: Option<Decoded>,
     pub(crate) metadata: Metadata,
     body: Body,
-}
-
-#[derive(Clone, Debug)]
-enum Decoded {
-    /// Nothing needed the value yet.
-    Not,
-    /// The value, with what transforms made of it, and where it came from.
-    Value { value: Value, format: Format },
 }
 
 /// What leaves.
@@ -42,7 +35,7 @@ impl Working {
     /// A message that nothing happened to yet.
     #[must_use]
     pub fn new(envelope: Arc<Envelope>) -> Self {
-        Self { envelope, said: None, value: Decoded::Not, metadata: Metadata::new(), body: Body::Original }
+        Self { envelope, said: None, decoded: None, metadata: Metadata::new(), body: Body::Original }
     }
 
     /// The message as it came.
@@ -57,7 +50,7 @@ impl Working {
     /// It cannot be decoded, or the condition failed.
     pub fn condition(&mut self, program: &Program) -> Result<bool, Fault> {
         self.prepare(program.needs_payload()).map_err(|error| error.fault)?;
-        program.condition(value(&self.value), &mut self.metadata, &self.envelope)
+        program.condition(value(self.decoded.as_ref()), &mut self.metadata, &self.envelope)
     }
 
     /// Runs an expression over it.
@@ -66,7 +59,7 @@ impl Working {
     /// It cannot be decoded, or the expression failed.
     pub fn value(&mut self, program: &Program) -> Result<Value, Fault> {
         self.prepare(program.needs_payload()).map_err(|error| error.fault)?;
-        program.value(value(&self.value), &mut self.metadata, &self.envelope)
+        program.value(value(self.decoded.as_ref()), &mut self.metadata, &self.envelope)
     }
 
     /// The bytes of a key that an expression gives (`order_by`, `circuit`, Kafka's `key`): a string's own bytes, any
@@ -96,7 +89,7 @@ impl Working {
             return Ok(text.clone());
         }
         self.prepare(template.needs_payload()).map_err(|error| error.fault)?;
-        template.render(value(&self.value), &mut self.metadata, &self.envelope)
+        template.render(value(self.decoded.as_ref()), &mut self.metadata, &self.envelope)
     }
 
     /// The message as it leaves: the original where nothing changed it. Encodes a changed value, once.
@@ -137,16 +130,15 @@ impl Working {
 
     /// Decodes the payload, if that was not done yet.
     pub(crate) fn prepare(&mut self, needed: bool) -> Result<(), Undecodable> {
-        if needed && matches!(self.value, Decoded::Not) {
-            let (value, format) = decode::decode(&self.envelope, self.said.as_ref())?;
-            self.value = Decoded::Value { value, format };
+        if needed && self.decoded.is_none() {
+            self.decoded = Some(decode::decode(&self.envelope, self.said.as_ref())?);
         }
         Ok(())
     }
 
     /// The value, if the payload is decoded.
-    pub(crate) const fn decoded(&self) -> Option<&Value> {
-        value(&self.value)
+    pub(crate) fn decoded(&self) -> Option<&Value> {
+        value(self.decoded.as_ref())
     }
 
     /// The bytes that would leave now, where they are fixed or untouched.
@@ -160,10 +152,7 @@ impl Working {
 
     pub(crate) fn transform(&mut self, program: &Program) -> Result<(), Fault> {
         let mut none = Value::NULL;
-        let value = match &mut self.value {
-            Decoded::Value { value, .. } => value,
-            Decoded::Not => &mut none,
-        };
+        let value = self.decoded.as_mut().map_or(&mut none, |decoded| &mut decoded.value);
         let changed = program.transform(value, &mut self.metadata, &self.envelope)?;
         if changed && matches!(self.body, Body::Original) {
             self.body = Body::Changed;
@@ -177,24 +166,21 @@ impl Working {
 
     /// Fixes bytes and content type from the value as it is now.
     pub(crate) fn encode(&mut self, format: Format, options: &XmlEncode, content_type: &str) -> Result<(), Fault> {
-        let Decoded::Value { value, .. } = &self.value else { return Ok(()) };
-        self.body = Body::Fixed(decode::encode(value, format, options)?.into());
+        let Some(decoded) = &self.decoded else { return Ok(()) };
+        self.body = Body::Fixed(decode::encode(decoded, format, options)?.into());
         self.metadata.set_content_type(content_type);
         Ok(())
     }
 
     fn settle_body(&mut self) -> Result<(), Fault> {
-        if let (Body::Changed, Decoded::Value { value, format }) = (&self.body, &self.value) {
-            let bytes = decode::encode(value, *format, &XmlEncode::default())?;
+        if let (Body::Changed, Some(decoded)) = (&self.body, &self.decoded) {
+            let bytes = decode::encode(decoded, decoded.format, &XmlEncode::default())?;
             self.body = Body::Fixed(bytes.into());
         }
         Ok(())
     }
 }
 
-const fn value(decoded: &Decoded) -> Option<&Value> {
-    match decoded {
-        Decoded::Not => None,
-        Decoded::Value { value, .. } => Some(value),
-    }
+fn value(decoded: Option<&Decoded>) -> Option<&Value> {
+    decoded.map(|decoded| &decoded.value)
 }
