@@ -23,7 +23,7 @@ pub use async_trait::async_trait;
 pub use config::{ConnectionConfig, GatewayConfig, SinkConfig, SourceConfig, StoreTag};
 pub use connector::{Connector, StartError};
 pub use crossdock_settings::{
-    Diagnostic, Diagnostics, Field, Formula, FormulaKind, Kind, Layout, Placed, Presence, Returns, Setting, Settings,
+    Diagnostic, Diagnostics, Field, Formula, FormulaKind, Kind, Layout, Placed, Presence, Rate, Returns, Setting, Settings,
     Severity, Slot, Span, TemplateUse, suggest,
 };
 pub use describe::{Description, OnRefused};
