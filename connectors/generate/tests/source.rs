@@ -23,8 +23,12 @@ fn source(count: Option<i64>, per_second: Option<f64>, formulas: Formulas) -> Bo
     let mut insert = |name, value| settings.insert(name, Placed::new(value, Span::default()));
     let kind = FormulaKind::Expression(Returns::Value);
     insert("payload", Setting::Formula(Formula { text: Text::new(), layout: Default::default(), kind, slot: Slot(0) }));
-    count.map(|count| insert("count", Setting::Integer(count)));
-    per_second.map(|per_second| insert("rate", Setting::Rate(Rate { per_second })));
+    if let Some(count) = count {
+        insert("count", Setting::Integer(count));
+    }
+    if let Some(per_second) = per_second {
+        insert("rate", Setting::Rate(Rate { per_second }));
+    }
     let config =
         SourceConfig { route: Text::from_static("r"), connection: None, settings, formulas, folder: PathBuf::new() };
     GenerateConnector::new(&gateway).source(&config).unwrap()
