@@ -46,9 +46,9 @@ const SOURCE: &[Field] = &[
 
 /// The `generate` connector.
 #[derive(Debug, Default)]
-pub struct GenerateConnector;
+pub struct Generate;
 
-impl GenerateConnector {
+impl Generate {
     /// The connector of a gateway.
     #[must_use]
     pub const fn new(_: &GatewayConfig) -> Self {
@@ -57,7 +57,7 @@ impl GenerateConnector {
 }
 
 #[async_trait]
-impl Connector for GenerateConnector {
+impl Connector for Generate {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
     }

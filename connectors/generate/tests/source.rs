@@ -7,7 +7,7 @@ use crossdock_connector::{
     Connector, Credit, Evaluated, Event, Formula, FormulaKind, Formulas, GatewayConfig, Placed, Rate, Received,
     Returns, Setting, Settings, Settlement, Slot, Source, SourceConfig, Span,
 };
-use crossdock_generate::GenerateConnector;
+use crossdock_generate::Generate;
 use crossdock_model::{Fault, Text};
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -31,7 +31,7 @@ fn source(count: Option<i64>, per_second: Option<f64>, formulas: Formulas) -> Bo
     }
     let config =
         SourceConfig { route: Text::from_static("r"), connection: None, settings, formulas, folder: PathBuf::new() };
-    GenerateConnector::new(&gateway).source(&config).unwrap()
+    Generate::new(&gateway).source(&config).unwrap()
 }
 
 /// Gives the input back, as JSON.
