@@ -1,6 +1,6 @@
 //! A protocol: made once per gateway, it owns what its sources and sinks share.
 
-use crate::{ConnectionConfig, Description, Diagnostics, Sink, SinkConfig, Source, SourceConfig};
+use crate::{ConnectionConfig, Description, Diagnostics, Outgoing, Preview, Sink, SinkConfig, Source, SourceConfig};
 use async_trait::async_trait;
 use crossdock_model::Fault;
 use std::time::Instant;
@@ -41,6 +41,15 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// Why it is not.
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault>;
+
+    /// What a sink of these settings would send for a message, without I/O; a protocol with more to say than
+    /// [`Preview::of`] says it here.
+    ///
+    /// # Errors
+    /// The fault that sending it would end with for a reason that is known without the peer.
+    fn preview(&self, config: &SinkConfig, outgoing: &Outgoing) -> Result<Preview, Fault> {
+        Ok(Preview::of(self.description(), config, outgoing))
+    }
 
     /// Makes ready what the sources share (binds the listener), before anything of the gateway runs.
     ///

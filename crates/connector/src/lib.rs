@@ -14,6 +14,7 @@ mod connector;
 mod describe;
 mod formulas;
 mod outgoing;
+mod preview;
 mod sink;
 mod source;
 mod tables;
@@ -23,12 +24,13 @@ pub use async_trait::async_trait;
 pub use config::{ConnectionConfig, GatewayConfig, SinkConfig, SourceConfig, StoreTag};
 pub use connector::{Connector, StartError};
 pub use crossdock_settings::{
-    Diagnostic, Diagnostics, Field, Formula, FormulaKind, Kind, Layout, Placed, Presence, Rate, Returns, Setting, Settings,
-    Severity, Slot, Span, TemplateUse, suggest,
+    Diagnostic, Diagnostics, Field, Formula, FormulaKind, Kind, Layout, Placed, Presence, Rate, Returns, Setting,
+    Settings, Severity, Slot, Span, TemplateUse, suggest,
 };
 pub use describe::{Description, OnRefused};
 pub use formulas::{Evaluated, Formulas};
 pub use outgoing::{Outgoing, Rendered, RenderedValue};
+pub use preview::Preview;
 pub use sink::{Completions, Receipt, Results, Sender, Sink, SinkError, Ticket};
 pub use source::{
     Claim, Credit, Event, Received, Receiver, Settlement, Settler, Source, SourceError, SourceErrorKind, Token,
