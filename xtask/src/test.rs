@@ -1,0 +1,148 @@
+//! Every test there is, one after the other: what each step does, how it went, and what could not be run here.
+//!
+//! A step that needs something of the machine (a server, a tool) names it in `needs`; if it is not there the step is not
+//! run, and that is said at the end. Nothing is skipped in silence, and a test that was not run is not counted as passed.
+
+use crate::{
+    codegen,
+    command::{Step, command, step},
+};
+use anyhow::Result;
+use std::path::Path;
+
+/// A step of the whole.
+struct Plan {
+    name: &'static str,
+    about: &'static str,
+    arguments: &'static [&'static str],
+    /// Programs that must be in the path, and the Debian packages they come in.
+    needs: &'static [(&'static str, &'static str)],
+}
+
+const STEPS: &[Plan] = &[
+    Plan {
+        name: "build",
+        about: "the program, which the end-to-end tests start and kill",
+        arguments: &["build", "--package", "crossdock"],
+        needs: &[],
+    },
+    Plan {
+        name: "tests",
+        about: "unit, property and documentation tests of all crates; the ledger under kill -9, SIGTERM under load, the tour",
+        arguments: &["test", "--workspace", "--no-fail-fast"],
+        needs: &[],
+    },
+    Plan {
+        name: "sync",
+        about: "between reading a request and answering it the store is synced, seen from outside by strace",
+        arguments: &["test", "--package", "crossdock", "--features", "strace", "--test", "sync"],
+        needs: &[("strace", "strace")],
+    },
+    Plan {
+        name: "demo",
+        about: "the demonstration by itself: ends with 0 only if its account is right",
+        arguments: &["run", "--quiet", "--package", "crossdock", "--", "demo", "--exit", "--seed", "7"],
+        needs: &[],
+    },
+];
+
+/// What cargo's test runner said in sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Sum {
+    /// Adds what a line says: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    fn hear(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let mut words = result.split([' ', ';', '.']).filter(|word| !word.is_empty()).peekable();
+        while let Some(word) = words.next() {
+            let (Ok(count), Some(what)) = (word.parse::<u64>(), words.peek()) else { continue };
+            match *what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs all steps, or with a filter only the workspace's tests that match it.
+pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
+    let (mut sum, mut steps, mut missing) = (Sum::default(), Vec::<Step>::new(), Vec::new());
+    for plan in STEPS.iter().filter(|plan| filter.is_empty() || matches!(plan.name, "build" | "tests")) {
+        let absent: Vec<&str> =
+            plan.needs.iter().filter(|(program, _)| !is_in_path(program)).map(|(_, package)| *package).collect();
+        if !absent.is_empty() {
+            missing.push(format!("{}: {} (apt-get install {})", plan.name, plan.about, absent.join(" ")));
+            continue;
+        }
+        println!("\n{}: {}", plan.name, plan.about);
+        let mut cargo = command(root, "cargo");
+        cargo.args(plan.arguments).env("NO_COLOR", "1");
+        if plan.name == "tests" {
+            cargo.args(filter);
+        }
+        let done = step(plan.name, &mut cargo, |line| sum.hear(line))?;
+        let is_good = done.is_good;
+        steps.push(done);
+        if plan.name == "build" && !is_good {
+            break;
+        }
+    }
+    if filter.is_empty() && steps.iter().any(|step| step.name == "build" && step.is_good) {
+        println!("\ngenerated files: what is in the tree is what the program makes");
+        let is_good = codegen::codegen(root, codegen::Mode::Check)?;
+        steps.push(Step { name: "codegen".into(), is_good, took: 0.0 });
+    }
+    Ok(report(&steps, &missing, sum))
+}
+
+fn report(steps: &[Step], missing: &[String], sum: Sum) -> bool {
+    println!();
+    for step in steps {
+        println!("{:8} {} ({:.1} s)", step.name, if step.is_good { "ok" } else { "FAILED" }, step.took);
+    }
+    for what in missing {
+        println!("not run: {what}");
+    }
+    // A step that is no test runner's counts as a test of its own.
+    let others = steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync"));
+    let (good, bad): (Vec<_>, Vec<_>) = others.partition(|step| step.is_good);
+    let (passed, failed) = (sum.passed + good.len() as u64, sum.failed + bad.len() as u64);
+    println!("\n{passed} passed, {failed} failed, {} skipped", sum.ignored + missing.len() as u64);
+    steps.iter().all(|step| step.is_good) && failed == 0
+}
+
+fn is_in_path(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_summed() {
+        let mut sum = Sum::default();
+        for line in [
+            "running 3 tests",
+            "test a ... ok",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 9 filtered out; finished in 1.25s",
+        ] {
+            sum.hear(line);
+        }
+        assert_eq!(sum, Sum { passed: 8, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn programs_are_found() {
+        assert!(is_in_path("sh") && !is_in_path("no-such-program-anywhere"));
+    }
+}
