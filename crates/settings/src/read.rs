@@ -142,7 +142,8 @@ impl Reader {
         let (name, key_span, value) = match &node.kind {
             NodeKind::Mapping(entries) => match entries.as_slice() {
                 [entry] => (entry.key.as_str(), entry.key_span, Some(&entry.value)),
-                [] | [_, _, ..] => return self.mismatch(node, &Kind::Variant(fields)),
+                [] => return self.mismatch(node, &Kind::Variant(fields)),
+                [_, _, ..] => return self.several(entries, fields),
             },
             NodeKind::Scalar(scalar) => (scalar.text.as_str(), node.span, None),
             NodeKind::Null | NodeKind::Sequence(_) => return self.mismatch(node, &Kind::Variant(fields)),
@@ -156,6 +157,20 @@ impl Reader {
         let value = value.unwrap_or(&empty);
         let setting = self.value(value, &field.kind)?;
         Some(Setting::Variant { name: field.name, value: Box::new(Placed::new(setting, value.span)) })
+    }
+
+    /// A variant with several keys: each that is not known is told, else the second known one.
+    fn several(&mut self, entries: &[Entry], fields: &'static [Field]) -> Option<Setting> {
+        let is_known = |entry: &&Entry| fields.iter().any(|field| field.name == entry.key);
+        for entry in entries.iter().filter(|entry| !is_known(entry)) {
+            self.unknown(entry, fields);
+        }
+        if let [first, second, ..] = entries.iter().filter(is_known).collect::<Vec<_>>().as_slice() {
+            let message = format!("`{}` stands here beside `{}`, and only one of them can", second.key, first.key);
+            let hint = "give each an item of its own in a list, or remove one";
+            self.found.push(Diagnostic::error("variant.several", second.key_span, message).hint(hint));
+        }
+        None
     }
 
     fn short(&mut self, node: &Node, fields: &'static [Field]) -> Option<Setting> {
