@@ -29,8 +29,8 @@ pub use describe::DESCRIPTION;
 use append::AppendFiles;
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Sink, SinkConfig, Source, SourceConfig,
-    StartError,
+    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig, Source,
+    SourceConfig, StartError,
 };
 use crossdock_model::Fault;
 use std::{
@@ -74,6 +74,11 @@ impl Connector for FileConnector {
 
     async fn probe(&self, _: &ConnectionConfig) -> Result<(), Fault> {
         Ok(())
+    }
+
+    fn preview(&self, config: &SinkConfig, outgoing: &Outgoing) -> Result<Preview, Fault> {
+        let sink = sink::FileSink::new(config, Arc::clone(&self.files));
+        sink.map_err(|_| Fault::rejected("file.path", "the target's `path` names no file"))?.preview(outgoing)
     }
 
     async fn start(&self) -> Result<(), StartError> {

@@ -10,7 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use crossdock_connector::{
-    Completions, Diagnostics, Outgoing, Receipt, Results, Sender, Sink, SinkConfig, SinkError, Ticket,
+    Completions, Diagnostics, Outgoing, Preview, Receipt, Results, Sender, Sink, SinkConfig, SinkError, Ticket,
 };
 use crossdock_model::{Answer, Envelope, Fault, FaultClass, Text};
 use std::{
@@ -44,6 +44,22 @@ impl FileSink {
             Some(_) | None => Mode::Append,
         };
         Ok(Self { place: Place::new(config, mode)?, mode, strict: config.strict, files })
+    }
+
+    /// What would be written where.
+    ///
+    /// # Errors
+    /// The message cannot be written, whatever the state of the disk.
+    pub fn preview(&self, outgoing: &Outgoing) -> Result<Preview, Fault> {
+        let (path, receipt) = prepare(self, outgoing)?;
+        let act = match self.mode {
+            Mode::Append => {
+                line(outgoing)?;
+                format!("append a line to {}", path.display())
+            }
+            Mode::Create => format!("write the file {}", path.display()),
+        };
+        Ok(Preview { act: Text::from(act), headers: Vec::new(), lost: receipt.lost })
     }
 }
 
@@ -329,6 +345,20 @@ pub mod tests {
         assert_eq!(send(&config, 1, vec![outgoing(1, "", "x")]).await, ["content_type"]);
         config.strict = true;
         assert_eq!(send(&config, 1, vec![outgoing(1, "", "x")]).await, ["mapping.lost"]);
+    }
+
+    #[test]
+    fn a_preview_tells_the_file_and_what_is_lost_or_wrong() {
+        let sink = |path, mode| FileSink::new(&sink_config(Path::new("/b"), path, mode), Arc::default()).unwrap();
+        let preview = sink("out/{{ .f }}.log", "append").preview(&outgoing(1, "out/a.log", "x")).unwrap();
+        assert_eq!((&*preview.act, preview.lost.join(" ")), ("append a line to /b/out/a.log", "content_type".into()));
+        let preview = sink("out/", "create").preview(&outgoing(1, "", "x\ny")).unwrap();
+        assert_eq!(&*preview.act, "write the file /b/out/01010101-0101-0101-0101-010101010101.json");
+        let code = |path, payload| {
+            sink("out/{{ .f }}", "append").preview(&outgoing(1, path, payload)).map_err(|fault| fault.code.to_string())
+        };
+        assert_eq!(code("out/../a", "x"), Err("file.path".into()));
+        assert_eq!(code("out/a", "x\ny"), Err("file.line_break".into()));
     }
 
     #[tokio::test]
