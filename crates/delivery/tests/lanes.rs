@@ -1,0 +1,204 @@
+//! Order lanes: who waits for whom, and what a lone poison message may do to those behind it.
+
+mod desk;
+
+use crossdock_delivery::{Entry, Order, Policy, Prior, Retry};
+use crossdock_model::{Fault, Moment};
+use desk::{Desk, busy, charged, died, failed, policy, rejected, silent, unreachable, wait};
+use std::time::Duration;
+
+/// A circuit at its full limit with messages of the given lanes.
+fn warm(order: Order, lanes: &[u64]) -> Desk {
+    let mut desk = Desk::new(Policy { order, max_in_flight: 8, ..policy() });
+    (1_000..1_003).for_each(|offset| desk.admit(Entry::fresh(offset)));
+    (1_000..1_003).for_each(|offset| {
+        desk.poll();
+        desk.end(offset, Ok(()));
+    });
+    for (offset, lane) in (0..).zip(lanes) {
+        desk.admit(Entry { lane: Some(*lane), ..Entry::fresh(offset) });
+    }
+    assert_eq!((desk.limit(), desk.scheduler.len()), (8, lanes.len()));
+    desk
+}
+
+#[test]
+fn one_of_a_lane_at_a_time_in_offset_order_and_the_lanes_in_parallel() {
+    for order in [Order::BlockKey, Order::Skip] {
+        let mut desk = warm(order, &[1, 1, 2, 1, 2, 3]);
+        assert_eq!(desk.poll(), [0, 2, 5]);
+        desk.end(2, Ok(()));
+        assert_eq!(desk.poll(), [4]);
+        desk.end(0, Ok(()));
+        assert_eq!(desk.poll(), [1]);
+        desk.end(1, Ok(()));
+        assert_eq!(desk.poll(), [3]);
+    }
+    assert_eq!(warm(Order::None, &[1, 1, 2, 1, 2, 3]).poll(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_failed_head_blocks_its_lane_or_is_skipped() {
+    let mut desk = warm(Order::BlockKey, &[1, 1, 2, 2]);
+    assert_eq!(desk.poll(), [0, 2]);
+    desk.end(0, failed());
+    desk.end(2, Ok(()));
+    assert_eq!(desk.poll(), [3]);
+    assert_eq!(desk.next(), (1_000, vec![0]));
+    desk.end(0, Ok(()));
+    assert_eq!(desk.poll(), [1]);
+
+    let mut desk = warm(Order::Skip, &[1, 1, 1, 1]);
+    assert_eq!(desk.poll(), [0]);
+    desk.end(0, failed());
+    assert_eq!(desk.poll(), [1]);
+    desk.now = Moment(1_000);
+    assert_eq!(desk.poll(), [], "it is due, but its lane has one in flight");
+    desk.end(1, busy(Some(1)));
+    assert_eq!(desk.poll(), [0], "the first of those that wait");
+    desk.end(0, Ok(()));
+    assert_eq!(desk.poll(), [2]);
+    desk.now = Moment(2_000);
+    desk.end(2, Ok(()));
+    assert_eq!(desk.poll().len(), 1);
+}
+
+#[test]
+fn who_dies_or_is_settled_elsewhere_frees_its_lane() {
+    for order in [Order::BlockKey, Order::Skip] {
+        let mut desk = warm(order, &[1, 1, 1, 1, 1, 1]);
+        assert_eq!(desk.poll(), [0]);
+        assert_eq!(died(&desk.end(0, rejected())), [0]);
+        assert_eq!(desk.poll(), [1]);
+        desk.scheduler.forget(2);
+        desk.scheduler.forget(1);
+        assert_eq!(desk.poll(), [], "it is in flight all the same");
+        assert_eq!(desk.end(1, Ok(())), [], "and its answer has no effect");
+        desk.scheduler.forget(3);
+        assert_eq!(desk.poll(), [4]);
+        desk.end(4, Ok(()));
+        desk.scheduler.forget(5);
+        assert!(desk.scheduler.is_empty() && desk.poll().is_empty());
+    }
+}
+
+#[test]
+fn what_was_not_sent_keeps_its_place() {
+    for order in [Order::None, Order::BlockKey, Order::Skip] {
+        let mut desk = warm(order, &[1, 1, 1]);
+        let started = desk.poll();
+        started.iter().rev().for_each(|offset| desk.scheduler.unsent(&mut desk.link, *offset));
+        assert_eq!(desk.poll(), started);
+        started.iter().rev().for_each(|offset| drop(desk.end(*offset, unreachable())));
+        assert_eq!(desk.next().1, [0]);
+    }
+}
+
+#[test]
+fn a_head_that_comes_late_takes_the_turn() {
+    let mut desk = warm(Order::BlockKey, &[]);
+    let prior = Prior { tries: 2, charges: 1, due: Moment(50), asked: false, failing_for: Duration::ZERO };
+    desk.admit(Entry { lane: Some(1), prior: Some(prior), ..Entry::fresh(5) });
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(6) });
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(3) });
+    assert_eq!(desk.poll(), [3]);
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(2) });
+    desk.end(3, Ok(()));
+    assert_eq!(desk.poll(), [2]);
+    desk.end(2, Ok(()));
+    assert_eq!(desk.next(), (50, vec![5]));
+    desk.end(5, Ok(()));
+    assert_eq!(desk.poll(), [6]);
+}
+
+/// What waits behind a failed head leaves room for the others (promise P13).
+#[test]
+fn a_blocked_lane_does_not_fill_the_window() {
+    let policy = Policy { order: Order::BlockKey, window: 10, held_max: 25, ..policy() };
+    let mut desk = Desk::new(policy);
+    (0..10).for_each(|offset| desk.admit(Entry { lane: Some(1), ..Entry::fresh(offset) }));
+    assert_eq!((desk.scheduler.room(), desk.poll()), (0, vec![0]));
+    desk.end(0, failed());
+    assert_eq!(desk.scheduler.room(), 10);
+    (10..20).for_each(|offset| desk.admit(Entry { lane: Some(1), ..Entry::fresh(offset) }));
+    assert_eq!(desk.scheduler.room(), 5, "bounded all the same");
+    (20..25).for_each(|offset| desk.admit(Entry { lane: Some(2), ..Entry::fresh(offset) }));
+    assert_eq!((desk.scheduler.room(), desk.poll()), (5, vec![20]));
+    (0..25).for_each(|offset| desk.scheduler.forget(offset));
+    desk.end(20, Ok(()));
+    assert_eq!(desk.scheduler.room(), 10);
+}
+
+fn alone_after(limit: Duration) -> Policy {
+    let retry = Retry { attempts: 2, alone_limit: limit, ..policy().retry };
+    Policy { order: Order::BlockKey, retry, ..policy() }
+}
+
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+
+/// The head of the only lane fails for more than a day with messages behind it: is it charged?
+fn check_alone(result: fn() -> Result<(), Fault>, behind: u64, other_lane: bool, expected: &[u64]) {
+    let mut desk = Desk::new(alone_after(Duration::from_millis(DAY_MILLIS)));
+    (0..=behind).for_each(|offset| desk.admit(Entry { lane: Some(1), ..Entry::fresh(offset) }));
+    if other_lane {
+        desk.admit(Entry { lane: Some(2), ..Entry::fresh(50) });
+    }
+    let mut dead = Vec::new();
+    let mut died_at = 0;
+    while desk.now.0 < 3 * DAY_MILLIS && dead.is_empty() {
+        let (_, started) = desk.next();
+        for offset in started {
+            // One that a target which does not answer keeps fresh is not tried: it stays a voice that could be heard.
+            let answer = if offset == 50 { unreachable() } else { result() };
+            dead.extend(died(&desk.end(offset, answer)));
+            died_at = desk.now.0;
+        }
+    }
+    assert_eq!(dead, expected);
+    assert!(dead.is_empty() || (DAY_MILLIS..DAY_MILLIS + 20 * 60 * 1_000).contains(&died_at), "{died_at}");
+    assert_eq!(desk.scheduler.counters().charges, 2 * dead.len() as u64);
+    assert_eq!(desk.poll(), if dead.is_empty() { vec![] } else { vec![1] });
+}
+
+#[test]
+fn a_message_alone_is_charged_for_what_the_application_answers() {
+    check_alone(failed, 1, false, &[0]);
+    check_alone(failed, 0, false, &[]);
+    check_alone(failed, 1, true, &[]);
+    check_alone(silent, 1, false, &[]);
+    let bad_gateway = || failed().map_err(|fault| fault.answered_by(crossdock_model::Answer::Intermediary));
+    check_alone(bad_gateway, 1, false, &[]);
+    check_alone(|| busy(Some(60)), 1, false, &[]);
+    check_alone(unreachable, 1, false, &[]);
+}
+
+/// Two lanes whose heads both fail, and nobody else who could tell: both end.
+#[test]
+fn two_poison_heads_do_not_keep_each_other_alive() {
+    let mut desk = Desk::new(alone_after(Duration::from_secs(600)));
+    for offset in 0..4 {
+        desk.admit(Entry { lane: Some(offset % 2), ..Entry::fresh(offset) });
+    }
+    let mut delivered = 0;
+    while !desk.scheduler.is_empty() {
+        let (at, started) = desk.next();
+        assert!(at < 3_600_000);
+        for offset in started {
+            delivered += u64::from(offset > 1);
+            desk.end(offset, if offset > 1 { Ok(()) } else { failed() });
+        }
+    }
+    assert_eq!(delivered, 2);
+}
+
+#[test]
+fn a_restart_does_not_start_the_day_anew() {
+    let mut desk = Desk::new(alone_after(Duration::from_secs(600)));
+    let prior = Prior { tries: 9, charges: 1, due: Moment(0), asked: false, failing_for: Duration::from_secs(599) };
+    desk.admit(Entry { lane: Some(1), prior: Some(prior), ..Entry::fresh(0) });
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(1) });
+    desk.now = Moment(500);
+    let effects = desk.pass(0, failed());
+    assert_eq!((wait(&effects), charged(&effects)), (Some(300_000), vec![]));
+    assert_eq!(died(&desk.pass(0, failed())), [0]);
+}
