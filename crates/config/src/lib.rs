@@ -4,10 +4,17 @@
 //! resolved → expressions, templates and schemas compiled → [`Plan`]. Whoever loads supplies the environment: nothing
 //! here reads a variable or a file but through [`Environment`].
 
+mod checks;
+mod context;
 mod files;
+mod load;
+mod mask;
+mod names;
 mod plan;
+mod read;
 mod report;
 mod substitute;
+mod tables;
 mod yaml;
 
 pub use plan::{
@@ -64,8 +71,7 @@ pub struct Loaded {
 /// Reads a configuration: a plan, or every error at once, and warnings in either case.
 #[must_use]
 pub fn load(file: &ConfigFile<'_>, environment: &dyn Environment, protocols: &[Protocol]) -> Loaded {
-    let _ = (file, environment, protocols);
-    todo!()
+    load::load(file, environment, protocols)
 }
 
 /// What a route does, in words, at least four lines; none if there is no such route.

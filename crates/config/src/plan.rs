@@ -12,7 +12,7 @@ pub use gateway::{Admin, Encryption, Gateway, Secret, StoreSettings, Sync, Tls};
 pub use route::{Channels, ConnectorSource, Destination, From, Idempotency, OnFailure, Retry, Route, Start, Target};
 
 use crossdock_connector::{ConnectionConfig, GatewayConfig, StoreTag};
-use crossdock_model::Text;
+use crossdock_model::{Digest, Text};
 use std::{path::Path, sync::Arc};
 
 /// A configuration that can run.
@@ -24,7 +24,9 @@ pub struct Plan {
     pub(crate) connections: Vec<Connection>,
     pub(crate) channels: Vec<Channel>,
     pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) digest: Digest,
     pub(crate) masked: serde_json::Value,
+    pub(crate) masked_text: String,
 }
 
 /// A named connection.
@@ -108,7 +110,20 @@ impl Plan {
         })
     }
 
-    /// The configuration as written, for people: values from the environment and from files, passwords in URLs and
+    /// Tells one text of the file from another.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The text of the file, comments and all, with every `auth` field, passwords in URLs, tokens and defaults of
+    /// secrets as `***`; `${…}` stands in it as written.
+    #[must_use]
+    pub fn masked_text(&self) -> &str {
+        &self.masked_text
+    }
+
+    /// The configuration as a value, for people: values from the environment and from files, passwords in URLs and
     /// every `auth` field are `***`.
     #[must_use]
     pub const fn masked(&self) -> &serde_json::Value {

@@ -37,8 +37,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Diagnostic> {
     })
 }
 
+/// What a text holds.
+pub(crate) struct Parsed {
+    /// The tree.
+    pub root: Option<Node>,
+    /// Parts that stand under a wrong or repeated key, and so not in the tree.
+    pub dropped: Vec<Node>,
+    /// What is wrong.
+    pub found: Diagnostics,
+}
+
 /// The tree of a text; none if the text is no YAML or holds nothing. What is wrong with parts of it is told beside.
-pub(crate) fn parse(text: &str) -> (Option<Node>, Diagnostics) {
+pub(crate) fn parse(text: &str) -> Parsed {
     let index = text::Index::new(text);
     let mut builder = build::Builder::new(&index);
     for event in Parser::new_from_str(text) {
@@ -47,9 +57,9 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Diagnostics) {
             Err(error) => Err(not_yaml(&index, &error)),
         };
         if let Err(fatal) = going_on {
-            let mut found = builder.into_findings();
-            found.push(fatal);
-            return (None, found);
+            let mut parsed = builder.finish();
+            parsed.found.push(fatal);
+            return Parsed { root: None, ..parsed };
         }
     }
     builder.finish()

@@ -45,6 +45,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The key.
     pub key: PathBuf,
+    /// Authorities of client certificates; where given, one is asked for.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// A text that is never shown.

@@ -29,7 +29,7 @@ fn run(file: &str) -> (Scalar, Vec<(&'static str, u32)>) {
         ]),
     };
     let mut found = Diagnostics::new();
-    let mut root = yaml::parse(file).0.expect("a tree");
+    let mut root = yaml::parse(file).root.expect("a tree");
     substitute(&mut root, Path::new("/folder"), &environment, &mut found);
     let scalar = root.entries().expect("a map")[0].value.scalar().expect("a scalar").clone();
     (scalar, found.iter().map(|d| (d.code, d.place.span.start.column)).collect())
@@ -79,7 +79,7 @@ fn refusals() {
 
 #[test]
 fn keys_stay_as_they_are() {
-    let mut root = yaml::parse("${env:USER}: 1\n").0.expect("a tree");
+    let mut root = yaml::parse("${env:USER}: 1\n").root.expect("a tree");
     let environment = Fixed { variables: HashMap::from([("USER", "ada")]), files: HashMap::new() };
     substitute(&mut root, Path::new("/"), &environment, &mut Diagnostics::new());
     assert_eq!(root.entries().expect("a map")[0].key, "${env:USER}");

@@ -1,6 +1,6 @@
 //! Events → tree.
 
-use super::{ALIAS_BYTES_MAX, DEPTH_MAX, align, text};
+use super::{ALIAS_BYTES_MAX, DEPTH_MAX, Parsed, align, text};
 use crossdock_settings::{Diagnostic, Diagnostics, Entry, Node, NodeKind, Scalar, Span};
 use saphyr_parser::{Event, ScalarStyle};
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ pub(super) struct Builder<'a> {
     alias_bytes: usize,
     root: Option<Node>,
     documents: usize,
+    dropped: Vec<Node>,
     found: Diagnostics,
 }
 
@@ -49,6 +50,7 @@ impl<'a> Builder<'a> {
             alias_bytes: 0,
             root: None,
             documents: 0,
+            dropped: Vec::new(),
             found: Diagnostics::new(),
         }
     }
@@ -91,12 +93,8 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    pub(super) fn into_findings(self) -> Diagnostics {
-        self.found
-    }
-
-    pub(super) fn finish(self) -> (Option<Node>, Diagnostics) {
-        (self.root, self.found)
+    pub(super) fn finish(self) -> Parsed {
+        Parsed { root: self.root, dropped: self.dropped, found: self.found }
     }
 
     fn begin(&mut self, anchor: usize, span: Span, tagged: bool, parts: Parts) -> Result<(), Fatal> {
@@ -161,7 +159,7 @@ impl<'a> Builder<'a> {
             Some(Parts::Sequence(items)) => items.push(node),
             Some(Parts::Mapping { entries, lines, key }) => match std::mem::replace(key, Key::Awaited) {
                 Key::Given(name, key_span) => entries.push(Entry { key: name, key_span, value: node }),
-                Key::Wrong => {}
+                Key::Wrong => self.dropped.push(node),
                 Key::Awaited => match checked_key(node, lines) {
                     Ok((name, span)) => *key = Key::Given(name, span),
                     Err(wrong) => {

@@ -19,7 +19,7 @@ fn show(node: &Node) -> String {
 }
 
 fn check(text: &str, tree: &str, findings: &[(&str, u32, u32)]) {
-    let (node, found) = parse(text);
+    let Parsed { root: node, found, .. } = parse(text);
     assert_eq!(node.as_ref().map(show).unwrap_or_default(), tree, "{text}");
     let found: Vec<_> = found.iter().map(|d| (d.code, d.place.span.start.line, d.place.span.start.column)).collect();
     assert_eq!(found, findings, "{text}");
@@ -56,11 +56,11 @@ fn alias_bombs_end() {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
     }
-    let (node, found) = parse(&text);
+    let Parsed { root: node, found, .. } = parse(&text);
     assert!(node.is_none());
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["yaml.alias"]);
     let deep: String = (0..70).map(|n| format!("d{}: &d{} [*d{n}]\n", n + 1, n + 1)).collect();
-    let (_, found) = parse(&format!("d0: &d0 []\n{deep}"));
+    let Parsed { found, .. } = parse(&format!("d0: &d0 []\n{deep}"));
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), ["yaml.depth"]);
 }
 
@@ -74,7 +74,7 @@ fn place(file: &str, needle: &str) {
             NodeKind::Mapping(entries) => entries.iter().find_map(|entry| find(&entry.value, needle)),
         }
     }
-    let (node, found) = parse(file);
+    let Parsed { root: node, found, .. } = parse(file);
     assert!(found.is_empty(), "{file}: {found:?}");
     let node = node.expect("a tree");
     let scalar = find(&node, needle).expect("a scalar with the needle");
@@ -121,14 +121,14 @@ fn texts_that_are_none() {
 #[test]
 fn long_lines_take_linear_time() {
     let text = format!("[{}]", "\"a\\n\\tb\",".repeat(20_000));
-    let (node, _) = parse(&text);
+    let Parsed { root: node, .. } = parse(&text);
     assert!(node.is_some());
 }
 
 proptest! {
     #[test]
     fn any_text_is_answered(text in "\\PC{0,200}|([a-z:\\-\\[\\]{}&*!|>'\"%@`#,?\\\\ \n\t~<]{0,200})") {
-        let (node, found) = parse(&text);
+        let Parsed { root: node, found, .. } = parse(&text);
         // Nothing is found only where nothing was written: blank lines, comments and document marks.
         let written = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '-', '.', '\u{feff}']);
         prop_assert!(node.is_some() || !found.is_empty() || !text.lines().any(written), "{text:?}");

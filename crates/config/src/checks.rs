@@ -1,0 +1,128 @@
+//! Rules that look at several routes at once.
+
+use crate::{
+    context::Context,
+    names::Names,
+    plan::{Channel, ChannelKind, ChannelUse, QueueLimits, Route},
+    read::route::check_dead_letter,
+};
+use crossdock_model::Text;
+use crossdock_settings::{Diagnostic, Entry};
+use std::sync::Arc;
+
+/// Everything that is wrong between routes that may each be right.
+pub(crate) fn check(entries: &[&Entry], routes: &[Arc<Route>], names: &Names<'_>, context: &mut Context<'_>) {
+    check_readers(names, context);
+    check_sources(names, context);
+    check_was(entries, names, context);
+    check_loops(entries, names, context);
+    for route in routes {
+        let place = entries.iter().find(|entry| *entry.key == *route.id).map(|entry| {
+            entry.value.get("dead_letter").map_or(entry.key_span, |node| node.span)
+        });
+        check_dead_letter(route, place.unwrap_or_default(), context);
+    }
+    check_unused(names, context);
+}
+
+/// A queue has one reader; so has a subscription.
+fn check_readers(names: &Names<'_>, context: &mut Context<'_>) {
+    let readers = &names.seen.readers;
+    for (index, (queue, route, span)) in readers.iter().enumerate() {
+        if let Some((_, first, _)) = readers.iter().take(index).find(|(earlier, _, _)| earlier == queue) {
+            let message = format!("`{queue}` has two readers: `{first}` and `{route}`");
+            let hint = "make it a topic, from which each route gets every message, or let one route read it";
+            context.error_hint("queue.two_readers", *span, message, hint);
+        }
+    }
+    let subscriptions = &names.seen.subscriptions;
+    for (index, (topic, name, span)) in subscriptions.iter().enumerate() {
+        if subscriptions.iter().take(index).any(|(earlier, other, _)| (earlier, other) == (topic, name)) {
+            let message = format!("another route reads `{topic}` under the subscription `{name}` already");
+            context.error_hint("topic.two_readers", *span, message, "give it another `subscription`");
+        }
+    }
+}
+
+/// What a connector finds between its sources, such as two with one path.
+fn check_sources(names: &Names<'_>, context: &mut Context<'_>) {
+    for (name, connector) in &names.connectors {
+        let sources: Vec<_> =
+            names.seen.sources.iter().filter(|(owner, _)| owner == name).map(|(_, source)| source.clone()).collect();
+        if !sources.is_empty() {
+            context.found.append(connector.check(&sources));
+        }
+    }
+}
+
+fn check_was(entries: &[&Entry], names: &Names<'_>, context: &mut Context<'_>) {
+    for (index, was) in names.seen.was.iter().enumerate() {
+        if entries.iter().any(|entry| *entry.key == *was.value) {
+            let message = format!("a route `{}` is still there, so no other can have been it", was.value);
+            context.error_hint("route.was", was.span, message, "remove `was`, or the older route");
+        } else if names.seen.was.iter().take(index).any(|earlier| earlier.value == was.value) {
+            let message = format!("another route was `{}` already", was.value);
+            context.error_hint("route.was", was.span, message, "one route takes over what is stored under a name");
+        }
+    }
+}
+
+/// Messages that come back to where they were read go round, unless a rule ends it.
+fn check_loops(entries: &[&Entry], names: &Names<'_>, context: &mut Context<'_>) {
+    let moves = &names.seen.moves;
+    for (route, from, to) in moves {
+        let mut reached = vec![to];
+        let mut at = 0;
+        while let Some(channel) = reached.get(at).copied() {
+            for (_, next_from, next_to) in moves {
+                if next_from == channel && !reached.contains(&next_to) {
+                    reached.push(next_to);
+                }
+            }
+            at += 1;
+        }
+        let place = entries.iter().find(|entry| *entry.key == **route).map(|entry| entry.key_span).unwrap_or_default();
+        if from == to {
+            let message = format!("`{route}` puts what it reads from `{from}` back into it");
+            context.error_hint("route.loop", place, message, "send it to another channel");
+        } else if reached.contains(&from) {
+            let message = format!("what `{route}` reads from `{from}` can come back to it");
+            let hint = "make sure that a filter or a condition ends the loop";
+            context.found.push(Diagnostic::warning("route.loop", place, message).hint(hint));
+        }
+    }
+}
+
+/// Said of a file that is right otherwise: where a name is misspelt, its connection only looks unused.
+fn check_unused(names: &Names<'_>, context: &mut Context<'_>) {
+    if context.found.has_errors() {
+        return;
+    }
+    for named in names.connections {
+        if !names.seen.connections.contains(&named.name) {
+            let message = format!("no route uses the connection `{}`", named.name);
+            context.found.push(Diagnostic::warning("connection.unused", named.span, message));
+        }
+    }
+}
+
+/// All channels that there are: declared, dead letters, hidden queues.
+pub(crate) fn channels(names: &Names<'_>, routes: &[Arc<Route>]) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = names.channels.iter().map(|declared| declared.channel.clone()).collect();
+    let queue = |name: &Text, purpose| Channel {
+        name: name.clone(),
+        kind: ChannelKind::Queue(QueueLimits::default()),
+        purpose,
+    };
+    for name in &names.dead_letters {
+        if !channels.iter().any(|channel| channel.name == *name) {
+            channels.push(queue(name, ChannelUse::DeadLetters));
+        }
+    }
+    for route in routes {
+        if let Some(name) = &route.hidden_queue {
+            channels.push(queue(name, ChannelUse::Hidden { route: route.id.clone() }));
+        }
+    }
+    channels
+}

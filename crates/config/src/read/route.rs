@@ -1,0 +1,156 @@
+//! A route.
+
+use crate::{
+    context::Context,
+    names::{Names, Wanted},
+    plan::{Destination, From, OnFailure, Retry, Route},
+    read::{channels::dead_letter, source, steps, target},
+    tables::{RETRY, ROUTE},
+};
+use crossdock_model::Text;
+use crossdock_rules::Stage;
+use crossdock_settings::{Diagnostic, Entry, Node, NodeKind, Placed, Settings};
+use std::{sync::Arc, time::Duration};
+
+/// What the name of a route's hidden queue begins with.
+const HIDDEN: &str = "route:";
+
+/// The dead-letter queue of a route as it stands in the tree, so that others may refer to it before the route is read.
+pub(crate) fn dead_letter_name(entry: &Entry) -> Text {
+    let written = entry.value.get("dead_letter").and_then(|node| node.get("queue")).and_then(Node::scalar);
+    written.map_or_else(|| format!("{}.dead", entry.key).into(), |scalar| scalar.text.as_str().into())
+}
+
+/// Reads a route; none where something is wrong with it.
+pub(crate) fn read(
+    entry: &Entry,
+    message_bytes_max: u64,
+    names: &mut Names<'_>,
+    context: &mut Context<'_>,
+) -> Option<Arc<Route>> {
+    let errors = context.error_count();
+    let id = Text::from(entry.key.as_str());
+    // Findings about the route as a whole point at its name.
+    let node = match &entry.value.kind {
+        NodeKind::Mapping(_) => Node { span: entry.key_span, kind: entry.value.kind.clone() },
+        NodeKind::Null | NodeKind::Scalar(_) | NodeKind::Sequence(_) => entry.value.clone(),
+    };
+    let settings = context.group(&node, ROUTE);
+    let from = node.get("from").and_then(|from| source::read(from, &id, message_bytes_max, names, context));
+    let accept = steps::pipeline(Stage::Accept, settings.list("accept"), None, context);
+    check_door(&node, &settings, context);
+    let inherited = accept.as_ref().and_then(|accept| accept.decode().cloned());
+    let steps = steps::pipeline(Stage::Steps, settings.list("steps"), inherited, context);
+    let order_by = steps::program(&settings, "order_by", context);
+    let circuit = steps::program(&settings, "circuit", context);
+    let targets = node.get("to").and_then(|to| target::read(to, &id, names, context));
+    let retry = read_retry(&settings, context);
+    let dead_letter = read_dead_letter(&settings, entry, names, context);
+    let was = settings.text("was").map(|name| Placed::new(name.clone(), settings.span_of("was")));
+    if let Some(was) = &was {
+        context.name(&was.value, was.span, "route");
+        names.seen.was.push(was.clone());
+    }
+    let (from, accept, steps, targets) = (from?, accept?, steps?, targets?);
+    let to_peer = |target: &crate::plan::Target| match &target.to {
+        Destination::Connector { .. } => true,
+        Destination::Channel(_) => false,
+    };
+    let hidden = match &from {
+        From::Connector(_) => !steps.is_empty() || targets.targets.iter().any(to_peer),
+        From::Queue(_) | From::Topic { .. } => false,
+    };
+    let on_failure = match settings.text("on_failure").map(|word| &**word) {
+        Some("skip") => OnFailure::Skip,
+        Some(_) | None => OnFailure::BlockKey,
+    };
+    let route = Route {
+        was: was.map(|was| was.value),
+        from,
+        accept,
+        hidden_queue: hidden.then(|| format!("{HIDDEN}{id}").into()),
+        order_by: order_by?,
+        on_failure,
+        circuit: circuit?,
+        steps,
+        router: targets.router,
+        targets: targets.targets,
+        retry: retry?,
+        dead_letter,
+        id,
+    };
+    note_moves(&route, names);
+    (context.error_count() == errors).then(|| Arc::new(route))
+}
+
+/// A route that reads a channel has no door: what it reads is stored already.
+fn check_door(node: &Node, settings: &Settings, context: &mut Context<'_>) {
+    let reads_channel =
+        node.get("from").is_some_and(|from| from.get("queue").is_some() || from.get("topic").is_some());
+    if reads_channel && settings.get("accept").is_some() {
+        let message = "`accept` has no meaning here: what a route reads from a channel is stored already";
+        context.error_hint("route.accept", settings.span_of("accept"), message, "put these steps under `steps`");
+    }
+}
+
+fn read_retry(settings: &Settings, context: &mut Context<'_>) -> Option<Retry> {
+    let read = match settings.group("retry") {
+        Some(group) => group.clone(),
+        None => context.group(&Node { span: settings.span, kind: NodeKind::Null }, RETRY),
+    };
+    let attempts = u32::try_from(read.integer("attempts")?).ok()?;
+    let initial = read.duration("initial")?;
+    let mut max = read.duration("max")?;
+    // A default stands where its section stands.
+    let written = read.span_of("max") != read.span;
+    if initial > max && written {
+        let hint = "make `max` at least as long as `initial`";
+        context.error_hint("retry.max", read.span_of("max"), "the longest wait is shorter than the first", hint);
+    }
+    max = max.max(initial);
+    if initial < Duration::from_millis(1) {
+        context.error_hint("retry.initial", read.span_of("initial"), "there is no wait at all", "write at least `1ms`");
+    }
+    Some(Retry {
+        attempts,
+        initial,
+        factor: read.number("factor")?,
+        max,
+        jitter: read.number("jitter")?,
+        alone_limit: read.duration("alone_limit")?,
+    })
+}
+
+fn read_dead_letter(settings: &Settings, entry: &Entry, names: &Names<'_>, context: &mut Context<'_>) -> Text {
+    let Some(placed) = dead_letter(settings) else {
+        let name = dead_letter_name(entry);
+        let topic = names.channels.iter().any(|declared| declared.channel.name == name && !declared.channel.is_queue());
+        if topic && settings.get("dead_letter").is_none() {
+            let message = format!("`{name}`, the queue of this route's dead letters, is declared as a topic");
+            context.error_hint("channel.kind", entry.key_span, message, "declare it as a queue, or name another `dead_letter`");
+        }
+        return name;
+    };
+    if context.name(&placed.value, placed.span, "queue") && names.channels.iter().any(|d| d.channel.name == placed.value) {
+        names.channel(&placed.value, placed.span, Wanted::Queue, false, context);
+    }
+    placed.value
+}
+
+fn note_moves(route: &Route, names: &mut Names<'_>) {
+    let from = match &route.from {
+        From::Connector(_) => return,
+        From::Queue(name) | From::Topic { name, .. } => name,
+    };
+    for to in route.targets.iter().filter_map(|target| target.to.channel()) {
+        names.seen.moves.push((route.id.clone(), from.clone(), to.clone()));
+    }
+}
+
+/// A route whose dead letters go back into the queue it reads would read them for ever.
+pub(crate) fn check_dead_letter(route: &Route, span: crossdock_settings::Span, context: &mut Context<'_>) {
+    if matches!(&route.from, From::Queue(queue) if *queue == route.dead_letter) {
+        let message = format!("the dead letters of `{}` would go back into the queue that it reads", route.id);
+        context.found.push(Diagnostic::error("dead_letter.loop", span, message).hint("name another queue under `dead_letter`"));
+    }
+}
