@@ -110,6 +110,7 @@ impl Node {
             NodeKind::Scalar(scalar) if scalar.quoted => "a quoted text",
             NodeKind::Scalar(_) => "a plain value",
             NodeKind::Sequence(_) => "a list",
+            NodeKind::Mapping(entries) if entries.is_empty() => "an empty map",
             NodeKind::Mapping(_) => "a map",
         }
     }

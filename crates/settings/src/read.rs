@@ -69,7 +69,12 @@ impl Reader {
             }
             Presence::Required => {
                 let message = format!("`{}` is missing", field.name);
-                let hint = format!("add `{}: …`, {}: {}", field.name, field.kind.describe(), field.about);
+                let kind = if matches!(field.kind, Kind::Any) {
+                    String::new()
+                } else {
+                    format!(", {}", field.kind.describe())
+                };
+                let hint = format!("add `{}: …`{kind}: {}", field.name, field.about);
                 self.found.push(Diagnostic::error("key.missing", node.span, message).hint(hint));
             }
         }
@@ -145,6 +150,9 @@ impl Reader {
                 [] => return self.mismatch(node, &Kind::Variant(fields)),
                 [_, _, ..] => return self.several(entries, fields),
             },
+            NodeKind::Scalar(scalar) if !fields.iter().any(|field| field.name == scalar.text) => {
+                return self.no_variant(node.span, scalar, fields);
+            }
             NodeKind::Scalar(scalar) => (scalar.text.as_str(), node.span, None),
             NodeKind::Null | NodeKind::Sequence(_) => return self.mismatch(node, &Kind::Variant(fields)),
         };
@@ -157,6 +165,17 @@ impl Reader {
         let value = value.unwrap_or(&empty);
         let setting = self.value(value, &field.kind)?;
         Some(Setting::Variant { name: field.name, value: Box::new(Placed::new(setting, value.span)) })
+    }
+
+    /// A word that names none of the variants.
+    fn no_variant(&mut self, span: Span, scalar: &Scalar, fields: &'static [Field]) -> Option<Setting> {
+        let shown = scalar.masked.as_ref().unwrap_or(&scalar.text);
+        let hint = match suggest(&scalar.text, fields.iter().map(|field| field.name)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("write {}", Kind::Variant(fields).describe()),
+        };
+        self.found.push(Diagnostic::error("value.unknown", span, format!("`{shown}` is not known here")).hint(hint));
+        None
     }
 
     /// A variant with several keys: each that is not known is told, else the second known one.
