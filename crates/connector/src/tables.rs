@@ -32,5 +32,4 @@ pub const TLS_CLIENT: &[Field] = &[
     Field::optional("ca", Kind::Path, "PEM file with the authorities to trust, instead of the system's"),
     Field::optional("certificate", Kind::Path, "PEM file with the chain of a client certificate, its own first"),
     Field::optional("key", Kind::Path, "PEM file with the private key of the client certificate"),
-    Field::default("verify", Kind::Boolean, "true", "whether the peer's certificate is checked; never turn it off"),
 ];

@@ -1,0 +1,277 @@
+//! The fields and user headers of an envelope become the headers of a request; what does not fit is counted.
+
+use super::is_user_header;
+use crossdock_connector::{Outgoing, Rendered, Slot};
+use crossdock_model::{Envelope, Fault, Origin, Text, Timestamp, Value};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, DATE},
+};
+use std::time::{Duration, UNIX_EPOCH};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const KEY: HeaderName = HeaderName::from_static("crossdock-key");
+const PRIORITY: HeaderName = HeaderName::from_static("crossdock-priority");
+const EXPIRES_AT: HeaderName = HeaderName::from_static("crossdock-expires-at");
+const REPLY_TO: HeaderName = HeaderName::from_static("crossdock-reply-to");
+const ORIGIN: HeaderName = HeaderName::from_static("crossdock-origin");
+
+/// The end of the year 9999; an HTTP date has four digits for the year.
+const DATE_MILLIS_END: u64 = 253_402_300_800_000;
+
+/// The fields that did not fit, by the envelope's names; `headers` once for each user header.
+pub(crate) type Losses = Vec<Text>;
+
+/// Writes the headers of a request: the message's fields; over them those of the connection and those of the target,
+/// rendered; then the user headers, which replace none.
+///
+/// # Errors
+/// A header of the target was rendered to what HTTP does not allow: `Rejected`, code `http.header`.
+pub(crate) fn write(
+    message: &Outgoing,
+    connection: &HeaderMap,
+    target: &[(HeaderName, Slot)],
+    forward_origin: bool,
+) -> Result<(HeaderMap, Losses), Fault> {
+    let (envelope, mut writer) = (&*message.envelope, Writer::new(connection.len() + target.len()));
+    writer.fields(envelope);
+    writer.put(IDEMPOTENCY_KEY, "id", message.idempotency_key.as_bytes());
+    if forward_origin {
+        writer.put(ORIGIN, "origin", origin(&envelope.origin).as_bytes());
+    }
+    for (name, value) in connection {
+        writer.headers.insert(name, value.clone());
+    }
+    for (name, slot) in target {
+        writer.headers.insert(name, configured(name, *slot, &message.rendered)?);
+    }
+    let is_configured = |name: &HeaderName| connection.contains_key(name) || target.iter().any(|(own, _)| own == name);
+    for header in &envelope.headers {
+        writer.user_header(&header.name, &header.value, is_configured);
+    }
+    Ok((writer.headers, writer.losses))
+}
+
+struct Writer {
+    headers: HeaderMap,
+    losses: Losses,
+}
+
+impl Writer {
+    fn new(configured: usize) -> Self {
+        Self { headers: HeaderMap::with_capacity(configured + 8), losses: Losses::new() }
+    }
+
+    fn fields(&mut self, envelope: &Envelope) {
+        let properties = &envelope.properties;
+        for (name, field, value) in [
+            (CONTENT_TYPE, "content_type", &properties.content_type),
+            (CONTENT_ENCODING, "content_encoding", &properties.content_encoding),
+            (TRACEPARENT, "traceparent", &properties.traceparent),
+            (TRACESTATE, "tracestate", &properties.tracestate),
+            (REPLY_TO, "reply_to", &properties.reply_to),
+        ] {
+            if let Some(value) = value {
+                self.put(name, field, value.as_bytes());
+            }
+        }
+        for (name, field, value) in [
+            (CORRELATION_ID, "correlation_id", &properties.correlation_id),
+            (KEY, "key", &properties.key),
+        ] {
+            if let Some(value) = value {
+                self.put(name, field, value);
+            }
+        }
+        if let Some(time) = properties.time {
+            match http_date(time) {
+                Some(date) => self.put(DATE, "time", date.as_bytes()),
+                None => self.lose("time"),
+            }
+        }
+        if let Some(expires_at) = properties.expires_at {
+            self.put(EXPIRES_AT, "expires_at", expires_at.to_string().as_bytes());
+        }
+        if let Some(priority) = properties.priority {
+            self.put(PRIORITY, "priority", priority.to_string().as_bytes());
+        }
+    }
+
+    fn put(&mut self, name: HeaderName, field: &'static str, value: &[u8]) {
+        match header_value(value) {
+            Some(value) => drop(self.headers.insert(name, value)),
+            None => self.lose(field),
+        }
+    }
+
+    fn user_header(&mut self, name: &str, value: &Value, is_configured: impl Fn(&HeaderName) -> bool) {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let name = name.filter(|name| is_user_header(name.as_str()) && !is_configured(name));
+        let value = value.to_text().and_then(|text| header_value(text.as_bytes()));
+        match name.zip(value) {
+            Some((name, value)) => drop(self.headers.append(name, value)),
+            None => self.lose("headers"),
+        }
+    }
+
+    fn lose(&mut self, field: &'static str) {
+        self.losses.push(Text::from_static(field));
+    }
+}
+
+fn configured(name: &HeaderName, slot: Slot, rendered: &Rendered) -> Result<HeaderValue, Fault> {
+    let text = rendered.text(slot);
+    header_value(text.trim_ascii().as_bytes()).ok_or_else(|| {
+        let why = "a header takes visible ASCII characters and spaces only";
+        Fault::rejected("http.header", format!("the header {name} cannot be sent: {why}"))
+    })
+}
+
+/// Visible ASCII, and spaces and tabs within: what every peer reads the same (RFC 9110 §5.5). Others would be trimmed or
+/// read in another character set, so they do not fit.
+fn header_value(bytes: &[u8]) -> Option<HeaderValue> {
+    let fits = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) && bytes.trim_ascii().len() == bytes.len();
+    fits.then(|| HeaderValue::from_bytes(bytes).ok()).flatten()
+}
+
+fn http_date(time: Timestamp) -> Option<String> {
+    let millis = u64::try_from(time.millis()).ok().filter(|millis| *millis < DATE_MILLIS_END)?;
+    Some(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(millis)))
+}
+
+/// `kafka:orders/2/1147`, `mqtt:plant/3/temp`, `http:/orders`.
+fn origin(origin: &Origin) -> String {
+    let place = match (origin.partition, origin.offset) {
+        (Some(partition), Some(offset)) => format!("/{partition}/{offset}"),
+        (Some(_), None) | (None, _) => String::new(),
+    };
+    format!("{}:{}{place}", origin.protocol, origin.address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use crossdock_connector::{RenderedValue, Ticket};
+    use crossdock_model::MessageId;
+    use std::sync::Arc;
+
+    fn outgoing(envelope: Envelope, rendered: &[&str]) -> Outgoing {
+        let rendered: Vec<_> = rendered.iter().map(|text| RenderedValue::Text(Text::from(*text))).collect();
+        Outgoing {
+            ticket: Ticket(1),
+            envelope: Arc::new(envelope),
+            rendered: Rendered::new(rendered),
+            idempotency_key: Text::from_static("key-1"),
+            attempt: 1,
+        }
+    }
+
+    fn envelope() -> Envelope {
+        Envelope::new(MessageId::from_bytes([1; 16]), Timestamp(0), "x")
+    }
+
+    fn check(message: &Outgoing, target: &[(HeaderName, Slot)], expected: &[(&str, &str)], losses: &[&str]) {
+        let mut connection = HeaderMap::new();
+        connection.insert("x-tenant", HeaderValue::from_static("a"));
+        let (headers, lost) = write(message, &connection, target, true).unwrap();
+        let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        headers.sort_unstable();
+        let mut all = vec![("idempotency-key", "key-1"), ("x-tenant", "a")];
+        all.extend_from_slice(expected);
+        all.sort_unstable();
+        assert_eq!(headers, all);
+        assert_eq!(lost, losses);
+    }
+
+    #[test]
+    fn every_field_has_its_header() {
+        let mut envelope = envelope();
+        let properties = &mut envelope.properties;
+        properties.content_type = Some(Text::from_static("application/json"));
+        properties.content_encoding = Some(Text::from_static("gzip"));
+        properties.correlation_id = Some(Bytes::from_static(b"c-1"));
+        properties.reply_to = Some(Text::from_static("answers"));
+        properties.time = Some(Timestamp(784_111_777_999));
+        properties.expires_at = Some(Timestamp(1));
+        properties.priority = Some(9);
+        properties.key = Some(Bytes::from_static(b"c-7"));
+        properties.traceparent = Some(Text::from_static("00-a-b-01"));
+        properties.tracestate = Some(Text::from_static("v=1"));
+        envelope.origin.protocol = Text::from_static("kafka");
+        envelope.origin.address = Text::from_static("orders");
+        (envelope.origin.partition, envelope.origin.offset) = (Some(2), Some(1147));
+        let expected = [
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("x-correlation-id", "c-1"),
+            ("crossdock-reply-to", "answers"),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("crossdock-expires-at", "1970-01-01T00:00:00.001Z"),
+            ("crossdock-priority", "9"),
+            ("crossdock-key", "c-7"),
+            ("traceparent", "00-a-b-01"),
+            ("tracestate", "v=1"),
+            ("crossdock-origin", "kafka:orders/2/1147"),
+        ];
+        check(&outgoing(envelope, &[]), &[], &expected, &[]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let mut envelope = envelope();
+        let properties = &mut envelope.properties;
+        properties.content_type = Some(Text::from_static("text/plain\r\nx: y"));
+        properties.correlation_id = Some(Bytes::from_static(b"\xff\x00"));
+        properties.time = Some(Timestamp(-1));
+        properties.key = Some(Bytes::from_static("ключ".as_bytes()));
+        envelope.origin.address = Text::from_static("straße");
+        for (name, value) in [
+            ("X-Unit", Value::from("kg")),
+            ("x-unit", Value::from("lb")),
+            ("x-n", Value::Integer(7)),
+            ("x-empty", Value::from("")),
+            ("x-split", Value::from("a\r\nx-evil: 1")),
+            ("x-nul", Value::from("a\0")),
+            ("x-wide", Value::from("ü")),
+            ("x-bytes", Value::Bytes(Bytes::from_static(b"M\xfc"))),
+            ("x-edges", Value::from(" a ")),
+            ("x-list", Value::List(vec![])),
+            ("x-null", Value::Null),
+            ("bad name", Value::from("1")),
+            ("", Value::from("1")),
+            ("Host", Value::from("evil")),
+            ("Transfer-Encoding", Value::from("chunked")),
+            ("crossdock-key", Value::from("forged")),
+            ("X-Tenant", Value::from("forged")),
+            ("authorization", Value::from("forged")),
+        ] {
+            envelope.headers.push(name, value);
+        }
+        let kept = [("x-unit", "kg"), ("x-unit", "lb"), ("x-n", "7"), ("x-empty", "")];
+        let mut losses = vec!["content_type", "correlation_id", "key", "time", "origin"];
+        losses.extend(["headers"; 14]);
+        check(&outgoing(envelope, &[]), &[], &kept, &losses);
+    }
+
+    #[test]
+    fn configured_headers_are_stronger_and_never_split() {
+        let mut plain = envelope();
+        plain.properties.content_type = Some(Text::from_static("application/json"));
+        plain.headers.push("x-own", Value::from("message"));
+        let target = [(HeaderName::from_static("x-own"), Slot(0)), (CONTENT_TYPE, Slot(1)), (IDEMPOTENCY_KEY, Slot(2))];
+        let (headers, lost) =
+            write(&outgoing(plain.clone(), &["target ", "text/plain", "k"]), &HeaderMap::new(), &target, false).unwrap();
+        assert_eq!((&headers["x-own"], &headers["content-type"], &headers["idempotency-key"]), (
+            &HeaderValue::from_static("target"),
+            &HeaderValue::from_static("text/plain"),
+            &HeaderValue::from_static("k"),
+        ));
+        assert_eq!(lost, ["headers"]);
+        let fault = write(&outgoing(plain, &["a\r\nb: c", "", ""]), &HeaderMap::new(), &target, false).unwrap_err();
+        assert_eq!(fault.code, "http.header");
+    }
+}

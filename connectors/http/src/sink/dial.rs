@@ -1,0 +1,161 @@
+//! A connection to the service: name, address, TCP, TLS. Nothing of a message is sent here, so every failure is
+//! `Unreachable`.
+
+use super::{base::Base, private, tls};
+use rustls::{ClientConfig, pki_types::ServerName};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, lookup_host},
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// Why there is no connection: the part of the code behind `http.`, and a fragment for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct DialError {
+    pub(super) code: &'static str,
+    pub(super) text: String,
+}
+
+/// A connection's stream.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects by `by` at the latest.
+pub(super) async fn dial(
+    base: &Base,
+    system_tls: &OnceCell<Arc<ClientConfig>>,
+    by: Instant,
+) -> Result<Stream, DialError> {
+    let late = |what: &str| {
+        let text = format!("{what} {}:{} took too long", base.host, base.port);
+        move |_| DialError { code: "http.connect", text }
+    };
+    let addresses = timeout_at(by, resolve(base)).await.map_err(late("resolving"))??;
+    let stream = timeout_at(by, connect(base, &addresses, by)).await.map_err(late("connecting to"))??;
+    let Some(config) = &base.tls else { return Ok(Stream::Plain(stream)) };
+    timeout_at(by, secure(base, config.as_ref(), system_tls, stream)).await.map_err(late("TLS with"))?
+}
+
+/// The addresses of the host that may be used. What was checked here is what is connected to: a second look at the name
+/// could give another answer.
+async fn resolve(base: &Base) -> Result<Vec<SocketAddr>, DialError> {
+    let unknown = |error: io::Error| DialError { code: "http.dns", text: format!("no address for {}: {error}", base.host) };
+    let mut addresses: Vec<_> = lookup_host((base.host.as_str(), base.port)).await.map_err(unknown)?.collect();
+    if base.block_private {
+        addresses.retain(|address| !private::is_private(address.ip()));
+        if addresses.is_empty() {
+            let text = format!("{} has only private addresses, and block_private is set", base.host);
+            return Err(DialError { code: "http.private", text });
+        }
+    }
+    Ok(addresses)
+}
+
+/// Tries each address; one that does not answer gets its share of the time.
+async fn connect(base: &Base, addresses: &[SocketAddr], by: Instant) -> Result<TcpStream, DialError> {
+    let mut last = "the name has no address".to_owned();
+    for (at, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let share = now + by.saturating_duration_since(now) / left;
+        match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // A request is one write; waiting to fill a packet would only delay it.
+                if let Err(error) = stream.set_nodelay(true) {
+                    last = error.to_string();
+                    continue;
+                }
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => last = "no answer".to_owned(),
+        }
+    }
+    let text = format!("no connection to {}:{}: {last}", base.host, base.port);
+    Err(DialError { code: "http.connect", text })
+}
+
+async fn secure(
+    base: &Base,
+    config: Option<&Arc<ClientConfig>>,
+    system_tls: &OnceCell<Arc<ClientConfig>>,
+    stream: TcpStream,
+) -> Result<Stream, DialError> {
+    let failed = |why: String| DialError { code: "http.tls", text: format!("no TLS with {}: {why}", base.host) };
+    let config = match config {
+        Some(config) => config,
+        // Reading the system's authorities takes milliseconds.
+        None => system_tls
+            .get_or_try_init(async || match tokio::task::spawn_blocking(tls::system).await {
+                Ok(config) => config,
+                Err(error) => Err(error.to_string()),
+            })
+            .await
+            .map_err(failed)?,
+    };
+    let name = ServerName::try_from(base.host.clone()).map_err(|error| failed(error.to_string()))?;
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+    stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|error| failed(error.to_string()))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The way of a request: path and method, credentials, body, envelope, engine, answer.
+
+use super::{
+    Doors,
+    answer::{self, Answer},
+    batch::{Batch, BatchError},
+    body::{self, BodyError},
+    endpoint::Endpoint,
+    table::Meets,
+};
+use crate::convert::{self, BadRequest};
+use bytes::Bytes;
+use crossdock_connector::Claim;
+use crossdock_model::{Digest, DigestBuilder, Envelope, MessageId, Origin, Text, Timestamp};
+use http::{Method, Request, StatusCode, request::Parts};
+use hyper::body::{Body, Incoming};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long an idempotency key is remembered (contract: HTTP in).
+const KEY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Answers a request.
+pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incoming>) -> Answer {
+    let _under_way = doors.enter();
+    if doors.is_stopping() {
+        return answer::then_close(answer::unavailable(None, "the gateway is stopping"));
+    }
+    let endpoint = match doors.table.find(request.uri().path(), request.method()) {
+        Meets::Endpoint(endpoint) => endpoint,
+        other => return leave_body(&request, no_endpoint(other, request.method())),
+    };
+    let Some(principal) = endpoint.auth.principal(request.headers()) else {
+        return leave_body(&request, answer::unauthorized(&endpoint));
+    };
+    let answer = take(doors, &endpoint, principal, remote, request).await;
+    if doors.is_stopping() { answer::then_close(answer) } else { answer }
+}
+
+async fn take(
+    doors: &Doors,
+    endpoint: &Endpoint,
+    principal: &str,
+    remote: &Text,
+    request: Request<Incoming>,
+) -> Answer {
+    let Some(session) = endpoint.session.load_full() else {
+        return leave_body(&request, answer::unavailable(None, "the route does not run"));
+    };
+    let (head, incoming) = request.into_parts();
+    let (body, share) = match body::read(incoming, endpoint.body_bytes_max, &doors.budget).await {
+        Ok(read) => read,
+        Err(error) => return answer::then_close(unread(error, endpoint.body_bytes_max)),
+    };
+    let arrival = Arrival { endpoint, principal, remote, head: &head };
+    let (messages, batch) = match arrival.messages(body) {
+        Ok(messages) => messages,
+        Err(refusal) => return refusal,
+    };
+    if messages.is_empty() {
+        return answer::batch(&[]);
+    }
+    let Some(pending) = session.submit(messages) else {
+        return answer::unavailable(None, "too many messages wait already");
+    };
+    // The session is not kept alive by whoever waits on it: when it goes, it tells them.
+    drop(session);
+    let settlements = pending.outcomes().await;
+    drop(share);
+    match settlements.as_slice() {
+        [settlement] if !batch => doors.answers.single(settlement),
+        settlements => answer::batch(settlements),
+    }
+}
+
+/// A request that is complete, on its way to become messages.
+struct Arrival<'a> {
+    endpoint: &'a Endpoint,
+    principal: &'a str,
+    remote: &'a Text,
+    head: &'a Parts,
+}
+
+type Messages = Vec<(Envelope, Option<Claim>)>;
+
+impl Arrival<'_> {
+    /// The messages, and whether they are a batch; or why there are none.
+    fn messages(&self, body: Bytes) -> Result<(Messages, bool), Answer> {
+        let envelope = self.envelope(body).map_err(|BadRequest(why)| answer::problem(StatusCode::BAD_REQUEST, &why))?;
+        let key = convert::idempotency_key(&self.head.headers)
+            .map_err(|BadRequest(why)| answer::problem(StatusCode::BAD_REQUEST, &why))?;
+        match Batch::of(envelope.properties.content_type.as_ref()) {
+            None => Ok((vec![self.claimed(envelope, key, None)], false)),
+            Some(batch) => Ok((self.cut(batch, envelope, key)?, true)),
+        }
+    }
+
+    fn cut(&self, batch: Batch, whole: Envelope, key: Option<&[u8]>) -> Result<Messages, Answer> {
+        if whole.properties.content_encoding.is_some() {
+            let why = "a batch cannot be cut while it is compressed: send it without Content-Encoding";
+            return Err(answer::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        let body = whole.payload.clone().unwrap_or_default();
+        let items = batch.cut(&body).map_err(|error| match error {
+            BatchError::TooMany => answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
+            BatchError::Undecodable(_) => answer::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        })?;
+        let one = |item: super::batch::Item| {
+            let mut envelope = whole.clone();
+            envelope.id = fresh_id(whole.received_at);
+            envelope.properties.content_type = Some(batch.item_type());
+            envelope.payload = Some(item.payload);
+            self.claimed(envelope, key, Some(item.number))
+        };
+        Ok(items.into_iter().map(one).collect())
+    }
+
+    fn envelope(&self, body: Bytes) -> Result<Envelope, BadRequest> {
+        let (properties, headers) = convert::fields(&self.head.headers)?;
+        let received_at = now();
+        Ok(Envelope {
+            id: fresh_id(received_at),
+            received_at,
+            payload: Some(body),
+            properties,
+            headers,
+            origin: Origin {
+                protocol: Text::from_static("http"),
+                address: self.endpoint.path.clone(),
+                // Equal as long as paths are compared letter by letter.
+                path: Some(self.endpoint.path.clone()),
+                query: convert::query(self.head.uri.query())?,
+                remote: Some(self.remote.clone()),
+                ..Origin::default()
+            },
+        })
+    }
+
+    /// The message under the id and the claim of its sender's key, where he gave one.
+    fn claimed(&self, mut envelope: Envelope, key: Option<&[u8]>, number: Option<usize>) -> (Envelope, Option<Claim>) {
+        let Some(key) = key else { return (envelope, None) };
+        let digest = self.key_digest(key, number);
+        envelope.id = MessageId::from_digest(digest);
+        let body = DigestBuilder::new("http.body").part(envelope.bytes()).finish();
+        (envelope, Some(Claim { key: digest, body, window: KEY_WINDOW }))
+    }
+
+    /// A key belongs to its route and its sender; in a batch each line has its own.
+    fn key_digest(&self, key: &[u8], number: Option<usize>) -> Digest {
+        let of_request = DigestBuilder::new("http.idempotency_key")
+            .part(self.endpoint.route.as_bytes())
+            .part(self.principal.as_bytes())
+            .part(key);
+        match number {
+            None => of_request.finish(),
+            Some(number) => of_request.part(number.to_string().as_bytes()).finish(),
+        }
+    }
+}
+
+fn no_endpoint(meets: Meets, method: &Method) -> Answer {
+    match meets {
+        Meets::OtherMethods(allow) if *method == Method::OPTIONS => answer::options(&allow),
+        Meets::OtherMethods(allow) => answer::method_not_allowed(&allow),
+        Meets::Endpoint(_) | Meets::Nothing => answer::problem(StatusCode::NOT_FOUND, "no route listens on this path"),
+    }
+}
+
+/// An answer to a request whose body is not read: its connection cannot be used again unless there is none.
+fn leave_body(request: &Request<Incoming>, answer: Answer) -> Answer {
+    if request.body().is_end_stream() { answer } else { answer::then_close(answer) }
+}
+
+fn unread(error: BodyError, bytes_max: u64) -> Answer {
+    match error {
+        BodyError::TooLarge => {
+            answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {bytes_max} bytes"))
+        }
+        BodyError::Stalled => answer::problem(StatusCode::REQUEST_TIMEOUT, "the body stood still for too long"),
+        BodyError::Broken => answer::problem(StatusCode::BAD_REQUEST, "the body broke off or is framed wrongly"),
+        BodyError::NoRoom => answer::unavailable(None, "too many bytes wait already"),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// An id for a message whose sender did not name it: a label, not a secret, so the random source is a fast one.
+fn fresh_id(at: Timestamp) -> MessageId {
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    MessageId::from_time_and_random(u64::try_from(at.millis()).unwrap_or(0), &random)
+}
