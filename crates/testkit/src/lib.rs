@@ -1,1 +1,33 @@
-//! To be written.
+//! What end-to-end tests are made of: the real program in a folder of its own, partners that answer as scripted, load, and
+//! the account at the end. For tests alone (`[dev-dependencies]`).
+//!
+//! Everything here speaks the outside contract only (command line, HTTP, metrics) and knows no crate of ours, so that a test
+//! tells what a user would see. Whatever goes wrong panics with what was awaited: it fails the test that asked for it.
+//! Threads are plain ones; sockets are on loopback, on ports the system chose.
+
+#![expect(clippy::panic, clippy::expect_used, reason = "what fails here fails the test that asked for it")]
+
+mod client;
+mod gateway;
+mod load;
+mod metrics;
+mod partner;
+mod random;
+mod wait;
+mod wire;
+
+pub use client::{Client, request};
+pub use gateway::{Gateway, Stopped};
+pub use load::Load;
+pub use metrics::Metrics;
+pub use partner::{Answer, Partner, Request};
+pub use random::{Random, seed};
+pub use wait::{free_port, pause, wait, wait_for};
+pub use wire::Response;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks; a panic elsewhere has failed its test already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

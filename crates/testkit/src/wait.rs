@@ -1,0 +1,50 @@
+//! Waiting for conditions instead of for time.
+
+use std::{
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A port of loopback that nobody listens on at the moment.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
+    listener.local_addr().expect("the port that was bound").port()
+}
+
+/// Waits up to 15 seconds for the condition and gives its value.
+///
+/// # Panics
+/// It did not come true; the text says what was awaited.
+#[track_caller]
+pub fn wait<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_for(Duration::from_secs(15), what, condition)
+}
+
+/// Waits for the condition at most so long and gives its value.
+///
+/// # Panics
+/// It did not come true; the text says what was awaited.
+#[track_caller]
+pub fn wait_for<T>(at_most: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let (start, mut step) = (Instant::now(), Duration::from_millis(1));
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        if start.elapsed() >= at_most {
+            panic!("waited {} s for {what}", at_most.as_secs_f64());
+        }
+        pause(step);
+        step = (step * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// Lets time pass where time itself is the subject: how long a process runs before it is killed.
+pub fn pause(time: Duration) {
+    let start = Instant::now();
+    while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
