@@ -1,0 +1,128 @@
+//! `crossdock run`: the gateway, until somebody stops it.
+
+use super::{
+    exit::{Exit, Failure, Outcome},
+    file,
+    terminal::Paint,
+};
+use crate::start::{Running, start};
+use clap::Args;
+use crossdock_config::Plan;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// How long what is under way may take to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The variable that says what is logged (`debug`, `crossdock_engine=trace`).
+const LOG_VARIABLE: &str = "CROSSDOCK_LOG";
+/// Most threads for what blocks: reading cold segments, files of the `file` connector.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+/// Run the gateway until SIGTERM or Ctrl-C, which end it after what is under way (at most 10 s).
+#[derive(Debug, Args)]
+#[command(after_help = "CROSSDOCK_LOG says what is logged to stderr: error, warn, info (default), debug, trace.")]
+pub struct Arguments {
+    /// The configuration [routes.yaml]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Runs it.
+pub fn execute(path: &Path) -> Outcome {
+    log("info")?;
+    let plan = file::plan(path)?;
+    runtime()?.block_on(run(plan))
+}
+
+/// Logs to stderr, at the given level unless the environment says otherwise.
+///
+/// # Errors
+/// The environment says something that is no level.
+pub fn log(level: &str) -> Result<(), Failure> {
+    let directives = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| level.to_owned());
+    let filter = EnvFilter::try_new(&directives)
+        .map_err(|error| Failure::usage(format!("{LOG_VARIABLE}={directives}: {error}; write for example `info`")))?;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(Paint::stderr().is_colourful())
+        .with_env_filter(filter)
+        .init();
+    Ok(())
+}
+
+/// A runtime with a thread a core.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start threads: {error}")))
+}
+
+async fn run(plan: Arc<Plan>) -> Outcome {
+    let mut signals = Signals::new()?;
+    let began = Instant::now();
+    let running = tokio::select! {
+        running = start(Arc::clone(&plan)) => running?,
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped before it was ready");
+            return Ok(Exit::Fine);
+        }
+    };
+    let took_ms = began.elapsed().as_millis();
+    tracing::info!(config = %plan.file(), admin = %running.admin, took_ms, "ready");
+    tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping: nothing new is taken, what is under way ends");
+            stop(running, signals).await
+        }
+        reason = running.gateway.failed() => {
+            tracing::error!(%reason, "the gateway cannot go on");
+            // What was acknowledged is on disk; nothing more can be promised, so nothing is waited for.
+            let _ = running.stop(Instant::now()).await;
+            Err(Failure::other(format!("the gateway cannot go on: {reason}; what was acknowledged is safe")))
+        }
+    }
+}
+
+/// Ends in good order; a second signal cuts the wait short.
+async fn stop(running: Running, mut signals: Signals) -> Outcome {
+    let stopped = tokio::select! {
+        stopped = running.stop(Instant::now() + DRAIN) => stopped,
+        name = signals.next() => {
+            tracing::warn!(signal = name, "stopped at once: what is under way will be sent again at the next start");
+            return Ok(Exit::Fine);
+        }
+    };
+    stopped?;
+    tracing::info!("stopped");
+    Ok(Exit::Fine)
+}
+
+/// What asks a process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::other(format!("cannot listen to signals: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The protocols of this program, one line each. Nothing else names a connector.
+
+use crossdock_config::{Plan, Protocol};
+use crossdock_connector::{Connector, GatewayConfig, StoreTag};
+use crossdock_file::FileConnector;
+use crossdock_generate::Generate;
+use crossdock_http::Http;
+use std::sync::Arc;
+
+/// The protocols that routes may use.
+pub const PROTOCOLS: &[Protocol] = &[
+    Protocol { description: &crossdock_http::DESCRIPTION, make: |config| Arc::new(Http::new(config)) },
+    Protocol { description: &crossdock_file::DESCRIPTION, make: |config| Arc::new(FileConnector::new(config)) },
+    Protocol { description: &crossdock_generate::DESCRIPTION, make: |config| Arc::new(Generate::new(config)) },
+];
+
+/// The connectors of a gateway, one for each protocol, without I/O.
+pub fn connectors(plan: &Plan, store: StoreTag) -> Vec<Arc<dyn Connector>> {
+    let config: GatewayConfig = plan.connector_config(store);
+    PROTOCOLS.iter().map(|protocol| (protocol.make)(&config)).collect()
+}

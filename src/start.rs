@@ -1,0 +1,124 @@
+//! Starting and stopping a gateway: the store first, because whoever holds it is the only one; then the listeners; then
+//! the routes. What fails is told with how to mend it.
+
+use crate::{
+    cli::{Exit, Failure},
+    registry,
+};
+use anyhow::Context as _;
+use crossdock_admin::{Admin, Token};
+use crossdock_config::{Gateway as GatewaySettings, Plan, Sync};
+use crossdock_engine::{Clock, Gateway, StartError};
+use crossdock_listener::Server;
+use crossdock_model::{Text, Timestamp};
+use crossdock_store::{OpenError, RealDisk, Store, SyncPolicy};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// The store's folder in the data folder.
+const STORE_FOLDER: &str = "store";
+
+/// A gateway at work with its admin listener.
+pub struct Running {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Where the admin listener answers.
+    pub admin: SocketAddr,
+    server: Server,
+}
+
+/// Starts a gateway from its plan. To be called on a tokio runtime.
+///
+/// # Errors
+/// The data folder is held or unusable, an address is taken, or the store contradicts the plan: bad configuration.
+pub async fn start(plan: Arc<Plan>) -> Result<Running, Failure> {
+    let settings = plan.gateway();
+    let options = crossdock_engine::Options::new(clock(), RandomState::new().hash_one(0_u8));
+    let store = open_store(settings, &options)?;
+    match listen(&plan, store.clone(), options).await {
+        Ok(running) => Ok(running),
+        Err(failure) => {
+            // Nothing was taken in; closed, it need not be recovered at the next start.
+            if let Err(error) = store.close() {
+                tracing::warn!(%error, "the store could not be closed");
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn listen(plan: &Arc<Plan>, store: Store, options: crossdock_engine::Options) -> Result<Running, Failure> {
+    let settings = plan.gateway();
+    let clock = Arc::clone(&options.clock);
+    let token = token(settings)?;
+    let admin = Admin::bind(&settings.admin).map_err(Failure::usage)?;
+    let connectors = registry::connectors(plan, Text::from(store.store_id()));
+    let gateway = Gateway::start(Arc::clone(plan), connectors, store, options).await.map_err(refused)?;
+    let address = admin.address();
+    let server = admin.serve(gateway.clone(), token, clock);
+    Ok(Running { gateway, admin: address, server })
+}
+
+impl Running {
+    /// Takes nothing new, lets what is under way end until `by`, and closes the store.
+    ///
+    /// # Errors
+    /// The store could not be closed.
+    pub async fn stop(self, by: Instant) -> anyhow::Result<()> {
+        let closed = self.gateway.shutdown(by).await;
+        self.server.stop(by.max(Instant::now() + Duration::from_millis(100))).await;
+        closed.context("the store could not be closed")
+    }
+}
+
+/// The folder of the store of these settings.
+pub fn store_folder(settings: &GatewaySettings) -> PathBuf {
+    settings.data_dir.join(STORE_FOLDER)
+}
+
+/// What an unusable data folder ends with.
+pub fn unusable(folder: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, format!("data folder `{}`: {error}", folder.display()))
+}
+
+fn open_store(settings: &GatewaySettings, options: &crossdock_engine::Options) -> Result<Store, Failure> {
+    let folder = store_folder(settings);
+    let disk = RealDisk::new(&folder).map_err(|error| unusable(&settings.data_dir, error))?;
+    let mut store = crossdock_store::Options::new(Arc::clone(&options.clock));
+    store.sync = match settings.store.sync {
+        Sync::Always => SyncPolicy::Always,
+        Sync::Every(pause) => SyncPolicy::Every(pause),
+        Sync::Never => SyncPolicy::Never,
+    };
+    store.segment_bytes = settings.store.segment_bytes;
+    options.observe(&mut store);
+    Store::open(Arc::new(disk), store).map_err(|error: OpenError| unusable(&settings.data_dir, error))
+}
+
+fn token(settings: &GatewaySettings) -> Result<Token, Failure> {
+    match &settings.admin.token {
+        Some(token) => Ok(Token::new(token.reveal())),
+        None => crossdock_admin::read_or_make(&settings.data_dir).map_err(Failure::usage),
+    }
+}
+
+fn refused(error: StartError) -> Failure {
+    match error {
+        StartError::Connector(error) => Failure::usage(format!("{}; {}", error.message, error.hint)),
+        StartError::Declare(_) | StartError::Settings { .. } => Failure::usage(error),
+        StartError::Internal(text) => Failure::other(text),
+    }
+}
+
+/// The calendar of this machine.
+fn clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })
+}

@@ -1,0 +1,117 @@
+//! Exit statuses, and what goes to stdout and to stderr.
+
+use crate::harness::{Folder, free, request};
+
+const ROUTES: &str = "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
+
+#[track_caller]
+fn check(folder: &Folder, arguments: &[&str], status: i32, in_stderr: &str) {
+    let ended = folder.run(arguments);
+    assert_eq!(ended.status, status, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains(in_stderr), "{arguments:?}: no `{in_stderr}` in {}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {}", ended.stderr);
+    assert!(!(ended.stdout + &ended.stderr).contains('\x1b'), "{arguments:?}: colour without a terminal");
+}
+
+#[test]
+fn bad_usage_and_configuration_end_with_2() {
+    let folder = Folder::new(ROUTES);
+    check(&folder, &[], 2, "Usage");
+    check(&folder, &["runn"], 2, "run");
+    check(&folder, &["check", "--jsn"], 2, "--json");
+    check(&folder, &["check", "nothing.yaml"], 2, "nothing.yaml");
+    check(&folder, &["check", "routes.yaml", "-c", "routes.yaml"], 2, "named twice");
+    check(&folder, &["explain"], 2, "ROUTE");
+    check(&folder, &["try", "r", "no-such-message.json"], 2, "no-such-message.json");
+    check(&folder, &["try", "r", "-H", "novalue"], 2, "name=value");
+    check(&folder, &["status", "--admin", "no url"], 2, "no url");
+    check(&folder, &["dead", "rm", "--admin", "http://127.0.0.1:1"], 2, "--all");
+    folder.write("broken.yaml", b"version: 1\nroutes: [\n");
+    for command in [&["run", "broken.yaml"][..], &["explain", "r", "broken.yaml"], &["verify", "broken.yaml"]] {
+        check(&folder, command, 2, "broken.yaml");
+    }
+    check(&folder, &["try", "r", "-c", "broken.yaml"], 2, "broken.yaml");
+    check(&folder, &["status", "-c", "broken.yaml"], 2, "broken.yaml");
+}
+
+#[test]
+fn what_is_not_there_ends_with_4_and_a_gateway_that_is_not_with_3() {
+    let folder = Folder::new(ROUTES);
+    check(&folder, &["explain", "nothing"], 4, "nothing");
+    check(&folder, &["try", "nothing"], 4, "nothing");
+    let nobody = format!("http://{}", free());
+    for command in [&["status"][..], &["queues"], &["dead", "ls"], &["dead", "redrive", "--yes"], &["pause", "r"]] {
+        check(&folder, command, 3, "cannot reach the gateway");
+        check(&folder, &[command, &["--admin", &nobody]].concat(), 3, "cannot reach the gateway");
+        check(&folder, &[command, &["--admin", &nobody, "--token-file", "none"]].concat(), 3, "cannot reach");
+    }
+}
+
+#[test]
+fn help_version_and_generated_texts_are_data() {
+    let folder = Folder::new(ROUTES);
+    for (arguments, part) in [
+        (&["--help"][..], "crossdock demo"),
+        (&["run", "--help"], "SIGTERM"),
+        (&["dead", "redrive", "--help"], "--dry-run"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["schema"], "\"$schema\""),
+        (&["completions", "bash"], "complete"),
+        (&["completions", "zsh"], "#compdef"),
+        (&["man"], ".TH"),
+        (&["explain", "r"], "/a"),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.status, 0, "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stdout.contains(part), "{arguments:?}: no `{part}` in {}", ended.stdout);
+        assert!(ended.stderr.is_empty(), "{arguments:?}: {}", ended.stderr);
+    }
+    let schema: serde_json::Value = serde_json::from_str(&folder.run(&["schema"]).stdout).unwrap();
+    assert!(schema.is_object());
+}
+
+#[test]
+fn a_running_gateway_is_operated() {
+    let gateway = Folder::new(ROUTES).start();
+    for body in 0..5 {
+        assert_eq!(gateway.post("/a", &[], format!("{{\"n\": {body}}}").as_bytes()).status, 202);
+    }
+    let status = gateway.operate(&["status"], b"");
+    assert!(status.status == 0 && status.stdout.contains("ready"), "{}{}", status.stdout, status.stderr);
+    let queues = gateway.operate(&["queues", "--json"], b"");
+    let value: serde_json::Value = serde_json::from_str(&queues.stdout).unwrap();
+    let api: serde_json::Value = serde_json::from_str(&gateway.api("GET", "/channels", b"").body).unwrap();
+    assert_eq!(value["items"][0]["name"], api["items"][0]["name"], "--json prints what the API answers");
+    let q = value["items"].as_array().unwrap().iter().find(|channel| channel["name"] == "q").unwrap();
+    assert!(q["messages"] == 5 && q["bytes"].as_u64() > Some(0) && q["oldest_seconds"].is_number(), "{q}");
+    for (arguments, code) in [
+        (&["pause", "nothing"][..], 4),
+        (&["dead", "show", "00000000-0000-4000-8000-000000000000"], 4),
+        (&["dead", "show", "no-id"], 2),
+        (&["dead", "redrive", "00000000-0000-4000-8000-000000000000", "--yes"], 4),
+        (&["dead", "redrive", "--yes"], 0),
+        (&["dead", "ls"], 0),
+        (&["pause", "r"], 0),
+        (&["resume", "r"], 0),
+    ] {
+        let ended = gateway.operate(arguments, b"");
+        assert_eq!(ended.status, code, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+    }
+    gateway.folder.write("wrong", b"not the token");
+    let admin = format!("http://{}", gateway.folder.admin);
+    let denied = gateway.folder.run(&["status", "--admin", &admin, "--token-file", "wrong"]);
+    assert_eq!(denied.status, 6, "{}", denied.stderr);
+    let missing = gateway.folder.run(&["status", "--admin", &admin, "--token-file", "nothing"]);
+    assert!(missing.status == 6 && missing.stderr.contains("nothing"), "{}", missing.stderr);
+    // Without options the file here tells where the gateway is.
+    assert_eq!(gateway.folder.run(&["status"]).status, 0);
+    assert_eq!(gateway.folder.run(&["verify"]).status, 2, "verify of a store that is held");
+    assert_eq!(request(gateway.folder.admin, "GET", "/readyz", &[], b"").status, 200);
+    gateway.account();
+    let (code, folder) = gateway.stop();
+    assert_eq!(code, 0, "SIGTERM");
+    let verify = folder.run(&["verify", "--json"]);
+    assert_eq!(verify.status, 0, "{}{}", verify.stdout, verify.stderr);
+    let report: serde_json::Value = serde_json::from_str(&verify.stdout).unwrap();
+    assert!(report["messages"].as_u64() >= Some(5) && report["findings"] == serde_json::json!([]), "{report}");
+}
