@@ -1,4 +1,4 @@
-//! Links in the documentation lead somewhere, and the tests that promises.md names are there.
+//! Links in the documentation lead somewhere; the files and tests that it names are there.
 
 use super::{Finding, TextFile};
 use std::path::Path;
@@ -12,6 +12,11 @@ pub fn check(root: &Path, files: &[TextFile]) -> Vec<Finding> {
             for target in links(line) {
                 if !root.join(folder).join(target).exists() {
                     findings.push(Finding::new(&file.path, number, format!("the link leads nowhere: {target}")));
+                }
+            }
+            for path in paths(line) {
+                if !root.join(path).exists() {
+                    findings.push(Finding::new(&file.path, number, format!("there is no {path}")));
                 }
             }
             for (path, name) in tests(line) {
@@ -47,6 +52,16 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Places of this repository named in back-ticks: `crates/store/src/lib.rs`, `connectors/`.
+fn paths(line: &str) -> impl Iterator<Item = &str> {
+    let tops = ["crates/", "connectors/", "src/", "tests/", "xtask/", "docs/", "schemas/"];
+    let is_path = move |code: &&str| {
+        let is_plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        is_plain && tops.iter().any(|top| code.starts_with(top))
+    };
+    line.split('`').skip(1).step_by(2).filter(is_path)
+}
+
 /// Tests named as `path/to/file.rs::name` in back-ticks.
 fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split('`')
@@ -64,6 +79,8 @@ mod tests_of_docs {
         let line = "see [a](x.md#b), [c](https://d/e) and [f](#g), proved by `crates/a/src/b.rs::name` and `x::y`";
         assert_eq!(links(line).collect::<Vec<_>>(), ["x.md"]);
         assert_eq!(tests(line).collect::<Vec<_>>(), [("crates/a/src/b.rs", "name")]);
+        let line = "`crates/a/src/b.rs`, `tests/`, `connectors/*`, `crates/a/src/b.rs::name`, `data/`";
+        assert_eq!(paths(line).collect::<Vec<_>>(), ["crates/a/src/b.rs", "tests/"]);
         let numbers: Vec<_> = outside_fences("a\n```\nb\n```\nc").map(|(number, _)| number).collect();
         assert_eq!(numbers, [1, 5]);
     }
