@@ -72,7 +72,10 @@ impl Compiler {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let warnings = diagnose::all(text, compiled.warnings, usage, &self.names());
+        let mut warnings = diagnose::all(text, compiled.warnings, usage, &self.names());
+        if usage == Use::Transform && changes_nothing(text, &compiled.program) {
+            warnings.push(diagnose::changes_nothing(text));
+        }
         Ok(Program::new(Text::from(text), compiled.program, warnings))
     }
 
@@ -103,6 +106,12 @@ fn permissions(usage: Use) -> CompileConfig {
         }
     }
     config
+}
+
+/// Whether a transform is certain to leave every message as it is and to let it pass.
+fn changes_nothing(text: &str, program: &vrl::compiler::Program) -> bool {
+    let info = program.info();
+    info.target_assignments.is_empty() && !info.abortable && !info.fallible && !text.contains("del(")
 }
 
 fn metadata_path(field: Field) -> OwnedTargetPath {

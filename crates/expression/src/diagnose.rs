@@ -8,6 +8,9 @@ use vrl::{
     path::{OwnedSegment, PathPrefix},
 };
 
+/// The library's code of a negation of what is no boolean.
+const NOT: usize = 660;
+
 /// All findings of a list, errors or warnings.
 pub fn all(text: &str, list: DiagnosticList, usage: Use, names: &[&'static str]) -> Vec<CompileError> {
     list.into_iter().map(|found| one(text, &found, usage, names)).collect()
@@ -29,7 +32,7 @@ fn one(text: &str, found: &Diagnostic, usage: Use, names: &[&'static str]) -> Co
             ("expression.fallible", format!("`{}` can fail", one_line(snippet)), Some(hint::fallible(snippet)))
         }
         110 => ("expression.type", argument_message(found, snippet), hint::argument(snippet, secondary())),
-        102 | 660 => {
+        102 | NOT => {
             ("expression.type", format!("`{}` need not be a boolean", one_line(snippet)), Some(hint::boolean(snippet)))
         }
         315 | 610 if found.message.contains("read-only") => {
@@ -53,10 +56,14 @@ fn one(text: &str, found: &Diagnostic, usage: Use, names: &[&'static str]) -> Co
 
 /// The place of the first primary label; the whole text if there is none.
 fn place(text: &str, found: &Diagnostic) -> Range<usize> {
-    let label = found.labels.iter().find(|label| label.primary).or(found.labels.first());
+    // Of a negation the operand is what is wrong; its label is not the primary one.
+    let primary = found.code != NOT;
+    let label = found.labels.iter().find(|label| label.primary == primary).or(found.labels.first());
     let range = label.map_or(0..text.len(), |label| label.span.range());
-    let start = floor(text, range.start);
-    start..floor(text, range.end).max(start)
+    let (start, end) = (floor(text, range.start), floor(text, range.end));
+    // The label of an assignment reaches over its sign.
+    let snippet = text.get(start..end).unwrap_or_default().trim_end_matches([' ', '=']);
+    start..start + snippet.len()
 }
 
 /// The next character border at or before an offset.
@@ -122,6 +129,16 @@ pub fn result(text: &str, usage: Use, result: &TypeDef) -> Option<CompileError> 
             hint: Some("write what to take, for example `.customer.id`".into()),
         }),
         Use::Condition | Use::Value | Use::Transform => None,
+    }
+}
+
+/// A transform that does nothing.
+pub fn changes_nothing(text: &str) -> CompileError {
+    CompileError {
+        code: "expression.unused",
+        message: "this changes nothing".into(),
+        range: 0..text.trim_end().len(),
+        hint: Some("to assign, write one `=`, for example `.region = .ship_to.country`".into()),
     }
 }
 

@@ -41,7 +41,8 @@ pub fn fallible(snippet: &str) -> String {
 pub fn argument(snippet: &str, expected: Option<String>) -> Option<String> {
     let expected = expected?;
     let kinds = expected.split_once(" expects ").map(|(_, kinds)| kinds)?;
-    let guard = [
+    let expects = |kind: &str| kinds.split(|c: char| !c.is_ascii_alphabetic()).any(|word| word == kind);
+    let guards = [
         ("string", "string"),
         ("integer", "int"),
         ("float", "float"),
@@ -49,18 +50,18 @@ pub fn argument(snippet: &str, expected: Option<String>) -> Option<String> {
         ("timestamp", "timestamp"),
         ("array", "array"),
         ("object", "object"),
-    ]
-    .into_iter()
-    .find(|(kind, _)| kinds.split(|c: char| !c.is_ascii_alphabetic()).any(|word| word == *kind))?
-    .1;
-    let certain = format!("{guard}!({})", one_line(snippet));
-    Some(format!("write `{certain}` there, to reject a message in which it is something else"))
+    ];
+    let guards = guards.into_iter().filter(|(kind, _)| expects(kind));
+    let certain: Vec<_> = guards.map(|(_, guard)| format!("`{guard}!({})`", one_line(snippet))).collect();
+    if certain.is_empty() {
+        return None;
+    }
+    Some(format!("write {} there, to reject a message in which it is something else", certain.join(" or ")))
 }
 
 /// What to write where a boolean is needed.
 pub fn boolean(snippet: &str) -> String {
     let operand = one_line(snippet);
-    let operand = if operand == "!" || operand.is_empty() { "…".to_owned() } else { operand };
     format!("compare it, `{operand} == true`, or write `bool!({operand})`")
 }
 

@@ -17,6 +17,8 @@ mod json;
 mod metadata;
 mod program;
 mod template;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use compile::{CompileError, Compiler, Use};

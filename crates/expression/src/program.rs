@@ -2,7 +2,7 @@
 
 use crate::{CompileError, Metadata, Value, ValueRef, metadata::FieldSet};
 use crossdock_model::{Envelope, Fault, Text};
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 use vrl::{
     compiler::{
         ExpressionError, SecretTarget, Target, TimeZone,
@@ -12,12 +12,18 @@ use vrl::{
     value::Value as Inner,
 };
 
-/// Most expressions that one run may evaluate: what bounds loops in loops over a large payload, at about a second.
-const EVALUATIONS_MAX: u32 = 10_000_000;
+/// Most expressions that one run may evaluate, and as many more for each byte of the payload: loops in loops end after a
+/// time that is linear in the payload.
+const EVALUATIONS_MAX: u64 = 1_000_000;
+const EVALUATIONS_PER_BYTE_MAX: u64 = 16;
 
-/// A compiled expression. It can be run from many threads at once, and always gives the same for the same message.
+/// A compiled expression. It can be run from many threads at once, and always gives the same for the same message; a
+/// clone is the same program.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub struct Program(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     text: Text,
     inner: vrl::compiler::Program,
     fields: FieldSet,
@@ -36,35 +42,35 @@ impl Program {
                 PathPrefix::Metadata => fields = fields.union(FieldSet::of_path(path)),
             }
         }
-        Self { text, inner, fields, reads_payload, warnings: warnings.into() }
+        Self(Arc::new(Compiled { text, inner, fields, reads_payload, warnings: warnings.into() }))
     }
 
     /// The text it was compiled from.
     #[must_use]
-    pub const fn text(&self) -> &Text {
-        &self.text
+    pub fn text(&self) -> &Text {
+        &self.0.text
     }
 
     /// What is likely not as it was meant.
     #[must_use]
     pub fn warnings(&self) -> &[CompileError] {
-        &self.warnings
+        &self.0.warnings
     }
 
     /// Whether it reads or changes the payload; if not, the payload need not be decoded.
     #[must_use]
-    pub const fn needs_payload(&self) -> bool {
-        self.reads_payload
+    pub fn needs_payload(&self) -> bool {
+        self.0.reads_payload
     }
 
     /// Whether it may assign the payload.
     #[must_use]
     pub fn assigns_payload(&self) -> bool {
-        self.inner.info().target_assignments.iter().any(|path| path.prefix == PathPrefix::Event)
+        self.0.inner.info().target_assignments.iter().any(|path| path.prefix == PathPrefix::Event)
     }
 
-    pub(crate) const fn inner(&self) -> &vrl::compiler::Program {
-        &self.inner
+    pub(crate) fn inner(&self) -> &vrl::compiler::Program {
+        &self.0.inner
     }
 
     /// Runs a condition. Without a payload `.` is null.
@@ -77,13 +83,12 @@ impl Program {
         metadata: &mut Metadata,
         envelope: &Envelope,
     ) -> Result<bool, Fault> {
-        match self.value(payload, metadata, envelope)?.0 {
-            Inner::Boolean(holds) => Ok(holds),
-            other => {
-                let found = ValueRef(&other).describe();
-                Err(Fault::rejected("expression", format!("the condition gave {found}, which is no boolean")))
-            }
+        let value = self.value(payload, metadata, envelope)?;
+        if let Inner::Boolean(holds) = value.0 {
+            return Ok(holds);
         }
+        let found = value.as_ref().describe();
+        Err(Fault::rejected("expression", format!("the condition gave {found}, which is no boolean")))
     }
 
     /// Runs an expression for its value. Without a payload `.` is null.
@@ -91,10 +96,10 @@ impl Program {
     /// # Errors
     /// Class `rejected`, code `expression`: it failed or aborted.
     pub fn value(&self, payload: Option<&Value>, metadata: &mut Metadata, envelope: &Envelope) -> Result<Value, Fault> {
-        metadata.build(self.fields, envelope);
+        metadata.build(self.0.fields, envelope);
         let none = Inner::Null;
         let payload = payload.map_or(&none, |value| &value.0);
-        self.run(&mut Reading { payload, metadata: &metadata.root }).map(Value)
+        self.run(&mut Reading { payload, metadata: &metadata.root }, envelope).map(Value)
     }
 
     /// Runs a transform over the payload and the metadata; says whether it assigned or deleted something of the payload.
@@ -103,9 +108,9 @@ impl Program {
     /// # Errors
     /// Class `rejected`, code `expression`: it failed or aborted, or assigned a field of what is no object.
     pub fn transform(&self, payload: &mut Value, metadata: &mut Metadata, envelope: &Envelope) -> Result<bool, Fault> {
-        metadata.build(self.fields, envelope);
+        metadata.build(self.0.fields, envelope);
         let mut target = Changing { payload: &mut payload.0, metadata, payload_changed: false, refused: None };
-        let outcome = self.run(&mut target);
+        let outcome = self.run(&mut target, envelope);
         match (outcome, target.refused) {
             (Err(fault), _) => Err(fault),
             (Ok(_), Some(refused)) => Err(Fault::rejected("expression", refused)),
@@ -113,8 +118,8 @@ impl Program {
         }
     }
 
-    fn run(&self, target: &mut dyn Target) -> Result<Inner, Fault> {
-        let mut left = EVALUATIONS_MAX;
+    fn run(&self, target: &mut dyn Target, envelope: &Envelope) -> Result<Inner, Fault> {
+        let mut left = EVALUATIONS_MAX + EVALUATIONS_PER_BYTE_MAX * envelope.bytes().len() as u64;
         let mut control = || match left.checked_sub(1) {
             Some(less) => {
                 left = less;
@@ -124,24 +129,29 @@ impl Program {
         };
         let utc = TimeZone::Named(chrono_tz::Tz::UTC);
         Runtime::default()
-            .resolve_with_control(target, &self.inner, &utc, &mut control)
+            .resolve_with_control(target, &self.0.inner, &utc, &mut control)
             .map_err(|end| Fault::rejected("expression", self.explain(end)))
     }
 
     fn explain(&self, end: Terminate) -> String {
         match end {
-            Terminate::Interrupted => format!("the expression was not done after {EVALUATIONS_MAX} evaluations"),
+            Terminate::Interrupted => "the expression has too much to evaluate for a message of this size".to_owned(),
             Terminate::Error(error) => self.explain_error(&error),
-            Terminate::Abort(error) => match &error {
-                ExpressionError::Abort { span, message } => {
-                    let place = self.place(span.start());
-                    message
-                        .as_ref()
-                        .map_or_else(|| format!("aborted at {place}"), |text| format!("aborted at {place}: {text}"))
-                }
-                other => self.explain_error(other),
+            Terminate::Abort(error) => match self.aborted(&error) {
+                Some(text) => text,
+                None => self.explain_error(&error),
             },
         }
+    }
+
+    fn aborted(&self, error: &ExpressionError) -> Option<String> {
+        let ExpressionError::Abort { span, message } = error else { return None };
+        let place = self.place(span.start());
+        Some(
+            message
+                .as_ref()
+                .map_or_else(|| format!("aborted at {place}"), |text| format!("aborted at {place}: {text}")),
+        )
     }
 
     /// `function call error for "string" at (0:12): …` becomes `` `string!(.a)` at line 1, column 1: … ``.
@@ -156,7 +166,7 @@ impl Program {
         match parsed {
             Some((span, cause)) => {
                 let place = self.place(span.start);
-                let snippet = crate::diagnose::one_line(self.text.get(span).unwrap_or_default());
+                let snippet = crate::diagnose::one_line(self.0.text.get(span).unwrap_or_default());
                 format!("`{snippet}` at {place}: {cause}")
             }
             None => text,
@@ -164,7 +174,7 @@ impl Program {
     }
 
     fn place(&self, offset: usize) -> String {
-        let before = self.text.get(..offset).unwrap_or_default();
+        let before = self.0.text.get(..offset).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
         format!("line {line}, column {column}")

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each hole is an expression of its own and ends at the first `}}` outside of its brackets and literals. Outside of
-//! holes every other sign stands for itself; two opening braces are written `{{ "{{" }}`.
+//! holes every other sign stands for itself; two opening braces are written `{{ s'{{' }}`.
 
 use crate::{CompileError, Compiler, Metadata, Program, Use, Value, View};
 use crossdock_model::{Envelope, Fault, Text};
@@ -53,7 +53,7 @@ enum Parts {
 #[derive(Clone, Debug)]
 enum Part {
     Literal(Box<str>),
-    Hole(Box<Program>),
+    Hole(Program),
 }
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -66,17 +66,15 @@ impl Compiler {
     pub fn template(&self, text: &str, options: TemplateOptions) -> Result<Template, Vec<CompileError>> {
         let pieces = split(text).map_err(|error| vec![error])?;
         let mut errors = Vec::new();
-        if options.address && !options.allow_dynamic {
-            if let Some(Piece::Hole(range)) = pieces.first() {
-                errors.push(dynamic_address(range.clone()));
-            }
+        if let (true, false, Some(Piece::Hole(range))) = (options.address, options.allow_dynamic, pieces.first()) {
+            errors.push(dynamic_address(range.clone()));
         }
         let mut parts = Vec::new();
         for piece in pieces {
             match piece {
                 Piece::Literal(range) => parts.push(Part::Literal(text.get(range).unwrap_or_default().into())),
                 Piece::Hole(range) => match self.hole(text, range) {
-                    Ok(program) => parts.push(Part::Hole(Box::new(program))),
+                    Ok(program) => parts.push(Part::Hole(program)),
                     Err(mut found) => errors.append(&mut found),
                 },
             }
@@ -153,7 +151,7 @@ impl Template {
             Parts::Fixed(_) => &[],
             Parts::Holes(parts) => parts.as_slice(),
         };
-        parts.iter().filter_map(|part| if let Part::Hole(program) = part { Some(&**program) } else { None })
+        parts.iter().filter_map(|part| if let Part::Hole(program) = part { Some(program) } else { None })
     }
 
     /// Puts the values of a message into the holes. Without a payload `.` is null.
@@ -235,7 +233,7 @@ fn split(text: &str) -> Result<Vec<Piece>, CompileError> {
                 code: "template.syntax",
                 message: "the hole is not closed".into(),
                 range: start..text.len(),
-                hint: Some("end it with `}}`; a literal `{{` is written `{{ \"{{\" }}`".into()),
+                hint: Some("end it with `}}`; a literal `{{` is written `{{ s'{{' }}`".into()),
             });
         };
         pieces.push(Piece::Hole(start..end));

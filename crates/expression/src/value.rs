@@ -124,6 +124,18 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The items, if it is an array.
+    #[must_use]
+    pub fn as_array(self) -> Option<ArrayRef<'a>> {
+        if let Inner::Array(items) = self.0 { Some(ArrayRef(items)) } else { None }
+    }
+
+    /// The members, if it is an object.
+    #[must_use]
+    pub fn as_object(self) -> Option<ObjectRef<'a>> {
+        if let Inner::Object(members) = self.0 { Some(ObjectRef(members)) } else { None }
+    }
+
     /// What it is, in a word with its article, for messages.
     #[must_use]
     pub const fn describe(self) -> &'static str {

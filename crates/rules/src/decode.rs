@@ -96,7 +96,7 @@ impl Decode {
 
 /// Decodes a message's payload: as said, else by its content type, else as JSON. A message without a payload (a Kafka
 /// tombstone) has the value null.
-pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decoded, Undecodable> {
+pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decoded, Box<Undecodable>> {
     let content_type = envelope.properties.content_type.as_deref();
     let by_type;
     let decode = match said {
@@ -140,7 +140,7 @@ fn is_coded(coding: &str) -> bool {
     !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity")
 }
 
-fn by_content_type(content_type: Option<&str>) -> Result<Decode, Undecodable> {
+fn by_content_type(content_type: Option<&str>) -> Result<Decode, Box<Undecodable>> {
     let Some(content_type) = content_type.filter(|text| !text.trim().is_empty()) else { return Ok(Decode::Json) };
     match Format::of_content_type(content_type) {
         Some(Format::Json) => Ok(Decode::Json),
@@ -151,13 +151,13 @@ fn by_content_type(content_type: Option<&str>) -> Result<Decode, Undecodable> {
     }
 }
 
-fn undecodable(format: Format, error: &dyn std::fmt::Display) -> Undecodable {
+fn undecodable(format: Format, error: &dyn std::fmt::Display) -> Box<Undecodable> {
     let fault = Fault::rejected("decode", format!("not valid {}: {error}", format.name()));
-    Undecodable { kind: RefusalKind::Undecodable, fault }
+    Box::new(Undecodable { kind: RefusalKind::Undecodable, fault })
 }
 
-fn unsupported(text: &str) -> Undecodable {
-    Undecodable { kind: RefusalKind::UnsupportedType, fault: Fault::rejected("decode", text) }
+fn unsupported(text: &str) -> Box<Undecodable> {
+    Box::new(Undecodable { kind: RefusalKind::UnsupportedType, fault: Fault::rejected("decode", text) })
 }
 
 /// Encodes a value.

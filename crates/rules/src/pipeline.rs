@@ -75,9 +75,15 @@ pub enum Verdict {
 
 /// Why a step failed.
 enum Failure {
-    Undecodable(Undecodable),
-    Invalid { fault: Fault, violations: Vec<Violation> },
+    Undecodable(Box<Undecodable>),
+    Invalid(Box<Invalid>),
     Fault(Fault),
+}
+
+/// What a schema says of a value.
+struct Invalid {
+    fault: Fault,
+    violations: Vec<Violation>,
 }
 
 /// What a step said.
@@ -166,6 +172,7 @@ impl Pipeline {
     /// # Errors
     /// What the sender is told: 400 for a payload that cannot be decoded, 415 for a type nobody knows, 422 with each
     /// place for one that breaks a rule.
+    #[expect(clippy::result_large_err, reason = "a refusal is made once and handed on; callers match on it at once")]
     pub fn accept(&self, message: &mut Working) -> Result<Verdict, Refusal> {
         self.walk(message, &mut |_, _, _| {}).map_err(Failure::into_refusal)
     }
@@ -242,7 +249,7 @@ impl Step {
             Action::Validate(schema) => {
                 message.prepare(true).map_err(Failure::Undecodable)?;
                 if let Some(value) = message.decoded() {
-                    schema.validate(value.as_ref()).map_err(|violations| Failure::invalid(violations))?;
+                    schema.validate(value.as_ref()).map_err(Failure::invalid)?;
                 }
             }
             Action::Dedupe { key, window, keys_max } => {
@@ -276,32 +283,40 @@ impl Failure {
                 format!("{at}: {}", violation.message)
             })
             .collect();
-        Self::Invalid { fault: Fault::rejected("validate.json_schema", lines.join("; ")), violations }
+        let fault = Fault::rejected("validate.json_schema", lines.join("; "));
+        Self::Invalid(Box::new(Invalid { fault, violations }))
     }
 
     const fn fault(&self) -> &Fault {
         match self {
-            Self::Undecodable(Undecodable { fault, .. }) | Self::Invalid { fault, .. } | Self::Fault(fault) => fault,
+            Self::Undecodable(undecodable) => &undecodable.fault,
+            Self::Invalid(invalid) => &invalid.fault,
+            Self::Fault(fault) => fault,
         }
     }
 
     fn in_step(mut self, label: &Text) -> Self {
-        let (Self::Undecodable(Undecodable { fault, .. }) | Self::Invalid { fault, .. } | Self::Fault(fault)) =
-            &mut self;
+        let fault = match &mut self {
+            Self::Undecodable(undecodable) => &mut undecodable.fault,
+            Self::Invalid(invalid) => &mut invalid.fault,
+            Self::Fault(fault) => fault,
+        };
         fault.step = Some(label.clone());
         self
     }
 
     fn into_fault(self) -> Fault {
-        match self {
-            Self::Undecodable(Undecodable { fault, .. }) | Self::Invalid { fault, .. } | Self::Fault(fault) => fault,
-        }
+        self.into_refusal().fault
     }
 
     fn into_refusal(self) -> Refusal {
         match self {
-            Self::Undecodable(Undecodable { kind, fault }) => Refusal { kind, fault, violations: Vec::new() },
-            Self::Invalid { fault, violations } => Refusal { kind: RefusalKind::Invalid, fault, violations },
+            Self::Undecodable(undecodable) => {
+                Refusal { kind: undecodable.kind, fault: undecodable.fault, violations: Vec::new() }
+            }
+            Self::Invalid(invalid) => {
+                Refusal { kind: RefusalKind::Invalid, fault: invalid.fault, violations: invalid.violations }
+            }
             Self::Fault(fault) => Refusal { kind: RefusalKind::Invalid, fault, violations: Vec::new() },
         }
     }

@@ -1,7 +1,7 @@
 //! What each step did, for `try`.
 
 use crate::Working;
-use crossdock_expression::{ValueRef, View};
+use crossdock_expression::{Metadata, ValueRef};
 use crossdock_model::{Fault, Text};
 
 /// One step and what it did.
@@ -52,37 +52,30 @@ pub(crate) fn changes(before: &Working, after: &Working) -> Vec<Change> {
         }
     }
     for name in after.metadata.changed() {
-        let mut original = crossdock_expression::Metadata::new();
+        let mut original = Metadata::new();
         original.build_all(before.envelope());
         let old = before.metadata.get(name).or_else(|| original.get(name));
         compare(&format!("%{name}"), old, after.metadata.get(name), &mut found);
     }
-    if before.bytes() != after.bytes() {
-        if let Some(bytes) = after.bytes() {
-            found.push(Change {
-                at: Text::from_static("bytes"),
-                before: None,
-                after: Some(cut(&String::from_utf8_lossy(bytes))),
-            });
-        }
+    if let Some(bytes) = after.bytes().filter(|bytes| before.bytes() != Some(bytes)) {
+        let at = Text::from_static("bytes");
+        found.push(Change { at, before: None, after: Some(cut(&String::from_utf8_lossy(bytes))) });
     }
     found
 }
 
 /// Goes down where both sides are objects, so that a change is told at its own place.
 fn compare(at: &str, old: Option<ValueRef<'_>>, new: Option<ValueRef<'_>>, found: &mut Vec<Change>) {
-    match (old.map(ValueRef::view), new.map(ValueRef::view)) {
-        (Some(View::Object(before)), Some(View::Object(after))) => {
-            let gone = before.iter().filter(|(name, _)| after.get(name).is_none());
-            for (name, value) in gone {
-                compare(&child(at, name), Some(value), None, found);
-            }
-            for (name, value) in after.iter() {
-                compare(&child(at, name), before.get(name), Some(value), found);
-            }
+    let objects = old.and_then(ValueRef::as_object).zip(new.and_then(ValueRef::as_object));
+    if let Some((before, after)) = objects {
+        for (name, value) in before.iter().filter(|(name, _)| after.get(name).is_none()) {
+            compare(&child(at, name), Some(value), None, found);
         }
-        _ if old == new => {}
-        _ => found.push(Change { at: Text::from(at), before: old.map(show), after: new.map(show) }),
+        for (name, value) in after.iter() {
+            compare(&child(at, name), before.get(name), Some(value), found);
+        }
+    } else if old != new {
+        found.push(Change { at: Text::from(at), before: old.map(show), after: new.map(show) });
     }
 }
 

@@ -129,7 +129,7 @@ impl Working {
     }
 
     /// Decodes the payload, if that was not done yet.
-    pub(crate) fn prepare(&mut self, needed: bool) -> Result<(), Undecodable> {
+    pub(crate) fn prepare(&mut self, needed: bool) -> Result<(), Box<Undecodable>> {
         if needed && self.decoded.is_none() {
             self.decoded = Some(decode::decode(&self.envelope, self.said.as_ref())?);
         }

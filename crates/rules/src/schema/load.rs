@@ -244,19 +244,19 @@ fn uri_of(path: &Path) -> String {
 fn explain(root: &Document, error: &ValidationError<'_>) -> Diagnostic {
     let pointer = error.instance_path().as_str();
     let pointer = if pointer.is_empty() { error.schema_path().as_str() } else { pointer };
-    match error.kind() {
-        ValidationErrorKind::Referencing(reference) => {
-            let message = format!("a `$ref` leads nowhere: {reference}");
-            let text = reference.to_string();
-            let at = references(&root.schema).into_iter().find(|(_, target)| {
-                let fragment = target.split_once('#').map_or(*target, |(_, fragment)| fragment);
-                !fragment.is_empty() && text.contains(fragment)
-            });
-            root.finding(&at.map_or_else(|| pointer.to_owned(), |(pointer, _)| pointer), "schema.reference", message)
-        }
-        ValidationErrorKind::Format { format } if format == "regex" => root
-            .finding(pointer, "schema.pattern", format!("this is no pattern that can be used: {error}"))
-            .hint("patterns are those of Rust's regex, without look-around and back references"),
-        _ => root.finding(pointer, "schema.invalid", format!("this is no valid schema: {error}")),
+    if let ValidationErrorKind::Referencing(reference) = error.kind() {
+        let text = reference.to_string();
+        let at = references(&root.schema).into_iter().find(|(_, target)| {
+            let fragment = target.split_once('#').map_or(*target, |(_, fragment)| fragment);
+            !fragment.is_empty() && text.contains(fragment)
+        });
+        let at = at.map_or_else(|| pointer.to_owned(), |(pointer, _)| pointer);
+        return root.finding(&at, "schema.reference", format!("a `$ref` leads nowhere: {text}"));
     }
+    if error.kind().keyword() == "format" && error.instance().is_string() {
+        return root
+            .finding(pointer, "schema.pattern", format!("this is no pattern that can be used: {error}"))
+            .hint("patterns are those of Rust's regex, without look-around and back references");
+    }
+    root.finding(pointer, "schema.invalid", format!("this is no valid schema: {error}"))
 }

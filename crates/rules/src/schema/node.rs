@@ -112,11 +112,11 @@ impl<'a> json::Node<'a, ValueJson> for Node<'a> {
     type Number = Number;
 
     fn as_object(&self) -> Option<Object<'a>> {
-        if let View::Object(members) = self.0.view() { Some(Object(members)) } else { None }
+        self.0.as_object().map(Object)
     }
 
     fn as_array(&self) -> Option<Array<'a>> {
-        if let View::Array(items) = self.0.view() { Some(Array(items)) } else { None }
+        self.0.as_array().map(Array)
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {

@@ -23,33 +23,30 @@ pub fn encode(value: ValueRef<'_>, options: &XmlEncode, shape: Option<&Shape>) -
     writer.out.push('\n');
     let (name, content) = root(value, options)?;
     let path = shape.map_or(Path::UNKNOWN, |shape| shape.child(Path::ROOT, name));
-    match content.view() {
-        View::Array(items) => match (items.len(), items.iter().next()) {
-            (1, Some(item)) => writer.element(name, item, path, 1)?,
-            _ => {
-                return Err(XmlError(
-                    "the root is an array, but a document has one root: put the array under a key".into(),
-                ));
-            }
-        },
-        _ => writer.element(name, content, path, 1)?,
-    }
+    // The only item of an array is as good as itself; two roots have no form.
+    let content = match content.as_array().map(|items| (items.len(), items.iter().next())) {
+        None => content,
+        Some((1, Some(item))) => item,
+        Some(_) => {
+            let text = "the root is an array, but a document has one root: put the array under a key";
+            return Err(XmlError(text.into()));
+        }
+    };
+    writer.element(name, content, path, 1)?;
     Ok(writer.out.into_bytes())
 }
 
 /// The name of the root and what is in it.
 fn root<'a>(value: ValueRef<'a>, options: &'a XmlEncode) -> Result<(&'a str, ValueRef<'a>), XmlError> {
-    let only = match value.view() {
-        View::Object(members) if members.len() == 1 => members.iter().next(),
-        _ => None,
-    };
+    let members = value.as_object();
+    let only = members.filter(|members| members.len() == 1).and_then(|members| members.iter().next());
     match (only, &options.root) {
         (Some((name, content)), None) => Ok((name, content)),
         (Some((name, content)), Some(root)) if name == &**root => Ok((name, content)),
         (_, Some(root)) => Ok((root, value)),
         (None, None) => Err(XmlError(format!(
             "the value is {}, but a document has one root: name it, `encode: {{ xml: {{ root: NAME }} }}`",
-            if let View::Object(_) = value.view() { "an object whose keys are not just one" } else { value.describe() },
+            if members.is_some() { "an object whose keys are not just one" } else { value.describe() },
         ))),
     }
 }
@@ -70,23 +67,16 @@ impl Writer<'_> {
         }
         self.out.push('<');
         self.out.push_str(name);
-        let content_start = match value.view() {
-            View::Object(members) => {
-                self.attributes(members)?;
-                self.out.push('>');
-                let start = self.out.len();
-                self.content(members, path, depth)?;
-                start
-            }
-            _ => {
-                self.out.push('>');
-                let start = self.out.len();
-                if let Some(text) = scalar(value, name)? {
-                    escape(&mut self.out, &text, false)?;
-                }
-                start
-            }
-        };
+        let members = value.as_object();
+        if let Some(members) = members {
+            self.attributes(members)?;
+        }
+        self.out.push('>');
+        let content_start = self.out.len();
+        match members {
+            Some(members) => self.content(members, path, depth)?,
+            None => self.text(value, name)?,
+        }
         if self.out.len() == content_start {
             self.out.pop();
             self.out.push_str("/>");
@@ -96,6 +86,13 @@ impl Writer<'_> {
             self.out.push('>');
         }
         Ok(())
+    }
+
+    fn text(&mut self, value: ValueRef<'_>, name: &str) -> Result<(), XmlError> {
+        match scalar(value, name)? {
+            Some(text) => escape(&mut self.out, &text, false),
+            None => Ok(()),
+        }
     }
 
     fn attributes(&mut self, members: ObjectRef<'_>) -> Result<(), XmlError> {
@@ -118,9 +115,7 @@ impl Writer<'_> {
     /// Writes the text and the children: those whose order is known in that order, then the others.
     fn content(&mut self, members: ObjectRef<'_>, path: Path, depth: usize) -> Result<(), XmlError> {
         if let Some(text) = members.get("#text") {
-            if let Some(text) = scalar(text, "#text")? {
-                escape(&mut self.out, &text, false)?;
-            }
+            self.text(text, "#text")?;
         }
         if let Some(shape) = self.shape {
             for name in shape.names(path) {
@@ -140,9 +135,9 @@ impl Writer<'_> {
 
     /// Writes the elements of one name.
     fn children(&mut self, name: &str, value: ValueRef<'_>, path: Path, depth: usize) -> Result<(), XmlError> {
-        let View::Array(items) = value.view() else { return self.element(name, value, path, depth + 1) };
+        let Some(items) = value.as_array() else { return self.element(name, value, path, depth + 1) };
         for item in items.iter() {
-            if let View::Array(_) = item.view() {
+            if item.as_array().is_some() {
                 return Err(XmlError(format!("`{name}` holds an array within an array, which has no form in XML")));
             }
             self.element(name, item, path, depth + 1)?;
