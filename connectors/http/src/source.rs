@@ -52,7 +52,8 @@ impl Drop for HttpSource {
 /// What is wrong with the listener's settings, and every source whose path and method an earlier one has.
 pub(crate) fn check(doors: &Doors, sources: &[SourceConfig]) -> Diagnostics {
     let mut found = doors.check();
-    let address = |source: &SourceConfig| (source.settings.text("path").cloned(), source.settings.text("method").cloned());
+    let address =
+        |source: &SourceConfig| (source.settings.text("path").cloned(), source.settings.text("method").cloned());
     for (at, source) in sources.iter().enumerate() {
         let mut earlier = sources.iter().take(at);
         if let Some(taken) = earlier.find(|earlier| address(earlier) == address(source)) {

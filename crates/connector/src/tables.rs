@@ -12,6 +12,9 @@ pub const HTTP_LISTENER: &[Field] = &[
         "4096",
         "most connections at once; further ones wait to be accepted",
     ),
+    Field::default("head_timeout", Kind::Duration, "10s", "how long a request's headers may take; beyond it 408"),
+    Field::default("body_timeout", Kind::Duration, "30s", "how long a request's body may stand still; beyond it 408"),
+    Field::default("idle_timeout", Kind::Duration, "75s", "how long a connection may stand without a request"),
     Field::default(
         "max_waiting",
         Kind::Size,

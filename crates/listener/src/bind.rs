@@ -61,10 +61,17 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn hint(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::AddrInUse => "another process listens there: stop it, or choose another port",
-        io::ErrorKind::PermissionDenied => "a port below 1024 needs the right CAP_NET_BIND_SERVICE: choose a higher one",
-        io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address: use 127.0.0.1 or 0.0.0.0",
-        _ => "write it as address and port: 127.0.0.1:8080",
-    }
+    let known = [
+        (io::ErrorKind::AddrInUse, "another process listens there: stop it, or choose another port"),
+        (
+            io::ErrorKind::PermissionDenied,
+            "a port below 1024 needs the right CAP_NET_BIND_SERVICE: grant it, or choose a higher port",
+        ),
+        (
+            io::ErrorKind::AddrNotAvailable,
+            "no interface of this machine has the address: use one of its own, 127.0.0.1 or 0.0.0.0",
+        ),
+    ];
+    let usual = "write it as address and port: 127.0.0.1:8080";
+    known.iter().find(|(known, _)| *known == kind).map_or(usual, |(_, hint)| hint)
 }

@@ -49,6 +49,14 @@ pub(crate) struct Shared<M> {
     pub(crate) limits: Limits,
 }
 
+/// A stream, and what is known of the HTTP on it.
+enum Opened {
+    Http1(Wire),
+    Http2(Wire),
+    /// Without TLS the first bytes tell.
+    Unknown(Wire),
+}
+
 enum End {
     /// hyper is done, with or without an error.
     Done,
@@ -68,10 +76,19 @@ where
     let limits = shared.limits;
     let activity = Activity::awaiting_head(limits);
     let deadline = Instant::now() + limits.head_timeout;
-    let (wire, http2, ahead) = match timeout_at(deadline, open(stream, shared.tls.as_ref())).await {
+    let opened = match timeout_at(deadline, open(stream, shared.tls.as_ref())).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return tracing::debug!(peer = %peer.address, %error, "connection not opened"),
-        Err(_) => return tracing::debug!(peer = %peer.address, "nothing said in time"),
+        Err(_) => return tracing::debug!(peer = %peer.address, "no TLS in time"),
+    };
+    let (wire, http2, ahead) = match opened {
+        Opened::Http1(wire) => (wire, false, Vec::new()),
+        Opened::Http2(wire) => (wire, true, Vec::new()),
+        Opened::Unknown(mut wire) => match timeout_at(deadline, wire::sniff(&mut wire)).await {
+            Ok(Ok((http2, ahead))) => (wire, http2, ahead),
+            Ok(Err(error)) => return tracing::debug!(peer = %peer.address, %error, "connection broke off"),
+            Err(_) => return linger::close(wire, HEAD_LATE).await,
+        },
     };
     let service = (shared.make)(&peer);
     if http2 {
@@ -83,17 +100,15 @@ where
     serve_http1(Tap::new(wire, ahead, Some(Arc::clone(&activity))), service, &activity, &limits, stopping).await;
 }
 
-/// TLS where there is some, and whether HTTP/2 is spoken; with what was read to find out.
-async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<(Wire, bool, Vec<u8>)> {
+/// TLS where there is some.
+async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Opened> {
+    // An answer is one write; waiting to fill a packet would only delay it.
     stream.set_nodelay(true)?;
-    let Some(Tls(config)) = tls else {
-        let mut wire = Wire::Plain(stream);
-        let (http2, ahead) = wire::sniff(&mut wire).await?;
-        return Ok((wire, http2, ahead));
-    };
+    let Some(Tls(config)) = tls else { return Ok(Opened::Unknown(Wire::Plain(stream))) };
     let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok((Wire::Tls(Box::new(stream)), http2, Vec::new()))
+    let wire = Wire::Tls(Box::new(stream));
+    Ok(if http2 { Opened::Http2(wire) } else { Opened::Http1(wire) })
 }
 
 /// The service with its phases noted, which answers by itself what can be framed in two ways.
@@ -140,7 +155,7 @@ where
     let mut builder = http1::Builder::new();
     // Our own watch knows an idle connection from one with half a head, and answers 408.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
-    builder.max_header_size(limits.head_bytes_max).pipeline_flush(true);
+    builder.max_header_size(limits.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(tap), service);
     let end = watch(&mut connection, http1::Connection::graceful_shutdown, activity, stopping).await;
     let wire = connection.into_parts().io.into_inner().into_wire();
@@ -187,17 +202,21 @@ where
     let mut stopped = false;
     let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn(|cx| {
-        if !stopped && stop.as_mut().poll(cx).is_ready() {
+        // First what has come already: a request that is here when the stop comes is still served.
+        let mut polled = Pin::new(&mut *connection).poll(cx);
+        if polled.is_pending() && !stopped && stop.as_mut().poll(cx).is_ready() {
             stopped = true;
             graceful_shutdown(Pin::new(&mut *connection));
+            polled = Pin::new(&mut *connection).poll(cx);
         }
-        if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
-            if let Err(error) = result {
+        match polled {
+            Poll::Pending => look(activity, timer.as_mut(), cx),
+            Poll::Ready(Ok(())) => Poll::Ready(End::Done),
+            Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "connection ended");
+                Poll::Ready(End::Done)
             }
-            return Poll::Ready(End::Done);
         }
-        look(activity, timer.as_mut(), cx)
     })
     .await
 }

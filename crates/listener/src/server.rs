@@ -134,13 +134,12 @@ async fn stopped(stopping: &mut Stopping) -> Instant {
 
 /// Accepting fails for one connection (its peer is gone already) or for lack of files, which passes.
 async fn survive(error: &io::Error) {
-    match error.kind() {
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
-        _ => {
-            tracing::warn!(%error, "cannot accept a connection; raise the limit of open files (`ulimit -n`)");
-            sleep(EXHAUSTED_PAUSE).await;
-        }
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if [ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind()) {
+        return;
     }
+    tracing::warn!(%error, "cannot accept a connection; raise the limit of open files (`ulimit -n`)");
+    sleep(EXHAUSTED_PAUSE).await;
 }
 
 /// A service that panicked ends its connection, and no other.

@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn queries_are_decoded_in_order() {
         let pairs = |text| query(Some(text)).unwrap().iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
-        assert_eq!(pairs("b=2&a=1%202&b=x+y&flag&=v&&%ff=%C3%BC"), ["b=2", "a=1 2", "b=x y", "flag=", "=v", "\u{fffd}=ü"]);
+        assert_eq!(
+            pairs("b=2&a=1%202&b=x+y&flag&=v&&%ff=%C3%BC"),
+            ["b=2", "a=1 2", "b=x y", "flag=", "=v", "\u{fffd}=ü"]
+        );
         assert_eq!(query(None), Ok(Vec::new()));
         assert!(query(Some(&"a&".repeat(1001))).is_err());
     }

@@ -55,10 +55,12 @@ mod tests {
         for name in ["x-unit", "webhook-id", "forwarded", "etag", "ce-id", "x-crossdock", "priority"] {
             assert!(is_user_header(name), "{name}");
         }
-        for name in ["host", "te", "content-md5", "accept-language", "crossdock-key", "CROSSDOCK-x", "date", "upgrade"] {
+        for name in ["host", "te", "content-md5", "accept-language", "crossdock-key", "CROSSDOCK-x", "date", "upgrade"]
+        {
             assert!(!is_user_header(name), "{name}");
         }
-        for (name, may) in [("Authorization", true), ("Host", true), ("Content-Type", true), ("Content-Length", false)] {
+        for (name, may) in [("Authorization", true), ("Host", true), ("Content-Type", true), ("Content-Length", false)]
+        {
             assert_eq!(is_configurable(name), may, "{name}");
         }
     }

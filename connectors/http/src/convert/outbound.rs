@@ -78,10 +78,9 @@ impl Writer {
                 self.put(name, field, value.as_bytes());
             }
         }
-        for (name, field, value) in [
-            (CORRELATION_ID, "correlation_id", &properties.correlation_id),
-            (KEY, "key", &properties.key),
-        ] {
+        for (name, field, value) in
+            [(CORRELATION_ID, "correlation_id", &properties.correlation_id), (KEY, "key", &properties.key)]
+        {
             if let Some(value) = value {
                 self.put(name, field, value);
             }
@@ -178,7 +177,8 @@ mod tests {
         let mut connection = HeaderMap::new();
         connection.insert("x-tenant", HeaderValue::from_static("a"));
         let (headers, lost) = write(message, &connection, target, true).unwrap();
-        let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let mut headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         headers.sort_unstable();
         let mut all = vec![("idempotency-key", "key-1"), ("x-tenant", "a")];
         all.extend_from_slice(expected);
@@ -264,12 +264,16 @@ mod tests {
         plain.headers.push("x-own", Value::from("message"));
         let target = [(HeaderName::from_static("x-own"), Slot(0)), (CONTENT_TYPE, Slot(1)), (IDEMPOTENCY_KEY, Slot(2))];
         let (headers, lost) =
-            write(&outgoing(plain.clone(), &["target ", "text/plain", "k"]), &HeaderMap::new(), &target, false).unwrap();
-        assert_eq!((&headers["x-own"], &headers["content-type"], &headers["idempotency-key"]), (
-            &HeaderValue::from_static("target"),
-            &HeaderValue::from_static("text/plain"),
-            &HeaderValue::from_static("k"),
-        ));
+            write(&outgoing(plain.clone(), &["target ", "text/plain", "k"]), &HeaderMap::new(), &target, false)
+                .unwrap();
+        assert_eq!(
+            (&headers["x-own"], &headers["content-type"], &headers["idempotency-key"]),
+            (
+                &HeaderValue::from_static("target"),
+                &HeaderValue::from_static("text/plain"),
+                &HeaderValue::from_static("k"),
+            )
+        );
         assert_eq!(lost, ["headers"]);
         let fault = write(&outgoing(plain, &["a\r\nb: c", "", ""]), &HeaderMap::new(), &target, false).unwrap_err();
         assert_eq!(fault.code, "http.header");

@@ -172,13 +172,12 @@ fn fixed_headers(settings: &Settings, place: &Place) -> Result<(HeaderMap, Vec<H
 
 fn credentials(settings: &Settings) -> Option<String> {
     let (kind, value) = settings.variant("auth")?;
-    match &value.value {
-        Setting::Group(group) if kind == "basic" => {
-            let part = |name| group.text(name).map_or("", |text| text);
-            Some(basic(&format!("{}:{}", part("user"), part("password"))))
-        }
-        token => Some(format!("Bearer {}", token.as_text()?.trim())),
+    if kind == "bearer" {
+        return Some(format!("Bearer {}", value.value.as_text()?.trim()));
     }
+    let Setting::Group(pair) = &value.value else { return None };
+    let part = |name| pair.text(name).map_or("", |text| text);
+    Some(basic(&format!("{}:{}", part("user"), part("password"))))
 }
 
 fn basic(pair: &str) -> String {
@@ -213,7 +212,17 @@ mod tests {
             assert_eq!(format!("{} {} {}", place.host, place.port, place.authority), origin, "{url}");
             assert_eq!((&*place.path, place.user.as_deref()), (path, user), "{url}");
         }
-        for url in ["", "erp.example", "ftp://h", "http://", "http://h?x=1", "http://h/#a", "http://h:99999", "/a", "http:// h"] {
+        for url in [
+            "",
+            "erp.example",
+            "ftp://h",
+            "http://",
+            "http://h?x=1",
+            "http://h/#a",
+            "http://h:99999",
+            "/a",
+            "http:// h",
+        ] {
             assert!(Place::parse(url).is_err(), "{url}");
         }
     }

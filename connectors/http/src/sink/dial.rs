@@ -51,7 +51,8 @@ pub(super) async fn dial(
 /// The addresses of the host that may be used. What was checked here is what is connected to: a second look at the name
 /// could give another answer.
 async fn resolve(base: &Base) -> Result<Vec<SocketAddr>, DialError> {
-    let unknown = |error: io::Error| DialError { code: "http.dns", text: format!("no address for {}: {error}", base.host) };
+    let unknown =
+        |error: io::Error| DialError { code: "http.dns", text: format!("no address for {}: {error}", base.host) };
     let mut addresses: Vec<_> = lookup_host((base.host.as_str(), base.port)).await.map_err(unknown)?.collect();
     if base.block_private {
         addresses.retain(|address| !private::is_private(address.ip()));

@@ -158,7 +158,10 @@ mod tests {
     fn texts_are_printable_and_short() {
         let text = |body: &[u8]| verdict(&answer(422, None, body), None).unwrap_err().text.to_string();
         assert_eq!(text(b""), "the service answered 422 Unprocessable Entity");
-        assert_eq!(text(b"{\"a\":\r\n\x1b[31m 1}\xff"), "the service answered 422 Unprocessable Entity: {\"a\": [31m 1}");
+        assert_eq!(
+            text(b"{\"a\":\r\n\x1b[31m 1}\xff"),
+            "the service answered 422 Unprocessable Entity: {\"a\": [31m 1}"
+        );
         assert!(text(&[b'x'; 512]).len() < 400);
     }
 

@@ -11,8 +11,18 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::time::Duration;
 
 /// What the literal part of a path may hold and a request line not. A value's own are encoded when it is rendered.
-const LITERAL: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const LITERAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A target.
 #[derive(Debug)]
@@ -31,7 +41,8 @@ impl Target {
     pub(super) fn new(config: &SinkConfig) -> Result<Self, Diagnostics> {
         let (settings, mut found) = (&config.settings, Diagnostics::new());
         if settings.formula("path").is_some_and(|formula| has_dot_segment(&formula.text)) {
-            let error = settings.error("path", "http.path", "a path has no `.` or `..` in it: services read it in two ways");
+            let error =
+                settings.error("path", "http.path", "a path has no `.` or `..` in it: services read it in two ways");
             found.push(error.hint("write the path out"));
         }
         let mut headers = Vec::new();
@@ -83,11 +94,7 @@ impl Target {
     ///
     /// # Errors
     /// What the message makes impossible: `Rejected`.
-    pub(super) fn request(
-        &self,
-        message: &Outgoing,
-        client: &Client,
-    ) -> Result<(Request<Full<Bytes>>, Losses), Fault> {
+    pub(super) fn request(&self, message: &Outgoing, client: &Client) -> Result<(Request<Full<Bytes>>, Losses), Fault> {
         let base = client.base();
         let path = self.path.map_or("", |slot| message.rendered.text(slot));
         let uri = uri(&base.path, path)?;

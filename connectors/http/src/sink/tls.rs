@@ -64,7 +64,9 @@ fn system_roots() -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err("this system has no certificate authorities: install ca-certificates, or name a file as tls.ca".into());
+        return Err(
+            "this system has no certificate authorities: install ca-certificates, or name a file as tls.ca".into()
+        );
     }
     Ok(roots)
 }

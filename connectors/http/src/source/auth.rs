@@ -1,7 +1,7 @@
 //! Who may send: credentials, compared in constant time.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use crossdock_connector::{Diagnostics, Settings};
+use crossdock_connector::{Diagnostics, Setting, Settings};
 use crossdock_model::{Digest, DigestBuilder, Text};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
@@ -23,23 +23,22 @@ impl Auth {
     pub(super) fn new(settings: &Settings) -> Result<Self, Diagnostics> {
         let Some((kind, value)) = settings.variant("auth") else { return Ok(Self::Open) };
         let empty = |what: &str| {
-            let error = settings.error("auth", "http.auth_empty", format!("the {what} is empty, so anybody would pass"));
+            let error =
+                settings.error("auth", "http.auth_empty", format!("the {what} is empty, so anybody would pass"));
             Diagnostics::from(error.hint("set it, or leave out `auth` if anybody may send"))
         };
         if kind == "bearer" {
             let token = value.value.as_text().map_or("", |token| token);
             return if token.is_empty() { Err(empty("token")) } else { Ok(Self::bearer(token)) };
         }
-        let part = |name| match &value.value {
-            crossdock_connector::Setting::Group(group) => group.text(name).cloned().unwrap_or_default(),
-            _ => Text::new(),
-        };
-        let (user, password) = (part("user"), part("password"));
+        let Setting::Group(pair) = &value.value else { return Err(empty("password")) };
+        let (user, password) = (pair.text("user"), pair.text("password"));
+        let (user, password) = (user.map_or("", |text| text), password.map_or("", |text| text));
         if user.contains(':') {
             let error = settings.error("auth", "http.auth_user", "a user's name cannot hold a colon (RFC 7617)");
             return Err(error.hint("choose a name without one").into());
         }
-        if password.is_empty() { Err(empty("password")) } else { Ok(Self::basic(&user, &password)) }
+        if password.is_empty() { Err(empty("password")) } else { Ok(Self::basic(user, password)) }
     }
 
     fn bearer(token: &str) -> Self {

@@ -121,7 +121,11 @@ mod tests {
 
     #[test]
     fn cuts_lists_of_events() {
-        check(Batch::CloudEvents, " [ {\"id\":\"1\"} , {\"id\": \"]\"}]", Ok(&[(1, "{\"id\":\"1\"}"), (2, "{\"id\": \"]\"}")]));
+        check(
+            Batch::CloudEvents,
+            " [ {\"id\":\"1\"} , {\"id\": \"]\"}]",
+            Ok(&[(1, "{\"id\":\"1\"}"), (2, "{\"id\": \"]\"}")]),
+        );
         check(Batch::CloudEvents, "[]", Ok(&[]));
         check(Batch::CloudEvents, "{}", Err("no JSON list"));
         check(Batch::CloudEvents, "[{},7]", Err("element 2 is no object"));

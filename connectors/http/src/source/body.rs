@@ -7,10 +7,17 @@ use hyper::body::{Body, Incoming};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// A body that stands still for so long is given up (contract: 408, cut).
-const STALL_MAX: Duration = Duration::from_secs(30);
 /// What is reserved at once for a body whose length is not told.
 const CHUNKED_START_BYTES: usize = 16 * 1024;
+
+/// What a body may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits<'a> {
+    pub(super) bytes_max: u64,
+    /// A body that stands still for so long is given up.
+    pub(super) stall_max: Duration,
+    pub(super) budget: &'a Arc<Budget>,
+}
 
 /// Why a body was not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,22 +32,19 @@ pub(super) enum BodyError {
     NoRoom,
 }
 
-/// Reads a body of at most `bytes_max`; a body that came with its head is not copied. The share is to be held as long
+/// Reads a body within its limits; one that came with its head is not copied. The share is to be held as long
 /// as the bytes are.
-pub(super) async fn read(
-    mut body: Incoming,
-    bytes_max: u64,
-    budget: &Arc<Budget>,
-) -> Result<(Bytes, Share), BodyError> {
+pub(super) async fn read(mut body: Incoming, limits: &BodyLimits<'_>) -> Result<(Bytes, Share), BodyError> {
+    let BodyLimits { bytes_max, stall_max, budget } = *limits;
     let told = body.size_hint().exact();
     if told.is_some_and(|bytes| bytes > bytes_max) {
         return Err(BodyError::TooLarge);
     }
     let mut share = budget.take(told.unwrap_or(0)).ok_or(BodyError::NoRoom)?;
-    let Some(first) = next(&mut body).await? else { return Ok((Bytes::new(), share)) };
+    let Some(first) = next(&mut body, stall_max).await? else { return Ok((Bytes::new(), share)) };
     if told == Some(first.len() as u64) {
         // Reads the end too, or hyper could not keep the connection.
-        return next(&mut body).await.map(|_| (first, share));
+        return next(&mut body, stall_max).await.map(|_| (first, share));
     }
     let mut all = BytesMut::with_capacity(told.and_then(|n| usize::try_from(n).ok()).unwrap_or(CHUNKED_START_BYTES));
     let mut piece = Some(first);
@@ -52,15 +56,15 @@ pub(super) async fn read(
             return Err(BodyError::NoRoom);
         }
         all.extend_from_slice(&bytes);
-        piece = next(&mut body).await?;
+        piece = next(&mut body, stall_max).await?;
     }
     Ok((all.freeze(), share))
 }
 
 /// The next bytes; trailers are read over.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+async fn next(body: &mut Incoming, stall_max: Duration) -> Result<Option<Bytes>, BodyError> {
     loop {
-        match timeout(STALL_MAX, body.frame()).await {
+        match timeout(stall_max, body.frame()).await {
             Err(_) => return Err(BodyError::Stalled),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => return Err(BodyError::Broken),

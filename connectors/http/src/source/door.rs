@@ -12,12 +12,15 @@ use crate::convert::{self, BadRequest};
 use bytes::Bytes;
 use crossdock_connector::Claim;
 use crossdock_model::{Digest, DigestBuilder, Envelope, MessageId, Origin, Text, Timestamp};
-use http::{Method, Request, StatusCode, request::Parts};
+use http::{Method, Request, StatusCode, header::EXPECT, request::Parts};
 use hyper::body::{Body, Incoming};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long an idempotency key is remembered (contract: HTTP in).
 const KEY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest body that is read for nothing.
+const LEFT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Answers a request.
 pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incoming>) -> Answer {
@@ -27,10 +30,13 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
     }
     let endpoint = match doors.table.find(request.uri().path(), request.method()) {
         Meets::Endpoint(endpoint) => endpoint,
-        other => return leave_body(&request, no_endpoint(other, request.method())),
+        other @ (Meets::OtherMethods(_) | Meets::Nothing) => {
+            let answer = no_endpoint(other, request.method());
+            return leave_body(doors, request, answer).await;
+        }
     };
     let Some(principal) = endpoint.auth.principal(request.headers()) else {
-        return leave_body(&request, answer::unauthorized(&endpoint));
+        return leave_body(doors, request, answer::unauthorized(&endpoint)).await;
     };
     let answer = take(doors, &endpoint, principal, remote, request).await;
     if doors.is_stopping() { answer::then_close(answer) } else { answer }
@@ -44,17 +50,18 @@ async fn take(
     request: Request<Incoming>,
 ) -> Answer {
     let Some(session) = endpoint.session.load_full() else {
-        return leave_body(&request, answer::unavailable(None, "the route does not run"));
+        return leave_body(doors, request, answer::unavailable(None, "the route does not run")).await;
     };
     let (head, incoming) = request.into_parts();
-    let (body, share) = match body::read(incoming, endpoint.body_bytes_max, &doors.budget).await {
+    let limits = doors.body_limits(endpoint.body_bytes_max);
+    let (body, share) = match body::read(incoming, &limits).await {
         Ok(read) => read,
         Err(error) => return answer::then_close(unread(error, endpoint.body_bytes_max)),
     };
     let arrival = Arrival { endpoint, principal, remote, head: &head };
     let (messages, batch) = match arrival.messages(body) {
         Ok(messages) => messages,
-        Err(refusal) => return refusal,
+        Err(Unusable { status, why }) => return answer::problem(status, &why),
     };
     if messages.is_empty() {
         return answer::batch(&[]);
@@ -82,27 +89,35 @@ struct Arrival<'a> {
 
 type Messages = Vec<(Envelope, Option<Claim>)>;
 
+/// A request that is no message.
+struct Unusable {
+    status: StatusCode,
+    why: String,
+}
+
 impl Arrival<'_> {
     /// The messages, and whether they are a batch; or why there are none.
-    fn messages(&self, body: Bytes) -> Result<(Messages, bool), Answer> {
-        let envelope = self.envelope(body).map_err(|BadRequest(why)| answer::problem(StatusCode::BAD_REQUEST, &why))?;
-        let key = convert::idempotency_key(&self.head.headers)
-            .map_err(|BadRequest(why)| answer::problem(StatusCode::BAD_REQUEST, &why))?;
+    fn messages(&self, body: Bytes) -> Result<(Messages, bool), Unusable> {
+        let envelope = self.envelope(body)?;
+        let key = convert::idempotency_key(&self.head.headers)?;
         match Batch::of(envelope.properties.content_type.as_ref()) {
             None => Ok((vec![self.claimed(envelope, key, None)], false)),
             Some(batch) => Ok((self.cut(batch, envelope, key)?, true)),
         }
     }
 
-    fn cut(&self, batch: Batch, whole: Envelope, key: Option<&[u8]>) -> Result<Messages, Answer> {
+    fn cut(&self, batch: Batch, whole: Envelope, key: Option<&[u8]>) -> Result<Messages, Unusable> {
         if whole.properties.content_encoding.is_some() {
-            let why = "a batch cannot be cut while it is compressed: send it without Content-Encoding";
-            return Err(answer::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+            let why = "a batch cannot be cut while it is compressed: send it without Content-Encoding".into();
+            return Err(Unusable { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, why });
         }
         let body = whole.payload.clone().unwrap_or_default();
-        let items = batch.cut(&body).map_err(|error| match error {
-            BatchError::TooMany => answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
-            BatchError::Undecodable(_) => answer::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        let items = batch.cut(&body).map_err(|error| {
+            let status = match error {
+                BatchError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+                BatchError::Undecodable(_) => StatusCode::BAD_REQUEST,
+            };
+            Unusable { status, why: error.to_string() }
         })?;
         let one = |item: super::batch::Item| {
             let mut envelope = whole.clone();
@@ -157,6 +172,12 @@ impl Arrival<'_> {
     }
 }
 
+impl From<BadRequest> for Unusable {
+    fn from(BadRequest(why): BadRequest) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, why }
+    }
+}
+
 fn no_endpoint(meets: Meets, method: &Method) -> Answer {
     match meets {
         Meets::OtherMethods(allow) if *method == Method::OPTIONS => answer::options(&allow),
@@ -165,9 +186,15 @@ fn no_endpoint(meets: Meets, method: &Method) -> Answer {
     }
 }
 
-/// An answer to a request whose body is not read: its connection cannot be used again unless there is none.
-fn leave_body(request: &Request<Incoming>, answer: Answer) -> Answer {
-    if request.body().is_end_stream() { answer } else { answer::then_close(answer) }
+/// An answer that does not depend on the body. A small one is read all the same, so that the connection stays; a large
+/// one, or one that waits to be asked for, is left, and the connection ends.
+async fn leave_body(doors: &Doors, request: Request<Incoming>, answer: Answer) -> Answer {
+    let asks = request.headers().contains_key(EXPECT);
+    let body = request.into_body();
+    let small = body.size_hint().exact().is_some_and(|bytes| bytes <= LEFT_BYTES_MAX);
+    let gone =
+        body.is_end_stream() || (small && !asks && body::read(body, &doors.body_limits(LEFT_BYTES_MAX)).await.is_ok());
+    if gone { answer } else { answer::then_close(answer) }
 }
 
 fn unread(error: BodyError, bytes_max: u64) -> Answer {

@@ -1,6 +1,6 @@
 //! What all sources share: the listener, the table of endpoints, the budget of bytes, the stop.
 
-use super::{answer::Answers, budget::Budget, door, table::Table};
+use super::{answer::Answers, body::BodyLimits, budget::Budget, door, table::Table};
 use crossdock_connector::{Diagnostics, GatewayConfig, Settings, StartError};
 use crossdock_listener::{Bound, Limits, Peer, Server, Tls, TlsError};
 use crossdock_model::Text;
@@ -12,12 +12,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Notify, time::timeout_at};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const WAITING_BYTES_MAX: u64 = 256 << 20;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The doors of a gateway.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Doors {
     pub(super) table: Table,
     pub(super) budget: Arc<Budget>,
     pub(super) answers: Answers,
+    /// A body that stands still for so long is given up.
+    stall_max: Duration,
     listen: Settings,
     folder: PathBuf,
     stopping: AtomicBool,
@@ -44,6 +47,7 @@ impl Doors {
             table: Table::default(),
             budget: Budget::new(waiting_max),
             answers: Answers::new(&gateway.admin_url),
+            stall_max: gateway.http.duration("body_timeout").unwrap_or(BODY_TIMEOUT),
             listen: gateway.http.clone(),
             folder: gateway.folder.clone(),
             stopping: AtomicBool::new(false),
@@ -58,7 +62,8 @@ impl Doors {
         let mut found = Diagnostics::new();
         let address = self.address_text();
         // A name is not resolved here: a check does no network I/O.
-        let named = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        let named =
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if !named {
             let error = self.listen.error("listen", "http.listen", format!("`{address}` is no address to listen on"));
             found.push(error.hint("write address and port, such as `127.0.0.1:8080`, `0.0.0.0:80` or `[::1]:8080`"));
@@ -81,10 +86,7 @@ impl Doors {
             message: format!("the certificate under gateway.http.tls cannot be used: {error}"),
             hint: "name PEM files that can be read".into(),
         })?;
-        let connections_max = doors.listen.integer("max_connections").and_then(|n| usize::try_from(n).ok());
-        let usual = Limits::default();
-        let limits = Limits { connections_max: connections_max.unwrap_or(usual.connections_max), ..usual };
-        let bound = Bound::bind(&address, limits).map_err(|error| StartError {
+        let bound = Bound::bind(&address, doors.limits()).map_err(|error| StartError {
             message: error.to_string(),
             hint: format!("{} (gateway.http.listen)", error.hint),
         })?;
@@ -130,8 +132,24 @@ impl Doors {
         UnderWay(self)
     }
 
+    /// What a body of at most so many bytes may take.
+    pub(super) const fn body_limits(&self, bytes_max: u64) -> BodyLimits<'_> {
+        BodyLimits { bytes_max, stall_max: self.stall_max, budget: &self.budget }
+    }
+
     fn server(&self) -> Option<Arc<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn limits(&self) -> Limits {
+        let (usual, section) = (Limits::default(), &self.listen);
+        let connections_max = section.integer("max_connections").and_then(|n| usize::try_from(n).ok());
+        Limits {
+            connections_max: connections_max.unwrap_or(usual.connections_max),
+            head_timeout: section.duration("head_timeout").unwrap_or(usual.head_timeout),
+            idle_timeout: section.duration("idle_timeout").unwrap_or(usual.idle_timeout),
+            ..usual
+        }
     }
 
     fn address_text(&self) -> String {
