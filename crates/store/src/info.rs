@@ -61,12 +61,27 @@ impl GroupCounts {
         Outcome::ALL.into_iter().zip(self.outcomes).find(|(o, _)| *o == outcome).map_or(0, |(_, n)| n)
     }
 
-    pub(crate) fn add(&mut self, outcome: Outcome, count: u64) {
-        for (of, n) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
-            if of == outcome {
-                *n += count;
-            }
+    /// Counts messages that were appended.
+    pub(crate) fn append(&mut self, count: u64) {
+        self.received += count;
+        self.stored += count;
+    }
+
+    /// Counts messages that ended.
+    pub(crate) fn end(&mut self, outcome: Outcome, count: u64) {
+        self.stored = self.stored.saturating_sub(count);
+        for (of, ended) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
+            *ended += if of == outcome { count } else { 0 };
         }
+    }
+
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        self.received += other.received;
+        self.stored += other.stored;
+        for (sum, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum += more;
+        }
+        self
     }
 }
 

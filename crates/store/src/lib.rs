@@ -1,14 +1,22 @@
 //! The durable store: one log for all channels (docs/specs/log.md).
 
+mod checkpoint;
 mod disk;
 mod error;
+mod format;
 mod info;
 mod message;
+mod meters;
 mod names;
 mod options;
+mod read;
+mod recover;
+mod shared;
+mod state;
 mod store;
 mod txn;
 mod verify;
+mod writer;
 
 pub use disk::{
     CrashPolicy, Disk, DiskFile, DiskLock, DiskOperation, FaultyDisk, FileEntry, MemoryDisk, Mishap, OpenMode,

@@ -22,6 +22,13 @@ pub struct Txn {
     pub rides: bool,
 }
 
+impl Txn {
+    /// Whether it forces no frame.
+    pub(crate) fn may_ride(&self) -> bool {
+        self.rides && self.puts.is_empty() && self.operations.is_empty()
+    }
+}
+
 /// What a [`Txn`] does when a channel is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Takes {
@@ -44,7 +51,8 @@ pub struct Put {
     /// Subscriptions of the channel for which it is settled from the start (a redrive goes only to the target that
     /// failed).
     pub settled_for: Vec<(SubscriptionNumber, Outcome)>,
-    /// Whether it may take from the reserve of a full volume and go beyond the channel's bounds: moves to dead letters.
+    /// Whether it may take from the reserve of a full volume: moves to dead letters. The channel's bounds hold for it
+    /// like for any other.
     pub use_reserve: bool,
     /// Puts that stand side by side with an equal number here stand or fall together (a message for several channels):
     /// a duplicate or full first one is the result of all.

@@ -1,5 +1,14 @@
 //! Messages as they stand in the log: encoded by whoever submits them, sliced out of a frame's buffer for readers.
 
+mod envelope;
+pub mod notes;
+#[cfg(test)]
+mod tests;
+mod value;
+pub mod words;
+
+pub use envelope::id_of;
+
 use crate::{DecodeError, Try};
 use bytes::Bytes;
 use crossdock_model::{Envelope, Fault, MessageId, Text, Timestamp};
@@ -47,13 +56,17 @@ impl EncodedMessage {
     /// Encodes and checksums, which is the work that the writer need not do.
     #[must_use]
     pub fn new(envelope: &Envelope, dead: Option<&DeadNote>) -> Self {
-        todo!("{envelope:?}{dead:?}")
+        match dead {
+            None => Self::with_notes(envelope, &Notes::default()),
+            Some(dead) => Self::with_notes(envelope, &Notes { dead: Some(dead.clone()), ..Notes::default() }),
+        }
     }
 
     /// The same with all that can stand beside an envelope.
     #[must_use]
     pub fn with_notes(envelope: &Envelope, notes: &Notes) -> Self {
-        todo!("{envelope:?}{notes:?}")
+        let body = Bytes::from(envelope::encode(envelope, notes));
+        Self { id: envelope.id, checksum: crc32c::crc32c(&body), body }
     }
 
     /// The message's id.
@@ -111,7 +124,7 @@ impl StoredMessage {
     /// # Errors
     /// Only after damage that the checksum did not show.
     pub fn envelope(&self) -> Result<Envelope, DecodeError> {
-        todo!()
+        envelope::decode(&self.body).map(|(envelope, _)| envelope)
     }
 
     /// What stands beside the envelope.
@@ -119,7 +132,7 @@ impl StoredMessage {
     /// # Errors
     /// As for [`Self::envelope`].
     pub fn notes(&self) -> Result<Notes, DecodeError> {
-        todo!()
+        envelope::decode(&self.body).map(|(_, notes)| notes)
     }
 
     /// Why it is a dead letter.
@@ -134,6 +147,14 @@ impl StoredMessage {
     #[must_use]
     pub fn detached(&self) -> Self {
         Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
+    }
+
+    /// Both at once.
+    ///
+    /// # Errors
+    /// As for [`Self::envelope`].
+    pub fn decode(&self) -> Result<(Envelope, Notes), DecodeError> {
+        envelope::decode(&self.body)
     }
 
     /// The bytes as encoded, to be put elsewhere as they are.

@@ -1,0 +1,157 @@
+//! Reading for a subscription.
+
+use super::{Loaded, in_window};
+use crate::{
+    Fetched, History, ReadError, Rest, StoredMessage, SubscriptionNumber, Touched, Try, Watch,
+    format::{self, RecordKind},
+    shared::Shared,
+    state::{Channel, Place, State, Subscription, TOUCHED_MAX},
+};
+
+const NOTHING: Fetched = Fetched { messages: Vec::new(), rest: Rest::Nothing };
+
+impl Shared {
+    /// The next messages that are in memory.
+    pub fn fetch(&self, subscription: SubscriptionNumber, messages_max: usize, bytes_max: usize) -> Fetched {
+        let mut state = self.state();
+        let Some((reader, channel)) = reader_of(&state, subscription) else { return NOTHING };
+        if reader.touched.len() >= TOUCHED_MAX {
+            return Fetched { messages: Vec::new(), rest: Rest::Held };
+        }
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        let mut at = reader.next_fresh(reader.cursor);
+        let rest = loop {
+            if at >= channel.next_offset {
+                break Rest::Nothing;
+            }
+            let Some(slot) = channel.recent.get(at) else { break Rest::Cold };
+            if messages.len() >= messages_max || (bytes >= bytes_max && !messages.is_empty()) {
+                break Rest::More;
+            }
+            let Some(message) = in_window(&state, slot, at) else { break Rest::Cold };
+            bytes += message.len();
+            messages.push(message);
+            at = reader.next_fresh(at + 1);
+        };
+        if let Some(reader) = state.subscriptions.get_mut(subscription.0) {
+            reader.cursor = at;
+        }
+        Fetched { messages, rest }
+    }
+
+    /// The next messages, wherever they are.
+    pub fn fetch_cold(
+        &self,
+        subscription: SubscriptionNumber,
+        messages_max: usize,
+        bytes_max: usize,
+    ) -> Result<Fetched, ReadError> {
+        let hot = self.fetch(subscription, messages_max, bytes_max);
+        if !hot.messages.is_empty() || hot.rest != Rest::Cold || messages_max == 0 {
+            return Ok(hot);
+        }
+        let (channel, offsets) = {
+            let state = self.state();
+            let Some((reader, channel)) = reader_of(&state, subscription) else { return Ok(NOTHING) };
+            (reader.channel, cold_offsets(reader, channel, messages_max, bytes_max))
+        };
+        let (mut messages, mut bytes) = (Vec::<StoredMessage>::new(), 0);
+        let mut next = offsets.last().map(|last| last + 1);
+        for loaded in self.load(channel, &offsets)? {
+            if bytes >= bytes_max && !messages.is_empty() {
+                next = Some(loaded.offset());
+                break;
+            }
+            if let Loaded::Message(message) = loaded {
+                bytes += message.len();
+                messages.push(message);
+            }
+        }
+        let mut state = self.state();
+        if let Some((reader, next)) = state.subscriptions.get_mut(subscription.0).zip(next) {
+            reader.cursor = next;
+        }
+        let rest = reader_of(&state, subscription).map_or(Rest::Nothing, |(reader, channel)| rest_of(reader, channel));
+        Ok(Fetched { messages, rest })
+    }
+
+    /// Sets the read cursor back.
+    pub fn rewind(&self, subscription: SubscriptionNumber, to: u64) {
+        let watch = {
+            let mut state = self.state();
+            let Some(reader) = state.subscriptions.get_mut(subscription.0) else { return };
+            reader.cursor = reader.cursor.min(to);
+            reader.watch.clone()
+        };
+        if let Some(watch) = watch {
+            watch();
+        }
+    }
+
+    /// Has somebody told when there is something new.
+    pub fn watch(&self, subscription: SubscriptionNumber, watch: Watch) {
+        if let Some(reader) = self.state().subscriptions.get_mut(subscription.0) {
+            reader.watch = Some(watch);
+        }
+    }
+
+    /// What has tries on record.
+    pub fn touched(&self, subscription: SubscriptionNumber) -> Vec<Touched> {
+        let state = self.state();
+        let Some(reader) = state.subscriptions.get(subscription.0) else { return Vec::new() };
+        let touched = reader.touched.iter().map(|(offset, message)| Touched {
+            offset: *offset,
+            tries: message.tries,
+            charges: message.charges,
+            due: message.due,
+        });
+        touched.collect()
+    }
+
+    /// The tries of a message.
+    pub fn history(&self, subscription: SubscriptionNumber, offset: u64) -> Result<History, ReadError> {
+        let (total, places): (u32, Vec<Place>) = {
+            let state = self.state();
+            let reader = state.subscriptions.get(subscription.0).ok_or(ReadError::Gone)?;
+            let Some(message) = reader.touched.get(&offset) else { return Ok(History::default()) };
+            (message.tries, message.history.iter().map(|(_, place)| *place).collect())
+        };
+        let mut kept = Vec::with_capacity(places.len());
+        for place in places {
+            let Some(body) = self.read_record(place, RecordKind::Touch, subscription.0, offset)? else { continue };
+            if let Ok(touch) = format::touch(subscription.0, offset, &body) {
+                kept.push(Try { number: touch.tries, at: touch.at, target: None, fault: touch.fault });
+            }
+        }
+        Ok(History { total, kept })
+    }
+}
+
+fn reader_of(state: &State, subscription: SubscriptionNumber) -> Option<(&Subscription, &Channel)> {
+    let reader = state.subscriptions.get(subscription.0)?;
+    Some((reader, state.channels.get(reader.channel)?))
+}
+
+/// What stands behind the cursor.
+fn rest_of(reader: &Subscription, channel: &Channel) -> Rest {
+    let next = reader.next_fresh(reader.cursor);
+    match channel.recent.get(next) {
+        _ if reader.touched.len() >= TOUCHED_MAX => Rest::Held,
+        Some(_) => Rest::More,
+        None if next < channel.next_offset => Rest::Cold,
+        None => Rest::Nothing,
+    }
+}
+
+/// The next offsets that are not in memory; about as many as the bytes allow, by the average of what stands there.
+fn cold_offsets(reader: &Subscription, channel: &Channel, messages_max: usize, bytes_max: usize) -> Vec<u64> {
+    let average = usize::try_from(channel.bytes / channel.messages.max(1)).unwrap_or(usize::MAX).max(1);
+    let most = messages_max.min(bytes_max / average + 1);
+    let mut offsets = Vec::new();
+    let mut at = reader.next_fresh(reader.cursor);
+    while at < channel.next_offset && offsets.len() < most && channel.recent.get(at).is_none() {
+        offsets.push(at);
+        at = reader.next_fresh(at + 1);
+    }
+    offsets
+}

@@ -1,0 +1,242 @@
+//! Opening: from the files to the state, whatever a crash or the disk did to them.
+//!
+//! ```text
+//! lock ─► checkpoint (the newer whole one) ─► frames beyond it, past the cache ─► torn tail cut ─► lost messages dead
+//!                                              │ none after a clean stop                            │
+//!                                              └────────────────────────────────────────► two new checkpoints ─► open
+//! ```
+
+mod quarantine;
+mod replay;
+mod scan;
+mod segments;
+
+pub use quarantine::keep_bytes;
+pub use scan::{Chunks, Found, ScanError, ScannedFrame, scan};
+pub use segments::index_of;
+
+use crate::{
+    Disk, DiskLock, OpenError, Options,
+    checkpoint::{self, CheckpointRead, Extra, Header},
+    format::{BLOCK_BYTES, number_of},
+    meters::Meters,
+    shared::Shared,
+    state::State,
+    writer::{Log, SPARE, Writer, is_key_file, key_file_name, read_keys, remove_file},
+};
+use bytes::Bytes;
+use crossdock_model::Text;
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The file whose lock keeps a second process out.
+pub const LOCK: &str = "lock";
+
+/// What opening found and made of it.
+struct Recovered {
+    header: Header,
+    state: State,
+    extra: Extra,
+    /// Nothing was written since the last clean stop.
+    clean: bool,
+}
+
+/// Opens the store, or makes one.
+pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Shared>, Writer), OpenError> {
+    check_options(&options)?;
+    let lock = take_lock(&*disk)?;
+    let recovered = match newest_checkpoint(&*disk)? {
+        Some((header, body, both)) => recover(&*disk, header, &body, both)?,
+        None => make(&*disk, &options)?,
+    };
+    let (shared, mut writer) = assemble(disk, options, lock, &recovered.header, recovered.state, recovered.extra)?;
+    if !recovered.clean {
+        writer.settle_in()?;
+    }
+    Ok((shared, writer))
+}
+
+fn check_options(options: &Options) -> Result<(), OpenError> {
+    let bytes = options.segment_bytes;
+    if (64 << 10..=1 << 30).contains(&bytes) && bytes.is_multiple_of(BLOCK_BYTES as u64) {
+        return Ok(());
+    }
+    let what = format!("a segment of {bytes} bytes: set `segment` from 64KiB to 1GiB, in whole 4KiB");
+    Err(OpenError::Unusable { what: Text::from(what) })
+}
+
+/// Takes the lock; no other process may.
+pub fn take_lock(disk: &dyn Disk) -> Result<Box<dyn DiskLock>, OpenError> {
+    disk.lock(LOCK).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Held,
+        _ => failed("locking the data folder", LOCK, error),
+    })
+}
+
+/// What an error of the system means to whoever opens a store.
+pub fn failed(doing: &str, name: &str, error: io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::Permission { name: Text::from(name) }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::NoSpace,
+        _ => OpenError::Io { doing: Text::from(format!("{doing} ({name})")), source: error },
+    }
+}
+
+/// The newest whole checkpoint, and whether both files are whole and of the same log end; `None` where there is no store
+/// yet.
+pub fn newest_checkpoint(disk: &dyn Disk) -> Result<Option<(Header, Bytes, bool)>, OpenError> {
+    let mut whole: Vec<(Header, Bytes)> = Vec::new();
+    let mut damaged = 0;
+    for name in checkpoint::FILES {
+        match checkpoint::read(disk, name).map_err(|error| failed("reading a checkpoint", name, error))? {
+            CheckpointRead::Whole(header, body) => whole.push((header, body)),
+            CheckpointRead::Missing => {}
+            CheckpointRead::Newer => return Err(OpenError::Newer { what: Text::from_static("its checkpoint") }),
+            CheckpointRead::Damaged => damaged += 1,
+        }
+    }
+    let both = matches!(whole.as_slice(), [(a, _), (b, _)] if a.log == b.log && a.clean && b.clean);
+    if let Some((header, body)) = whole.into_iter().max_by_key(|(header, _)| header.generation) {
+        return Ok(Some((header, body, both)));
+    }
+    let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
+    let has_log = files.iter().any(|file| number_of(&file.name, ".log").is_some());
+    // A store whose making was interrupted has neither two checkpoints nor a log.
+    if has_log || damaged > 1 {
+        let what =
+            "both checkpoints are gone or damaged: put the folder back from a backup, or move it away to begin anew";
+        return Err(OpenError::Unusable { what: Text::from_static(what) });
+    }
+    Ok(None)
+}
+
+/// A new store: two checkpoints of nothing, durable before anything else is.
+fn make(disk: &dyn Disk, options: &Options) -> Result<Recovered, OpenError> {
+    let draw = || (options.random)();
+    let mut secret = [0; 16];
+    for (to, from) in secret.iter_mut().zip(draw().to_le_bytes().into_iter().chain(draw().to_le_bytes())) {
+        *to = from;
+    }
+    let (state, extra) = (State::default(), Extra { next_segment: 1, secret, key_files: Vec::new() });
+    let mut header = Header { clean: true, store: draw() as u32, generation: 0, log: checkpoint::LogEnd::default() };
+    for _ in checkpoint::FILES {
+        header.generation += 1;
+        let bytes = checkpoint::encode(&header, &state, &extra);
+        checkpoint::write(disk, &header, &bytes)
+            .and_then(|file| file.sync())
+            .and_then(|()| disk.sync_dir(""))
+            .map_err(|error| failed("making the store", "checkpoint", error))?;
+    }
+    Ok(Recovered { header, state, extra, clean: true })
+}
+
+/// The state of a checkpoint and of the frames beyond it.
+fn recover(disk: &dyn Disk, mut header: Header, body: &Bytes, both: bool) -> Result<Recovered, OpenError> {
+    let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
+    let (mut state, mut extra) = checkpoint::decode_body(body).map_err(newer)?;
+    for number in &extra.key_files {
+        read_keys(disk, *number, &mut state.keys)
+            .map_err(|error| failed("reading keys", &key_file_name(*number), error))?;
+    }
+    state.keys.mark_saved();
+    state.begin_account();
+    let found = segments::find(disk, &header, &state, &extra)?;
+    let clean = header.clean && both && found.beyond.is_empty() && found.is_whole(&state);
+    if !clean {
+        header.log = segments::replay(disk, &mut state, &header, &found)?;
+        segments::check_short(disk, &mut state)?;
+        state.begin_account();
+        extra.next_segment = extra.next_segment.max(found.last + 1);
+        tracing::warn!(sequence = header.log.sequence, "the store was not closed: its log was read again");
+    }
+    Ok(Recovered { header, state, extra, clean })
+}
+
+fn assemble(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    lock: Box<dyn DiskLock>,
+    header: &Header,
+    state: State,
+    extra: Extra,
+) -> Result<(Arc<Shared>, Writer), OpenError> {
+    let spare = match disk.open(SPARE, crate::OpenMode::Read) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("opening a file", SPARE, error)),
+    };
+    let segment_bytes = options.segment_bytes;
+    let shared = Arc::new(Shared::new(disk, options, header.store, state));
+    let meters: Arc<Meters> = Arc::clone(&shared.meters);
+    let log = Log {
+        disk: Arc::clone(&shared.disk),
+        meters,
+        segment_bytes,
+        store: header.store,
+        end: header.log,
+        synced_sequence: header.log.sequence,
+        unsynced: false,
+        next_segment: extra.next_segment,
+        spare,
+        active: None,
+    };
+    let next_key_file = extra.key_files.iter().max().map_or(1, |last| last + 1);
+    let named_key_files = [extra.key_files.clone(), extra.key_files.clone()];
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        log,
+        generation: header.generation,
+        // Until both are written anew, nothing that the older one may need is removed.
+        checkpointed: [0, header.log.sequence],
+        next_key_file,
+        named_key_files,
+        extra,
+        bytes_since_checkpoint: 0,
+        sync_time: Duration::ZERO,
+        space: crate::writer::Watermark::default(),
+        last_frame: Instant::now(),
+        tidy: true,
+        _lock: lock,
+    };
+    Ok((shared, writer))
+}
+
+impl Writer {
+    /// After an unclean stop: what was found becomes the new beginning, and what nobody names is removed.
+    fn settle_in(&mut self) -> Result<(), OpenError> {
+        use crate::CommitError;
+        let written = self.checkpoint_twice(false).map_err(|trouble| self.give_up(&trouble));
+        match written {
+            Ok(()) => self.clear_away().map_err(|error| failed("clearing the data folder", "", error)),
+            Err(CommitError::NoSpace) => {
+                tracing::warn!("there is no room for a checkpoint: free some space; deliveries go on");
+                Ok(())
+            }
+            Err(error) => Err(OpenError::Unusable { what: Text::from(error.to_string()) }),
+        }
+    }
+
+    /// Removes files that an interrupted making or removal left.
+    fn clear_away(&self) -> io::Result<()> {
+        let disk = &*self.shared.disk;
+        let state = self.shared.state();
+        let keeps = |number: Option<u64>| number.is_none_or(|number| state.segments.get(number).is_some());
+        let mut removed = false;
+        for file in disk.list("")? {
+            let named = keeps(number_of(&file.name, ".log"))
+                && keeps(number_of(&file.name, ".index"))
+                && (!is_key_file(&file.name)
+                    || self.extra.key_files.iter().any(|number| key_file_name(*number) == file.name));
+            if !named {
+                remove_file(disk, &file.name)?;
+                removed = true;
+            }
+        }
+        if removed { disk.sync_dir("") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,174 @@
+//! Reading a segment frame by frame, over whatever is damaged in it.
+
+use crate::{
+    DecodeError, DiskFile,
+    format::{BLOCK_BYTES, ENTRY_BYTES, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordHead, RecordKind, Seal},
+    state::Applied,
+};
+use bytes::Bytes;
+use std::{io, ops::Range, sync::Arc};
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A file, read from front to back past the cache.
+pub struct Chunks {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    begin: u64,
+    buffer: Vec<u8>,
+}
+
+impl Chunks {
+    pub fn new(file: Arc<dyn DiskFile>) -> io::Result<Self> {
+        let length = file.length()?;
+        Ok(Self { file, length, begin: 0, buffer: Vec::new() })
+    }
+
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// So many bytes at a place; `None` if the file ends before.
+    pub fn get(&mut self, at: u64, bytes: usize) -> io::Result<Option<&[u8]>> {
+        if at.checked_add(bytes as u64).is_none_or(|end| end > self.length) {
+            return Ok(None);
+        }
+        let held = self.begin <= at && at + bytes as u64 <= self.begin + self.buffer.len() as u64;
+        if !held {
+            let wanted = bytes.max(CHUNK_BYTES).min(usize::try_from(self.length - at).map_err(io::Error::other)?);
+            self.buffer.resize(wanted, 0);
+            let read = self.file.read_past_cache(&mut self.buffer, at)?;
+            self.buffer.truncate(read);
+            self.begin = at;
+        }
+        let from = usize::try_from(at - self.begin).map_err(io::Error::other)?;
+        Ok(self.buffer.get(from..from + bytes))
+    }
+}
+
+/// A frame that is whole.
+#[derive(Debug)]
+pub struct ScannedFrame {
+    pub start: u64,
+    pub header: FrameHeader,
+    /// Of its header.
+    pub checksum: u32,
+    /// Some of which may be damaged.
+    pub records: Vec<Applied>,
+}
+
+impl ScannedFrame {
+    pub const fn end(&self) -> u64 {
+        self.start + self.header.frame_bytes as u64
+    }
+}
+
+/// What there is in a segment.
+#[derive(Debug)]
+pub enum Found {
+    /// A frame.
+    Frame(ScannedFrame),
+    /// No frame, and a frame behind it: damage.
+    Damage(Range<u64>),
+    /// The end: no frame from here on. What stands here, if anything, that began as a frame of this segment.
+    End(Option<Range<u64>>),
+}
+
+/// Why a scan ended early.
+#[derive(Debug)]
+pub enum ScanError {
+    Io(io::Error),
+    Newer(DecodeError),
+}
+
+impl From<io::Error> for ScanError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads a segment from a place on; `visit` hears of everything in order, last of the end.
+pub fn scan(
+    chunks: &mut Chunks,
+    seal: Seal,
+    from: u64,
+    visit: &mut dyn FnMut(&mut Chunks, Found) -> Result<(), ScanError>,
+) -> Result<(), ScanError> {
+    let mut at = from;
+    loop {
+        if let Some(frame) = frame_at(chunks, seal, at)? {
+            at = frame.end();
+            visit(chunks, Found::Frame(frame))?;
+            continue;
+        }
+        match next_frame(chunks, seal, at)? {
+            Some(next) => {
+                visit(chunks, Found::Damage(at..next))?;
+                at = next;
+            }
+            None => {
+                let torn = torn_at(chunks, seal, at)?;
+                return visit(chunks, Found::End(torn));
+            }
+        }
+    }
+}
+
+/// The frame at a place, if it is whole.
+fn frame_at(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<ScannedFrame>, ScanError> {
+    let Some(head) = chunks.get(at, HEADER_BYTES)? else { return Ok(None) };
+    let Some((header, checksum)) = FrameHeader::decode(seal, head).map_err(ScanError::Newer)? else {
+        return Ok(None);
+    };
+    let Some(frame) = chunks.get(at, header.frame_bytes as usize)? else { return Ok(None) };
+    let Some(table) = header.table(seal, frame).map_err(ScanError::Newer)? else { return Ok(None) };
+    let mut begin = HEADER_BYTES + table.len() * ENTRY_BYTES;
+    let mut records = Vec::with_capacity(table.len());
+    for entry in table {
+        let end = begin + RECORD_BYTES + entry.body_bytes as usize;
+        let (head, body) = frame.get(begin..end).unwrap_or_default().split_at_checked(RECORD_BYTES).unwrap_or_default();
+        let sound =
+            RecordHead::decode(head).is_ok_and(|head| head.is(seal, entry.kind, entry.number, entry.offset, body));
+        let keep = sound && entry.kind != RecordKind::Put;
+        let body = if keep { Bytes::copy_from_slice(body) } else { Bytes::new() };
+        records.push(Applied { entry, at: (at + begin as u64) as u32, body, sound });
+        begin = end;
+    }
+    Ok(Some(ScannedFrame { start: at, header, checksum, records }))
+}
+
+/// Where the next whole frame begins after a place that has none.
+fn next_frame(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<u64>, ScanError> {
+    let mut next = at + BLOCK_BYTES as u64;
+    while next + BLOCK_BYTES as u64 <= chunks.length() {
+        let looks = chunks.get(next, HEADER_BYTES)?.is_some_and(|head| begins_frame(head, seal) == 2);
+        if looks && frame_at(chunks, seal, next)?.is_some() {
+            return Ok(Some(next));
+        }
+        next += BLOCK_BYTES as u64;
+    }
+    Ok(None)
+}
+
+/// How many of the two marks of a frame of this segment stand there: the magic and the incarnation.
+fn begins_frame(head: &[u8], seal: Seal) -> u32 {
+    let magic = head.get(..4) == Some(b"CDKF".as_slice());
+    let incarnation = head.get(8..16) == Some(seal.incarnation.to_le_bytes().as_slice());
+    u32::from(magic) + u32::from(incarnation)
+}
+
+/// What was begun as a frame at the end, without the zeros behind it. One mark is enough: a bit may have flipped in the
+/// other. In a file that was used before, old bytes stand behind the end, which have neither.
+fn torn_at(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<Range<u64>>, ScanError> {
+    let marks = chunks.get(at, HEADER_BYTES)?.map_or(0, |head| begins_frame(head, seal));
+    if marks == 0 {
+        return Ok(None);
+    }
+    let head = chunks.get(at, HEADER_BYTES)?.unwrap_or_default();
+    let told = FrameHeader::decode(seal, head).map_err(ScanError::Newer)?.map(|(header, _)| header.frame_bytes);
+    let most = told.map_or(4 << 20, u64::from).min(chunks.length() - at);
+    let bytes = chunks.get(at, usize::try_from(most).unwrap_or(usize::MAX))?.unwrap_or_default();
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    Ok(Some(at..at + used))
+}

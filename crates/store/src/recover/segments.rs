@@ -1,0 +1,242 @@
+//! Which segments there are, which of them to read, and what is missing of them.
+
+use super::{
+    failed, quarantine,
+    replay::Replay,
+    scan::{Chunks, Found, ScanError, scan},
+};
+use crate::{
+    Disk, OffsetRun, OpenError, OpenMode,
+    checkpoint::{Extra, Header, LogEnd},
+    format::{
+        BLOCK_BYTES, FrameHeader, HEADER_BYTES, RecordKind, Seal, SegmentHeader, SegmentKind, SegmentRead, index_name,
+        number_of, segment_name,
+    },
+    state::{OpenIndex, Segment, State},
+    writer::remove_file,
+};
+use crossdock_model::Text;
+use std::io;
+
+/// The segments in the folder.
+pub struct Present {
+    /// Number and length, in order.
+    files: Vec<(u64, u64)>,
+    /// Those that the checkpoint does not know.
+    pub beyond: Vec<u64>,
+    /// The greatest number.
+    pub last: u64,
+}
+
+impl Present {
+    fn length(&self, number: u64) -> Option<u64> {
+        self.files.iter().find(|(known, _)| *known == number).map(|(_, length)| *length)
+    }
+
+    /// Whether all segments that the state knows are there to their end.
+    pub fn is_whole(&self, state: &State) -> bool {
+        state.segments.iter().all(|(number, segment)| self.length(number).is_some_and(|length| length >= segment.end))
+    }
+}
+
+/// Finds the segments in the folder.
+pub fn find(disk: &dyn Disk, header: &Header, state: &State, extra: &Extra) -> Result<Present, OpenError> {
+    let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
+    let mut files: Vec<(u64, u64)> =
+        files.iter().filter_map(|file| Some((number_of(&file.name, ".log")?, file.bytes))).collect();
+    files.sort_unstable();
+    let beyond = files.iter().map(|(number, _)| *number);
+    // One below that nobody knows is what an interrupted removal left.
+    let beyond =
+        beyond.filter(|number| *number > header.log.segment && state.segments.get(*number).is_none()).collect();
+    let last = files.last().map_or(0, |(number, _)| *number).max(extra.next_segment.saturating_sub(1));
+    Ok(Present { files, beyond, last })
+}
+
+/// Takes in the frames beyond the checkpoint; returns the end of the log.
+pub fn replay(disk: &dyn Disk, state: &mut State, header: &Header, found: &Present) -> Result<LogEnd, OpenError> {
+    let known = state.segments.get(header.log.segment).map(|segment| Seal::new(segment.incarnation));
+    let mut replay = Replay::new(disk, state, header.log);
+    if let (Some(seal), Some(_)) = (known, found.length(header.log.segment)) {
+        let number = header.log.segment;
+        let mut chunks = durable(disk, number)?;
+        replay.segment(number, &mut chunks, seal, header.log.end).map_err(|error| scan_failed(number, error))?;
+    }
+    for number in &found.beyond {
+        let mut chunks = durable(disk, *number)?;
+        let Some(segment) = segment_of(&mut chunks, *number, header).map_err(|e| scan_failed(*number, e))? else {
+            continue;
+        };
+        let seal = Seal::new(segment.incarnation);
+        replay.state.segments.insert(*number, segment);
+        replay.segment(*number, &mut chunks, seal, BLOCK_BYTES as u64).map_err(|error| scan_failed(*number, error))?;
+    }
+    let cut = replay.finish().map_err(|error| scan_failed(header.log.segment, error))?;
+    let end = replay.end;
+    if let Some(cut) = cut {
+        for (segment, range) in &cut.dropped {
+            let keep = || {
+                quarantine::keep(
+                    disk,
+                    &mut Chunks::new(disk.open(&segment_name(*segment), OpenMode::Read)?)?,
+                    *segment,
+                    range,
+                    "tail",
+                )
+            };
+            keep().map_err(|error| failed("keeping the tail of the log", &segment_name(*segment), error))?;
+        }
+        cut_off(disk, cut.segment, cut.end)
+            .map_err(|error| failed("cutting the log", &segment_name(cut.segment), error))?;
+    }
+    forget_empty(disk, state, found)?;
+    Ok(end)
+}
+
+/// What a scan's error means to whoever opens a store.
+pub fn scan_failed(number: u64, error: ScanError) -> OpenError {
+    match error {
+        ScanError::Io(error) => failed("reading the log", &segment_name(number), error),
+        ScanError::Newer(why) => OpenError::Newer { what: Text::from_static(why.0) },
+    }
+}
+
+/// Opens a segment whose end may be in the page cache only: it is made durable, then read past the cache.
+fn durable(disk: &dyn Disk, number: u64) -> Result<Chunks, OpenError> {
+    let name = segment_name(number);
+    let open = || {
+        let file = disk.open(&name, OpenMode::Existing)?;
+        file.sync()?;
+        Chunks::new(file)
+    };
+    open().map_err(|error| failed("reading the log", &name, error))
+}
+
+/// What the first block says of a segment that the checkpoint does not know; `None` if it was never begun. Where the
+/// block is damaged, the first frame that is newer than the checkpoint tells the incarnation: frames of an earlier use of
+/// the file are older.
+fn segment_of(chunks: &mut Chunks, number: u64, checkpoint: &Header) -> Result<Option<Segment>, ScanError> {
+    let block = chunks.get(0, BLOCK_BYTES)?.unwrap_or_default();
+    match SegmentHeader::decode(block) {
+        SegmentRead::Segment(header) if header.number == number && header.store == checkpoint.store => {
+            return Ok(Some(fresh(header.kind, header.incarnation, header.first_sequence)));
+        }
+        SegmentRead::Newer => return Err(ScanError::Newer(crate::DecodeError("a segment of a newer version"))),
+        SegmentRead::Segment(_) | SegmentRead::Invalid => {}
+    }
+    let mut at = BLOCK_BYTES as u64;
+    while let Some(head) = chunks.get(at, HEADER_BYTES)? {
+        let incarnation = head.get(8..16).and_then(|bytes| bytes.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes));
+        let seal = Seal::new(incarnation.unwrap_or_default());
+        if let Some((frame, _)) = FrameHeader::decode(seal, head).map_err(ScanError::Newer)?
+            && frame.sequence > checkpoint.log.sequence
+        {
+            return Ok(Some(fresh(SegmentKind::Log, seal.incarnation, frame.sequence)));
+        }
+        at += BLOCK_BYTES as u64;
+    }
+    Ok(None)
+}
+
+const fn fresh(kind: SegmentKind, incarnation: u64, first_sequence: u64) -> Segment {
+    let (last_sequence, end) = (first_sequence.saturating_sub(1), BLOCK_BYTES as u64);
+    Segment { kind, incarnation, first_sequence, last_sequence, end, live: 0, pins: 0, sealed: true }
+}
+
+fn cut_off(disk: &dyn Disk, segment: u64, end: u64) -> io::Result<()> {
+    match disk.open(&segment_name(segment), OpenMode::Existing) {
+        Ok(file) => {
+            file.truncate(end)?;
+            file.sync()
+        }
+        // The last frame may be in a segment that was dead and is gone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Forgets segments of which no frame counts, and what memory holds of indexes that may not be complete.
+fn forget_empty(disk: &dyn Disk, state: &mut State, found: &Present) -> Result<(), OpenError> {
+    for number in &found.beyond {
+        let name = segment_name(*number);
+        let counts = state.segments.get(*number).is_some_and(|segment| segment.end > BLOCK_BYTES as u64);
+        let act = || {
+            remove_file(disk, &index_name(*number))?;
+            if counts { Ok(()) } else { remove_file(disk, &name) }
+        };
+        act().map_err(|error| failed("clearing the data folder", &name, error))?;
+        if !counts {
+            state.segments.remove(*number);
+        }
+    }
+    state.open_indexes.clear();
+    Ok(())
+}
+
+/// Settles as dead what stood in segments that are gone or end too soon.
+pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> {
+    let mut short = Vec::new();
+    for (number, segment) in state.segments.iter() {
+        let length = match disk.open(&segment_name(number), OpenMode::Read).and_then(|file| file.length()) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(failed("opening a segment", &segment_name(number), error)),
+        };
+        if length < segment.end {
+            short.push((number, segment.incarnation, length));
+        }
+    }
+    for (number, incarnation, length) in short {
+        tracing::error!(segment = number, length, "a segment of the log is gone or ends too soon");
+        let index = if length == 0 {
+            OpenIndex::default()
+        } else {
+            index_of(disk, number, Seal::new(incarnation)).map_err(|error| scan_failed(number, error))?
+        };
+        let missing: Vec<(u32, OffsetRun)> = lost_of(state, number, &index);
+        state.missing.extend(missing);
+        if length == 0 {
+            state.segments.remove(number);
+        } else if let Some(segment) = state.segments.get_mut(number) {
+            segment.end = length;
+        }
+    }
+    Ok(())
+}
+
+/// The live messages of a segment that its index does not have.
+fn lost_of(state: &State, segment: u64, index: &OpenIndex) -> Vec<(u32, OffsetRun)> {
+    let mut lost = Vec::new();
+    for (number, channel) in state.channels.iter() {
+        for run in channel.runs.iter().filter(|run| run.segment == segment) {
+            let open = channel.done.open_runs(OffsetRun { first: run.first, count: run.count });
+            for offset in open.iter().flat_map(|run| run.first..run.first + run.count) {
+                if index.position(number, offset).is_none() {
+                    lost.push((number, OffsetRun { first: offset, count: 1 }));
+                }
+            }
+        }
+    }
+    lost
+}
+
+/// Makes the index of a segment by reading it; what is damaged is not in it, and a copy is kept.
+pub fn index_of(disk: &dyn Disk, number: u64, seal: Seal) -> Result<OpenIndex, ScanError> {
+    let mut chunks = Chunks::new(disk.open(&segment_name(number), OpenMode::Read)?)?;
+    let mut index = OpenIndex::default();
+    scan(&mut chunks, seal, BLOCK_BYTES as u64, &mut |chunks, found| {
+        match found {
+            Found::Frame(frame) => {
+                index.frames.push((frame.start as u32, frame.header.time));
+                let puts = frame.records.iter().filter(|record| record.entry.kind == RecordKind::Put);
+                for record in puts.filter(|record| record.sound) {
+                    index.push(record.entry.number, record.entry.offset, record.at);
+                }
+            }
+            Found::Damage(range) => quarantine::keep(disk, chunks, number, &range, "frame")?,
+            Found::End(_) => {}
+        }
+        Ok(())
+    })?;
+    Ok(index)
+}

@@ -1,0 +1,171 @@
+//! A group commit: one frame, one write, one sync, one answer for each decision.
+
+use super::{
+    Request, Writer,
+    draft::Draft,
+    log::Trouble,
+    plan::{Limits, Plan, weight},
+};
+use crate::{CommitError, Committed, Completion, SyncPolicy, Txn, Watch, format::encode_index, format::index_name};
+use std::{collections::VecDeque, time::Instant};
+
+/// No frame is larger, but for a single decision that is.
+const FRAME_BYTES: u64 = 4 << 20;
+
+/// What is answered to whom.
+type Answers = Vec<(Completion, Result<Committed, CommitError>)>;
+
+impl Writer {
+    /// Takes decisions from the front, as many as make a frame, and commits them.
+    pub fn commit_group(&mut self, requests: &mut VecDeque<Request>) {
+        self.space.refresh(&self.log, &self.shared.meters);
+        let group = self.next_group(requests);
+        match self.try_commit(&group) {
+            Ok(answers) => answer(group, answers),
+            Err(Trouble::NoSpace) if !self.space.is_low() => {
+                // The volume has just run full: what gives room back may still go through.
+                self.run_low();
+                let result = self.try_commit(&group);
+                match result {
+                    Ok(answers) => answer(group, answers),
+                    Err(trouble) => self.refuse_all(group, &trouble),
+                }
+            }
+            Err(trouble) => self.refuse_all(group, &trouble),
+        }
+    }
+
+    fn refuse_all(&self, group: Vec<(Txn, Completion)>, trouble: &Trouble) {
+        let why = self.give_up(trouble);
+        group.into_iter().for_each(|(_, completion)| completion(Err(why.clone())));
+    }
+
+    /// The decisions for one frame.
+    fn next_group(&self, requests: &mut VecDeque<Request>) -> Vec<(Txn, Completion)> {
+        let most = FRAME_BYTES.min(self.log.segment_bytes / 4);
+        let (mut group, mut bytes) = (Vec::with_capacity(requests.len()), 0);
+        loop {
+            match requests.pop_front() {
+                Some(Request::Txn(txn, completion)) => {
+                    let weight = weight(&txn);
+                    if !group.is_empty() && bytes + weight > most {
+                        requests.push_front(Request::Txn(txn, completion));
+                        return group;
+                    }
+                    bytes += weight;
+                    group.push((txn, completion));
+                }
+                Some(other) => {
+                    requests.push_front(other);
+                    return group;
+                }
+                None => return group,
+            }
+        }
+    }
+
+    /// Plans and writes a frame; the state knows it then.
+    fn try_commit(&mut self, group: &[(Txn, Completion)]) -> Result<Vec<Result<Committed, CommitError>>, Trouble> {
+        let now = (self.shared.options.clock)();
+        let limits = Limits {
+            message_bytes_max: self.shared.options.message_bytes_max(),
+            frame_bytes_max: self.log.frame_bytes_max(),
+            reserve_only: self.space.is_low(),
+        };
+        let (draft, answers, may_use_reserve) = {
+            let state = self.shared.state();
+            let mut plan = Plan::new(&state, now, limits);
+            let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
+            let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
+            (plan.into_draft(), answers, !ordinary || limits.reserve_only)
+        };
+        if !draft.is_empty() {
+            self.write(&draft, now, may_use_reserve)?;
+        }
+        Ok(answers)
+    }
+
+    /// Writes a frame, makes it durable as the policy says, and applies it.
+    pub fn write(
+        &mut self,
+        draft: &Draft,
+        now: crossdock_model::Timestamp,
+        may_use_reserve: bool,
+    ) -> Result<(), Trouble> {
+        if !self.log.fits(draft.frame_bytes()) {
+            self.roll(now, may_use_reserve)?;
+        }
+        let applied = self.log.write(draft, now, false)?;
+        self.bytes_since_checkpoint += u64::from(applied.bytes);
+        (self.last_frame, self.tidy) = (Instant::now(), false);
+        match self.shared.options.sync {
+            SyncPolicy::Always => self.sync()?,
+            SyncPolicy::Every(_) | SyncPolicy::Never => {}
+        }
+        let watches: Vec<Watch> = {
+            let mut state = self.state();
+            let watches = state.apply(&applied);
+            state.shrink_window(self.shared.options.window_bytes as usize);
+            // What was just written cannot be of a newer version.
+            watches.unwrap_or_default()
+        };
+        watches.iter().for_each(|watch| watch());
+        if self.bytes_since_checkpoint >= self.checkpoint_bytes() {
+            self.checkpoint_when_due()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Trouble> {
+        if let Some(took) = self.log.sync()? {
+            self.sync_time = (self.sync_time * 7 + took) / 8;
+        }
+        Ok(())
+    }
+
+    /// Begins a new segment and writes the index of the old one.
+    fn roll(&mut self, now: crossdock_model::Timestamp, may_use_reserve: bool) -> Result<(), Trouble> {
+        if !may_use_reserve && !self.space.allows_segment(&self.log) {
+            return Err(Trouble::NoSpace);
+        }
+        let old = self.log.active.as_ref().map(|active| active.number);
+        let incarnation = (self.shared.options.random)();
+        let (number, segment) = self.log.roll(incarnation, now)?;
+        self.state().segments.insert(number, segment);
+        if let Some(old) = old {
+            self.seal_in_state(old);
+        }
+        Ok(())
+    }
+
+    /// Notes that a segment is sealed, and writes its index. Without an index on disk it stays in memory.
+    pub fn seal_in_state(&self, number: u64) {
+        let encoded = {
+            let mut state = self.state();
+            let Some(segment) = state.segments.get_mut(number) else { return };
+            segment.sealed = true;
+            let (incarnation, end) = (segment.incarnation, segment.end);
+            let Some(index) = state.open_indexes.get(&number) else { return };
+            encode_index(number, incarnation, end, index)
+        };
+        let written = self.shared.disk.open(&index_name(number), crate::OpenMode::Create).and_then(|file| {
+            file.truncate(0)?;
+            file.write_at(&encoded, 0)
+        });
+        match written {
+            Ok(()) => {
+                self.shared.meters.wrote(encoded.len() as u64);
+                self.state().open_indexes.remove(&number);
+            }
+            Err(error) => tracing::warn!(segment = number, %error, "the index of a segment could not be written"),
+        }
+    }
+}
+
+fn answer(group: Vec<(Txn, Completion)>, answers: Vec<Result<Committed, CommitError>>) {
+    let answers: Answers =
+        group.into_iter().zip(answers).map(|((_, completion), answer)| (completion, answer)).collect();
+    for (completion, answer) in answers {
+        completion(answer);
+    }
+}

@@ -1,0 +1,147 @@
+//! A frame in the making.
+
+use crate::{
+    EncodedMessage,
+    checkpoint::LogEnd,
+    format::{ENTRY_BYTES, Entry, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordKind, Seal, Write, frame_bytes},
+    state::{Applied, AppliedFrame},
+};
+use bytes::Bytes;
+use crossdock_model::Timestamp;
+use std::ops::Range;
+
+/// Records that will be a frame.
+#[derive(Default)]
+pub struct Draft {
+    records: Vec<Record>,
+    records_bytes: u64,
+    /// The bodies of what is no message.
+    small: Vec<u8>,
+}
+
+struct Record {
+    entry: Entry,
+    body: Body,
+}
+
+enum Body {
+    Message(EncodedMessage),
+    Small(Range<usize>),
+}
+
+/// What stands in a frame's header beside what the draft knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    pub seal: Seal,
+    /// Where the frame will begin in its segment.
+    pub segment: u64,
+    pub start: u32,
+    pub sequence: u64,
+    pub synced_sequence: u64,
+    pub time: Timestamp,
+    pub previous_checksum: u32,
+    pub closing: bool,
+}
+
+impl Draft {
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of the frame that it would make.
+    pub fn frame_bytes(&self) -> u64 {
+        frame_bytes(self.records.len() as u64, self.records_bytes)
+    }
+
+    /// Bytes that a frame grows by with a record of so many bytes.
+    pub const fn growth(body_bytes: usize) -> u64 {
+        (ENTRY_BYTES + RECORD_BYTES + body_bytes) as u64
+    }
+
+    pub fn push_message(&mut self, channel: u32, offset: u64, message: EncodedMessage) {
+        let body_bytes = message.len() as u32;
+        let entry = Entry { kind: RecordKind::Put, body_bytes, number: channel, offset };
+        self.push(entry, Body::Message(message));
+    }
+
+    /// Adds a record whose body is written by a function.
+    pub fn push_small(&mut self, kind: RecordKind, number: u32, offset: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.small.len();
+        write(&mut self.small);
+        let body_bytes = (self.small.len() - begin) as u32;
+        self.push(Entry { kind, body_bytes, number, offset }, Body::Small(begin..self.small.len()));
+    }
+
+    fn push(&mut self, entry: Entry, body: Body) {
+        self.records_bytes += RECORD_BYTES as u64 + u64::from(entry.body_bytes);
+        self.records.push(Record { entry, body });
+    }
+
+    /// The frame's bytes, what is to be applied once they are written, and the end of the log after them.
+    pub fn seal(&self, stamp: Stamp) -> (Bytes, AppliedFrame, LogEnd) {
+        let bytes = self.frame_bytes() as usize;
+        let mut frame = Vec::with_capacity(bytes);
+        frame.resize(HEADER_BYTES, 0);
+        self.records.iter().for_each(|record| record.entry.put(&mut frame));
+        let table_checksum = stamp.seal.of(frame.get(HEADER_BYTES..).unwrap_or_default());
+        let mut applied = Vec::with_capacity(self.records.len());
+        for Record { entry, body } in &self.records {
+            let at = stamp.start + frame.len() as u32;
+            let (body, checksum) = match body {
+                Body::Message(message) => (message.body.as_ref(), message.checksum),
+                Body::Small(range) => {
+                    let body = self.small.get(range.clone()).unwrap_or_default();
+                    (body, crc32c::crc32c(body))
+                }
+            };
+            entry.put_record_head(&mut frame, entry.checksum(stamp.seal, checksum));
+            frame.put_raw(body);
+            applied.push((*entry, at));
+        }
+        frame.resize(bytes, 0);
+        let header = FrameHeader {
+            closing: stamp.closing,
+            sequence: stamp.sequence,
+            synced_sequence: stamp.synced_sequence,
+            time: stamp.time,
+            frame_bytes: bytes as u32,
+            records: self.records.len() as u32,
+            table_checksum,
+            records_bytes: self.records_bytes as u32,
+            previous_checksum: stamp.previous_checksum,
+        };
+        let (head, checksum) = header.encode(stamp.seal);
+        if let Some(place) = frame.get_mut(..HEADER_BYTES) {
+            place.copy_from_slice(&head);
+        }
+        let end = LogEnd {
+            sequence: stamp.sequence,
+            segment: stamp.segment,
+            end: u64::from(stamp.start) + bytes as u64,
+            checksum,
+        };
+        let buffer = Bytes::from(frame);
+        let records = applied.into_iter().map(|(entry, at)| applied_record(entry, at, &stamp, &buffer)).collect();
+        let frame = AppliedFrame {
+            segment: stamp.segment,
+            start: stamp.start,
+            bytes: bytes as u32,
+            sequence: stamp.sequence,
+            time: stamp.time,
+            records,
+            buffer: Some(buffer.clone()),
+        };
+        (buffer, frame, end)
+    }
+}
+
+fn applied_record(entry: Entry, at: u32, stamp: &Stamp, buffer: &Bytes) -> Applied {
+    let body = match entry.kind {
+        RecordKind::Put => Bytes::new(),
+        RecordKind::Declare | RecordKind::Settle | RecordKind::Touch | RecordKind::Key | RecordKind::Operation => {
+            let begin = (at - stamp.start) as usize + RECORD_BYTES;
+            buffer.slice(begin..begin + entry.body_bytes as usize)
+        }
+    };
+    Applied { entry, at, body, sound: true }
+}

@@ -1,0 +1,183 @@
+//! The end of the log: the segment that is written to.
+
+use super::draft::{Draft, Stamp};
+use crate::{
+    Disk, DiskFile, OpenMode,
+    checkpoint::LogEnd,
+    format::{BLOCK_BYTES, Seal, SegmentHeader, SegmentKind, segment_name},
+    meters::Meters,
+    state::{AppliedFrame, Segment},
+};
+use crossdock_model::{Text, Timestamp};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The file of a segment that nothing needs, kept to be used again.
+pub const SPARE: &str = "spare";
+
+/// Why something was not written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// The volume is full; nothing that counts was written.
+    NoSpace,
+    /// It is not known what was written: the store is to stop.
+    Fatal(Text),
+}
+
+impl Trouble {
+    /// What an error of a write means.
+    pub fn of(doing: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::fatal(doing, error),
+        }
+    }
+
+    /// An error after which nothing can be known.
+    pub fn fatal(doing: &str, error: &io::Error) -> Self {
+        Self::Fatal(Text::from(format!("{doing} failed: {error}")))
+    }
+}
+
+/// The end of the log.
+pub struct Log {
+    pub disk: Arc<dyn Disk>,
+    pub meters: Arc<Meters>,
+    pub segment_bytes: u64,
+    pub store: u32,
+    /// The last frame.
+    pub end: LogEnd,
+    pub synced_sequence: u64,
+    /// Whether something was written and not synced.
+    pub unsynced: bool,
+    pub next_segment: u64,
+    pub spare: bool,
+    pub active: Option<Active>,
+}
+
+/// The segment that is written to.
+pub struct Active {
+    pub number: u64,
+    file: Arc<dyn DiskFile>,
+    seal: Seal,
+    end: u64,
+    /// How long the file is.
+    length: u64,
+}
+
+impl Log {
+    /// Whether a frame fits behind the last one.
+    pub fn fits(&self, frame_bytes: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| active.end + frame_bytes <= self.segment_bytes)
+    }
+
+    /// The largest frame that fits a segment.
+    pub const fn frame_bytes_max(&self) -> u64 {
+        self.segment_bytes - BLOCK_BYTES as u64
+    }
+
+    /// Begins a new segment; what was written to the old one is synced before, and the rest of its room given back.
+    pub fn roll(&mut self, incarnation: u64, time: Timestamp) -> Result<(u64, Segment), Trouble> {
+        self.sync()?;
+        let number = self.next_segment;
+        let first_sequence = self.end.sequence + 1;
+        let kind = SegmentKind::Log;
+        let header = SegmentHeader { kind, number, incarnation, store: self.store, first_sequence, created_at: time };
+        let file = match self.make_segment(&header) {
+            Ok(file) => file,
+            Err(Trouble::NoSpace) => {
+                // The name may stay behind, which the next start clears away.
+                let _ = self.disk.remove(&segment_name(number));
+                self.spare = false;
+                return Err(Trouble::NoSpace);
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        if let Some(active) = &self.active {
+            active.file.truncate(active.end).map_err(|e| Trouble::fatal("trimming a segment", &e))?;
+        }
+        self.spare = false;
+        self.next_segment += 1;
+        let end = BLOCK_BYTES as u64;
+        self.active = Some(Active { number, file, seal: header.seal(), end, length: self.segment_bytes });
+        let (live, pins, sealed, last_sequence) = (0, 0, false, self.end.sequence);
+        Ok((number, Segment { kind, incarnation, first_sequence, last_sequence, end, live, pins, sealed }))
+    }
+
+    fn make_segment(&self, header: &SegmentHeader) -> Result<Arc<dyn DiskFile>, Trouble> {
+        let making = |error: io::Error| Trouble::of("making a segment", &error);
+        let name = segment_name(header.number);
+        if self.spare {
+            self.disk.rename(SPARE, &name).map_err(making)?;
+        }
+        let file = self.disk.open(&name, OpenMode::Create).map_err(making)?;
+        file.allocate(self.segment_bytes).map_err(making)?;
+        let block = header.encode();
+        file.write_at(&block, 0).map_err(making)?;
+        file.sync().map_err(|error| Trouble::fatal("syncing a new segment", &error))?;
+        self.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
+        self.meters.wrote(block.len() as u64);
+        Ok(file)
+    }
+
+    /// Writes a frame behind the last one, where it fits. It is durable after [`Self::sync`].
+    pub fn write(&mut self, draft: &Draft, time: Timestamp, closing: bool) -> Result<AppliedFrame, Trouble> {
+        let Some(active) = &mut self.active else {
+            return Err(Trouble::Fatal(Text::from_static("there is no segment to write to")));
+        };
+        let writing = |error: io::Error| Trouble::of("writing to the log", &error);
+        if active.length < self.segment_bytes {
+            active.file.allocate(self.segment_bytes).map_err(writing)?;
+            active.length = self.segment_bytes;
+        }
+        let stamp = Stamp {
+            seal: active.seal,
+            segment: active.number,
+            start: active.end as u32,
+            sequence: self.end.sequence + 1,
+            synced_sequence: self.synced_sequence,
+            time,
+            previous_checksum: self.end.checksum,
+            closing,
+        };
+        let (bytes, applied, end) = draft.seal(stamp);
+        active.file.write_at(&bytes, active.end).map_err(writing)?;
+        active.end = end.end;
+        self.end = end;
+        self.unsynced = true;
+        self.meters.wrote_frame(bytes.len() as u64);
+        Ok(applied)
+    }
+
+    /// Makes durable what was written; tells how long that took, if there was something.
+    pub fn sync(&mut self) -> Result<Option<Duration>, Trouble> {
+        let Some(active) = self.active.as_ref().filter(|_| self.unsynced) else { return Ok(None) };
+        let begun = Instant::now();
+        active.file.sync().map_err(|error| Trouble::fatal("syncing the log", &error))?;
+        let took = begun.elapsed();
+        self.unsynced = false;
+        self.synced_sequence = self.end.sequence;
+        self.meters.synced(took);
+        Ok(Some(took))
+    }
+
+    /// Gives back the room behind the last frame.
+    pub fn trim(&mut self) -> Result<(), Trouble> {
+        if let Some(active) = self.active.as_mut().filter(|active| active.length > active.end) {
+            active.file.truncate(active.end).map_err(|error| Trouble::fatal("trimming a segment", &error))?;
+            active.file.sync().map_err(|error| Trouble::fatal("syncing the log", &error))?;
+            active.length = active.end;
+        }
+        Ok(())
+    }
+
+    /// Writes no more to the segment.
+    pub fn seal(&mut self) -> Result<Option<u64>, Trouble> {
+        self.sync()?;
+        self.trim()?;
+        Ok(self.active.take().map(|active| active.number))
+    }
+}

@@ -1,0 +1,310 @@
+//! From decisions to records: keys resolved, offsets given, bounds kept, all against the state and what the frame in the
+//! making has already changed.
+
+use super::draft::Draft;
+use crate::{
+    CommitError, Committed, EncodedMessage, KeyClaim, OffsetRun, Offsets, Outcome, Put, PutResult, Takes, Txn,
+    WhenFull,
+    format::{
+        BLOCK_BYTES, Declaration, Key, RecordKind, put_declaration, put_key, put_operation, put_settle, put_touch,
+    },
+    state::{Channel, State},
+};
+use crossdock_model::{Digest, MessageId, Text, Timestamp};
+use std::collections::HashMap;
+
+/// A frame in the making, with what it will have changed.
+pub struct Plan<'a> {
+    state: &'a State,
+    draft: Draft,
+    now: Timestamp,
+    limits: Limits,
+    channels: HashMap<u32, Growth>,
+    keys: HashMap<(u32, Digest), (Digest, MessageId)>,
+    scopes: Vec<Text>,
+}
+
+/// What a plan has to keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the largest message.
+    pub message_bytes_max: u64,
+    /// Bytes of the largest frame that a segment holds.
+    pub frame_bytes_max: u64,
+    /// Whether only what may use the reserve is taken.
+    pub reserve_only: bool,
+}
+
+/// What the frame in the making has changed in a channel.
+#[derive(Clone, Copy)]
+struct Growth {
+    next_offset: u64,
+    messages: u64,
+    bytes: u64,
+    /// All below was dropped to make room.
+    dropped_below: u64,
+}
+
+/// What will become of a put.
+#[derive(Clone, Copy)]
+enum Fate {
+    Stored,
+    Known(PutResult),
+    Full,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(state: &'a State, now: Timestamp, limits: Limits) -> Self {
+        let (channels, keys) = (HashMap::new(), HashMap::new());
+        Self { state, draft: Draft::default(), now, limits, channels, keys, scopes: Vec::new() }
+    }
+
+    pub fn into_draft(self) -> Draft {
+        self.draft
+    }
+
+    /// Adds a decision, or says why not; then nothing of it is added.
+    pub fn add(&mut self, txn: &Txn) -> Result<Committed, CommitError> {
+        self.check(txn)?;
+        let fates = self.fates(txn)?;
+        let mut committed = Committed { puts: Vec::with_capacity(fates.len()) };
+        let mut settled: Vec<(u32, Outcome, Offsets)> = Vec::new();
+        for (put, fate) in txn.puts.iter().zip(fates) {
+            committed.puts.push(match fate {
+                Fate::Stored => PutResult::Stored { offset: self.store(put, &mut settled) },
+                Fate::Known(result) => result,
+                Fate::Full => PutResult::Full,
+            });
+        }
+        for touch in &txn.touches {
+            let number = touch.subscription.0;
+            self.draft.push_small(RecordKind::Touch, number, touch.offset, |to| put_touch(to, touch));
+        }
+        for (subscription, outcome, offsets) in &settled {
+            self.settle(*subscription, *outcome, offsets);
+        }
+        for settle in &txn.settles {
+            self.settle(settle.subscription.0, settle.outcome, &settle.offsets);
+        }
+        for operation in &txn.operations {
+            self.draft.push_small(RecordKind::Operation, 0, 0, |to| put_operation(to, operation));
+        }
+        Ok(committed)
+    }
+
+    /// Refuses what names something unknown, cannot fit, or may not be taken now.
+    fn check(&self, txn: &Txn) -> Result<(), CommitError> {
+        for put in &txn.puts {
+            if self.state.channels.get(put.channel.0).is_none() {
+                return Err(invalid(format!("the store has no channel of number {}", put.channel.0)));
+            }
+            if put.message.len() as u64 > self.limits.message_bytes_max {
+                let (has, max) = (put.message.len(), self.limits.message_bytes_max);
+                return Err(invalid(format!("a message of {has} bytes is larger than half a segment ({max} bytes)")));
+            }
+            if self.limits.reserve_only && !put.use_reserve {
+                return Err(CommitError::NoSpace);
+            }
+        }
+        let settled = txn.puts.iter().flat_map(|put| put.settled_for.iter().map(|(reader, _)| reader));
+        let readers = settled.chain(txn.settles.iter().map(|settle| &settle.subscription));
+        for reader in readers.chain(txn.touches.iter().map(|touch| &touch.subscription)) {
+            if self.state.subscriptions.get(reader.0).is_none() {
+                return Err(invalid(format!("the store has no subscription of number {}", reader.0)));
+            }
+        }
+        let bytes = weight(txn);
+        if bytes > self.limits.frame_bytes_max {
+            let max = self.limits.frame_bytes_max;
+            return Err(invalid(format!("a decision of {bytes} bytes does not fit a frame ({max} bytes): split it")));
+        }
+        Ok(())
+    }
+
+    /// What will become of each put.
+    fn fates(&self, txn: &Txn) -> Result<Vec<Fate>, CommitError> {
+        let mut fates = Vec::with_capacity(txn.puts.len());
+        let mut grown: HashMap<u32, Growth> = HashMap::new();
+        let mut claimed: HashMap<(&str, Digest), (Digest, MessageId)> = HashMap::new();
+        let mut puts = txn.puts.as_slice();
+        while let Some(first) = puts.first() {
+            let count = puts.iter().take_while(|put| put.bundle == first.bundle).count();
+            let (bundle, rest) = puts.split_at(count);
+            puts = rest;
+            let known = bundle.iter().flat_map(|put| &put.keys).find_map(|claim| self.known(claim, &claimed));
+            let fate = match known {
+                Some(result) => Fate::Known(result),
+                None => match self.full(bundle, &mut grown) {
+                    None => Fate::Stored,
+                    Some(channel) if txn.takes == Takes::All => {
+                        return Err(CommitError::Full { channel: crate::ChannelNumber(channel) });
+                    }
+                    Some(_) => {
+                        // What comes behind would be taken before it: the order is kept by taking none.
+                        fates.resize(txn.puts.len(), Fate::Full);
+                        return Ok(fates);
+                    }
+                },
+            };
+            if let Fate::Stored = fate {
+                for claim in bundle.iter().flat_map(|put| &put.keys) {
+                    claimed.insert((&claim.scope, claim.hash), (claim.body, claim.id));
+                }
+            }
+            fates.resize(fates.len() + count, fate);
+        }
+        Ok(fates)
+    }
+
+    /// Whether a key was seen: in the log, in this frame, or in this decision.
+    fn known(&self, claim: &KeyClaim, claimed: &HashMap<(&str, Digest), (Digest, MessageId)>) -> Option<PutResult> {
+        let here = claimed.get(&(claim.scope.as_ref(), claim.hash)).copied();
+        let (body, id) = here.or_else(|| {
+            let scope = self.scope(&claim.scope)?;
+            let in_frame = self.keys.get(&(scope, claim.hash)).copied();
+            in_frame.or_else(|| self.state.keys.get(scope, claim.hash, self.now).map(|key| (key.body, key.id)))
+        })?;
+        Some(if body == claim.body { PutResult::Duplicate { id } } else { PutResult::Conflict { id } })
+    }
+
+    fn scope(&self, name: &str) -> Option<u32> {
+        self.state.keys.scope(name).or_else(|| {
+            let place = self.scopes.iter().position(|scope| scope == name)?;
+            Some(self.state.keys.scopes.next_number() + place as u32)
+        })
+    }
+
+    fn growth(&self, number: u32, channel: &Channel) -> Growth {
+        let fresh = Growth {
+            next_offset: channel.next_offset,
+            messages: channel.messages,
+            bytes: channel.bytes,
+            dropped_below: channel.done.floor(),
+        };
+        self.channels.get(&number).copied().unwrap_or(fresh)
+    }
+
+    /// The channel that has no room for its part of the bundle; otherwise counts the bundle in.
+    fn full(&self, bundle: &[Put], grown: &mut HashMap<u32, Growth>) -> Option<u32> {
+        let mut after = Vec::with_capacity(bundle.len());
+        for put in bundle {
+            let number = put.channel.0;
+            let channel = self.state.channels.get(number)?;
+            let bytes = put.message.len() as u64;
+            let before = after.iter().rev().find(|(known, _)| *known == number).map(|(_, growth)| *growth);
+            let mut growth: Growth =
+                before.or_else(|| grown.get(&number).copied()).unwrap_or_else(|| self.growth(number, channel));
+            growth.messages += 1;
+            growth.bytes += bytes;
+            let fits = match channel.bounds.when_full {
+                WhenFull::Refuse => channel.bounds.hold(growth.messages, growth.bytes),
+                WhenFull::DropOldest => channel.bounds.hold(1, bytes),
+            };
+            if !fits {
+                return Some(number);
+            }
+            after.push((number, growth));
+        }
+        grown.extend(after);
+        None
+    }
+
+    /// Adds the records of a put; returns its offset.
+    fn store(&mut self, put: &Put, settled: &mut Vec<(u32, Outcome, Offsets)>) -> u64 {
+        let number = put.channel.0;
+        let Some(channel) = self.state.channels.get(number) else { return 0 };
+        let mut growth = self.growth(number, channel);
+        let offset = growth.next_offset;
+        growth.next_offset += 1;
+        growth.messages += 1;
+        growth.bytes += put.message.len() as u64;
+        if channel.bounds.when_full == WhenFull::DropOldest {
+            self.make_room(number, channel, &mut growth);
+        }
+        self.channels.insert(number, growth);
+        self.push_message(number, offset, &put.message);
+        for claim in &put.keys {
+            self.claim(claim);
+        }
+        for (reader, outcome) in &put.settled_for {
+            match settled.iter_mut().find(|(known, how, _)| (*known, *how) == (reader.0, *outcome)) {
+                Some((_, _, offsets)) => offsets.push(offset),
+                None => settled.push((reader.0, *outcome, Offsets::one(offset))),
+            }
+        }
+        offset
+    }
+
+    fn push_message(&mut self, channel: u32, offset: u64, message: &EncodedMessage) {
+        self.draft.push_message(channel, offset, message.clone());
+    }
+
+    fn claim(&mut self, claim: &KeyClaim) {
+        let scope = self.scope(&claim.scope).unwrap_or_else(|| {
+            let number = self.state.keys.scopes.next_number() + self.scopes.len() as u32;
+            self.scopes.push(claim.scope.clone());
+            let name = claim.scope.clone();
+            let declaration = Declaration::Scope { name };
+            self.draft.push_small(RecordKind::Declare, number, 0, |to| put_declaration(to, &declaration));
+            number
+        });
+        self.keys.insert((scope, claim.hash), (claim.body, claim.id));
+        let key = Key { hash: claim.hash, body: claim.body, id: claim.id, until: claim.until };
+        self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
+    }
+
+    fn settle(&mut self, subscription: u32, outcome: Outcome, offsets: &Offsets) {
+        if let Some(first) = offsets.runs().first() {
+            let body = |to: &mut Vec<u8>| put_settle(to, outcome, offsets);
+            self.draft.push_small(RecordKind::Settle, subscription, first.first, body);
+        }
+    }
+
+    /// Drops the oldest messages, as dead, until the channel is within its bounds.
+    fn make_room(&mut self, number: u32, channel: &Channel, growth: &mut Growth) {
+        let first = growth.dropped_below;
+        let mut dropped = Offsets::new();
+        while !channel.bounds.hold(growth.messages, growth.bytes) {
+            let oldest = channel.done.next_open(growth.dropped_below);
+            if oldest + 1 >= growth.next_offset {
+                break;
+            }
+            let average = growth.bytes / growth.messages.max(1);
+            let bytes = channel.recent.get(oldest).map_or(average, |slot| u64::from(slot.bytes));
+            growth.dropped_below = oldest + 1;
+            growth.messages -= 1;
+            growth.bytes = growth.bytes.saturating_sub(bytes);
+            dropped.push_run(OffsetRun { first: oldest, count: 1 });
+        }
+        if !dropped.is_empty() {
+            let count = dropped.iter().count();
+            tracing::warn!(channel = number, first, count, "the channel is full: its oldest messages were dropped");
+            for reader in &channel.subscriptions {
+                self.settle(*reader, Outcome::Dead, &dropped);
+            }
+        }
+    }
+}
+
+/// Bytes of a frame that a decision may need, at most.
+pub fn weight(txn: &Txn) -> u64 {
+    let puts = txn.puts.iter().map(|put| {
+        let settled = put.settled_for.len() as u64 * Draft::growth(30);
+        let keys = put.keys.iter().map(|key| Draft::growth(64) + Draft::growth(key.scope.len() + 16)).sum::<u64>();
+        Draft::growth(put.message.len()) + settled + keys
+    });
+    let settles = txn.settles.iter().map(|settle| Draft::growth(12 + settle.offsets.runs().len() * 20));
+    let touches = txn.touches.iter().map(|touch| Draft::growth(64) + fault_bytes(touch));
+    let operations = txn.operations.iter().map(|operation| Draft::growth(operation.body.len() + 128));
+    let records: u64 = puts.chain(settles).chain(touches).chain(operations).sum();
+    records + BLOCK_BYTES as u64
+}
+
+fn fault_bytes(touch: &crate::Touch) -> u64 {
+    let fault = touch.fault.as_ref();
+    fault.map_or(0, |f| f.code.len() + f.text.len() + f.step.as_ref().map_or(0, |step| step.len())) as u64
+}
+
+fn invalid(why: String) -> CommitError {
+    CommitError::Invalid(Text::from(why))
+}

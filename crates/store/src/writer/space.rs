@@ -1,0 +1,152 @@
+//! Room on the volume: the reserve, what nothing needs any more, the spare.
+
+use super::{Writer, log::Log, log::SPARE, log::Trouble};
+use crate::{
+    Disk,
+    checkpoint::Header,
+    format::{index_name, segment_name},
+    meters::Meters,
+};
+use std::{
+    io,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+/// How often a full volume is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A segment that has nothing live and is larger than this is given back when the store is idle; a smaller one is written
+/// on.
+const WORTH_SEALING_BYTES: u64 = 1 << 20;
+
+/// Whether the volume has more room than the reserve: two segments, at most an eighth of the volume, which only
+/// settlements and moves to dead letters may use.
+#[derive(Debug, Default)]
+pub struct Watermark {
+    low_since_look: Option<Instant>,
+}
+
+impl Watermark {
+    pub const fn is_low(&self) -> bool {
+        self.low_since_look.is_some()
+    }
+
+    /// Looks again, now and then, whether there is room.
+    pub fn refresh(&mut self, log: &Log, meters: &Meters) {
+        if self.low_since_look.is_some_and(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            self.low_since_look = if self.allows_segment(log) { None } else { Some(Instant::now()) };
+            meters.full.store(self.is_low(), Relaxed);
+        }
+    }
+
+    /// Whether a new segment leaves the reserve as it is.
+    pub fn allows_segment(&self, log: &Log) -> bool {
+        let needed = if log.spare { 0 } else { log.segment_bytes };
+        match log.disk.space() {
+            Ok(space) => space.free >= needed + (log.segment_bytes * 2).min(space.total / 8),
+            // A volume that cannot say is written to until it refuses.
+            Err(_) => true,
+        }
+    }
+}
+
+impl Writer {
+    /// The volume is full but for the reserve: gives back what it can, and takes only what may use the reserve.
+    pub fn run_low(&mut self) {
+        tracing::warn!("the volume of the data folder is full: only settlements and dead letters are taken");
+        if let Err(trouble) = self.checkpoint_twice(false) {
+            let _ = self.give_up(&trouble);
+        }
+        let fits = self.space.allows_segment(&self.log);
+        self.space.low_since_look = if fits { None } else { Some(Instant::now()) };
+        self.shared.meters.full.store(self.space.is_low(), Relaxed);
+    }
+
+    /// Puts everything in order while nothing is going on: both checkpoints new, dead segments and the spare gone, the room
+    /// behind the last frame given back, the window empty.
+    pub fn tidy_up(&mut self) -> Result<(), Trouble> {
+        self.log.sync()?;
+        let idle = self.log.active.as_ref().is_some_and(|active| {
+            self.state().segments.get(active.number).is_some_and(|s| s.is_idle() && s.end > WORTH_SEALING_BYTES)
+        });
+        if idle {
+            self.seal_active()?;
+        }
+        match self.checkpoint_twice(false) {
+            // Without room for a checkpoint there is at least what was needed before.
+            Ok(()) | Err(Trouble::NoSpace) => {}
+            Err(trouble) => return Err(trouble),
+        }
+        self.remove_spare()?;
+        self.log.trim()?;
+        self.state().shrink_window(0);
+        self.tidy = true;
+        Ok(())
+    }
+
+    pub fn remove_spare(&mut self) -> Result<(), Trouble> {
+        if self.log.spare {
+            remove_file(&*self.shared.disk, SPARE).map_err(|error| Trouble::fatal("removing a file", &error))?;
+            self.log.spare = false;
+        }
+        Ok(())
+    }
+
+    /// Writes no more to the active segment.
+    pub fn seal_active(&mut self) -> Result<(), Trouble> {
+        if let Some(number) = self.log.seal()? {
+            self.seal_in_state(number);
+        }
+        Ok(())
+    }
+
+    /// Removes, or keeps as the spare, the segments that hold nothing and that no checkpoint needs for recovery.
+    pub fn remove_dead_segments(&mut self) -> Result<(), Trouble> {
+        let oldest_checkpoint = self.checkpointed.into_iter().min().unwrap_or(0);
+        let dead: Vec<u64> = {
+            let state = self.state();
+            let dead = state.segments.iter().filter(|(_, segment)| {
+                segment.sealed && segment.is_idle() && segment.last_sequence <= oldest_checkpoint
+            });
+            dead.map(|(number, _)| number).collect()
+        };
+        for number in &dead {
+            // Once its name is gone nobody can begin to read it; whoever reads it holds a handle.
+            {
+                let mut state = self.state();
+                state.segments.remove(*number);
+                state.open_indexes.remove(number);
+            }
+            self.remove_segment(*number).map_err(|error| Trouble::fatal("removing a segment", &error))?;
+        }
+        if !dead.is_empty() {
+            self.shared.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
+        }
+        Ok(())
+    }
+
+    fn remove_segment(&mut self, number: u64) -> io::Result<()> {
+        let name = segment_name(number);
+        if self.log.spare {
+            remove_file(&*self.shared.disk, &name)?;
+        } else {
+            self.shared.disk.rename(&name, SPARE)?;
+            self.log.spare = true;
+        }
+        remove_file(&*self.shared.disk, &index_name(number))
+    }
+
+    /// The header of the next checkpoint.
+    pub fn next_header(&self, clean: bool) -> Header {
+        Header { clean, store: self.log.store, generation: self.generation + 1, log: self.log.end }
+    }
+}
+
+/// Removes a file that may be gone already.
+pub fn remove_file(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
