@@ -2,7 +2,7 @@
 
 use super::{
     ATTRIBUTES_MAX, XmlDecode, XmlError, encoding, name,
-    shape::{Path, Shape},
+    shape::{Path, Shape, Sibling},
 };
 use crossdock_expression::{Object, Value};
 use crossdock_model::VALUE_DEPTH_MAX;
@@ -68,6 +68,8 @@ struct Open {
     has_children: bool,
     text: String,
     path: Path,
+    /// The child that came last.
+    last: Sibling,
 }
 
 impl<'a> Document<'a> {
@@ -127,10 +129,29 @@ impl<'a> Document<'a> {
             return Err("the name of an element is none that XML allows".into());
         }
         let members = attributes(start)?;
-        let parent = self.open.last().map_or(Path::ROOT, |parent| parent.path);
-        let path = self.shape.enter(parent, &name);
-        self.open.push(Open { name, members, has_children: false, text: String::new(), path });
+        let path = self.note(&name);
+        self.open.push(Open {
+            name,
+            members,
+            has_children: false,
+            text: String::new(),
+            path,
+            last: Sibling::default(),
+        });
         Ok(())
+    }
+
+    /// Notes the place of a child in its parent.
+    fn note(&mut self, name: &str) -> Path {
+        let Some(parent) = self.open.last_mut() else {
+            return self.shape.enter(Path::ROOT, name, Sibling::default()).0;
+        };
+        if parent.members.get(name).is_some() {
+            return self.shape.child(parent.path, name);
+        }
+        let (path, sibling) = self.shape.enter(parent.path, name, parent.last);
+        parent.last = sibling;
+        path
     }
 
     fn end(&mut self) {
@@ -159,11 +180,12 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(Value, Shape), XmlError> {
+    fn finish(mut self) -> Result<(Value, Shape), XmlError> {
         if let Some(element) = self.open.last() {
             return Err(XmlError(format!("the document ends within `<{}>`", element.name)));
         }
         let (name, value) = self.root.ok_or_else(|| XmlError("there is no root element".into()))?;
+        self.shape.settle();
         let mut object = Object::new();
         object.insert(name, value);
         Ok((Value::object(object), self.shape))
