@@ -1,18 +1,40 @@
-//! The handle to a running gateway.
+//! The handle to a running gateway: starting, stopping, and what does not need a module of its own.
 
 use crate::{
-    ChannelView, DeadFilter, DeadGroup, DeadLetter, MessageView, OperationView, Options, Page, Redrive, RedriveRequest,
-    RequestError, RouteView, Status,
+    Options, RequestError,
+    account::{Account, Channel},
+    handle::RouteHandle,
+    operation::Operations,
+    shared::{Phase, Shared},
+    start::{Declared, build, declare},
+    tasks::blocking,
 };
 use crossdock_config::Plan;
 use crossdock_connector::Connector;
 use crossdock_model::{Envelope, MessageId, Text};
-use crossdock_store::Store;
-use std::{sync::Arc, time::Instant};
+use crossdock_store::{CommitError, Committed, EncodedMessage, Put, Store, Txn};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{Mutex, oneshot};
 
 /// A running gateway; clones are handles to the same one. It goes on without handles until [`Gateway::shutdown`].
 #[derive(Clone)]
-pub struct Gateway {}
+pub struct Gateway(pub(crate) Arc<Inner>);
+
+/// What all handles share.
+pub(crate) struct Inner {
+    pub shared: Arc<Shared>,
+    pub routes: Vec<RouteHandle>,
+    /// The accounts of queues that no route reads.
+    pub queues: Vec<Account>,
+    pub channels: HashMap<Text, Arc<Channel>>,
+    pub operations: Operations,
+    connectors: Vec<Arc<dyn Connector>>,
+    closed: Mutex<bool>,
+}
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +70,32 @@ impl Gateway {
         store: Store,
         options: Options,
     ) -> Result<Self, StartError> {
-        let _ = (plan, connectors, store, options);
-        todo!()
+        let declaring = (Arc::clone(&plan), store.clone());
+        let declared = blocking(move || declare(&declaring.0, &declaring.1)).await;
+        let lost = || StartError::Internal(String::from("the thread that declares channels was lost: report this"));
+        let declared = declared.ok_or_else(lost)??;
+        let shared = Arc::new(Shared::new(plan, store, options));
+        let operations = Operations::load(&shared.store);
+        let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
+        start_connectors(&connectors).await?;
+        let Declared { channels, .. } = declared;
+        let (routes, queues, closed) = (built.routes, built.queues, Mutex::new(false));
+        let inner = Arc::new(Inner { shared, routes, queues, channels, operations, connectors, closed });
+        for (name, task) in built.route_tasks {
+            inner.shared.tasks.spawn(name, task.run());
+        }
+        for (name, task) in built.source_tasks {
+            inner.shared.tasks.spawn(name, task.run());
+        }
+        let gateway = Self(inner);
+        gateway.resume_operations();
+        Ok(gateway)
     }
 
     /// What runs.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
-        todo!()
+        &self.0.shared.plan
     }
 
     /// Whether messages are taken: no if the store failed or the gateway stops. A target that is down does not count.
@@ -63,13 +103,19 @@ impl Gateway {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<(), Text> {
-        todo!()
+        if let Some(failure) = self.0.shared.signals.failure() {
+            return Err(failure);
+        }
+        if let Some(failure) = self.0.shared.store.failure() {
+            return Err(Text::from(format!("the store stopped: {failure}")));
+        }
+        if self.0.shared.is_stopping() { Err(Text::from_static("the gateway stops")) } else { Ok(()) }
     }
 
     /// Resolves when the gateway cannot go on (the store failed, a task panicked), with the reason: the process must
     /// then end with a status that is not 0.
     pub async fn failed(&self) -> Text {
-        todo!()
+        self.0.shared.signals.failed().await
     }
 
     /// Takes nothing new, settles what was received, lets what is on its way to targets end until `by`, and closes the
@@ -77,25 +123,29 @@ impl Gateway {
     ///
     /// # Errors
     /// If the store could not be closed; what was acknowledged is safe all the same.
-    pub async fn shutdown(&self, by: Instant) -> Result<(), crossdock_store::CommitError> {
-        let _ = by;
-        todo!()
-    }
-
-    /// The whole.
-    pub async fn status(&self) -> Status {
-        todo!()
-    }
-
-    /// All routes in the order of the file.
-    pub async fn routes(&self) -> Vec<RouteView> {
-        todo!()
-    }
-
-    /// A route.
-    pub async fn route(&self, id: &str) -> Option<RouteView> {
-        let _ = id;
-        todo!()
+    pub async fn shutdown(&self, by: Instant) -> Result<(), CommitError> {
+        let mut closed = self.0.closed.lock().await;
+        if std::mem::replace(&mut *closed, true) {
+            return Ok(());
+        }
+        let until = tokio::time::Instant::from_std(by);
+        let shared = &self.0.shared;
+        shared.phase.send_replace(Phase::Draining { by: until });
+        let mut stops = tokio::task::JoinSet::new();
+        for connector in &self.0.connectors {
+            let connector = Arc::clone(connector);
+            stops.spawn(async move { connector.stop(by).await });
+        }
+        // A connector that overstays is left behind: the process ends.
+        drop(tokio::time::timeout_at(until, async { while stops.join_next().await.is_some() {} }).await);
+        shared.phase.send_replace(Phase::Closing { by: until });
+        // Each task keeps to `by` by itself; a little more lets the last commits be answered.
+        if tokio::time::timeout_at(until + GRACE, shared.tasks.join()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+            shared.tasks.abort();
+        }
+        let store = shared.store.clone();
+        blocking(move || store.close()).await.unwrap_or(Err(CommitError::Closed))
     }
 
     /// Starts no delivery of the route from now on; what is on its way ends. Lasts over restarts.
@@ -103,8 +153,7 @@ impl Gateway {
     /// # Errors
     /// There is no such route, or the store cannot note it.
     pub async fn pause(&self, route: &str) -> Result<(), RequestError> {
-        let _ = route;
-        todo!()
+        self.set_paused(route, true).await
     }
 
     /// Goes on after [`Gateway::pause`].
@@ -112,43 +161,22 @@ impl Gateway {
     /// # Errors
     /// There is no such route, or the store cannot note it.
     pub async fn resume(&self, route: &str) -> Result<(), RequestError> {
-        let _ = route;
-        todo!()
+        self.set_paused(route, false).await
     }
 
-    /// All channels of the plan and those others that hold messages.
-    pub async fn channels(&self) -> Vec<ChannelView> {
-        todo!()
-    }
-
-    /// A channel.
-    pub async fn channel(&self, name: &str) -> Option<ChannelView> {
-        let _ = name;
-        todo!()
-    }
-
-    /// What stands in a channel, oldest first, without consuming it; `limit` at most 1,000.
-    ///
-    /// # Errors
-    /// There is no such channel, the cursor is none, or the store cannot be read.
-    pub async fn browse(
-        &self,
-        channel: &str,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<MessageView>, RequestError> {
-        let _ = (channel, cursor, limit);
-        todo!()
-    }
-
-    /// The message of an id where it stands now, dead letters included; none if it stands nowhere (any more). Looks
-    /// through what is stored.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn message(&self, id: MessageId) -> Result<Option<MessageView>, RequestError> {
-        let _ = id;
-        todo!()
+    async fn set_paused(&self, route: &str, paused: bool) -> Result<(), RequestError> {
+        let handle = self.0.route(route).ok_or_else(|| no_route(route))?;
+        if *handle.paused.borrow() == paused {
+            return Ok(());
+        }
+        let operation = self.0.operations.pause(&handle.route.id, paused, self.0.shared.random());
+        self.0.commit(Txn { operations: vec![operation], ..Txn::default() }).await?;
+        handle.paused.send_replace(paused);
+        if let Some(events) = &handle.events {
+            // A task that has ended delivers nothing anyhow.
+            drop(events.send(crate::route::RouteEvent::Pause(paused)));
+        }
+        Ok(())
     }
 
     /// Appends a message to a channel; answers when it is stored. The caller makes id and origin.
@@ -156,83 +184,62 @@ impl Gateway {
     /// # Errors
     /// There is no such channel, it is full, or the store cannot take it.
     pub async fn publish(&self, channel: &str, envelope: Envelope) -> Result<MessageId, RequestError> {
-        let _ = (channel, envelope);
-        todo!()
+        let to = self.0.channels.get(channel).filter(|channel| !channel.hidden).ok_or_else(|| no_channel(channel))?;
+        let message = EncodedMessage::new(&envelope, None);
+        let max = self.0.shared.plan.gateway().store.message_bytes_max();
+        if message.len() as u64 > max {
+            return Err(RequestError::Invalid(format!("the message has {} bytes, {max} are the most", message.len())));
+        }
+        let puts = vec![Put::new(to.number, message, 0)];
+        self.0.commit(Txn { puts, ..Txn::default() }).await?;
+        to.count_appended(1);
+        Ok(envelope.id)
+    }
+}
+
+/// What tasks may take beyond the time that they were told, to write down what they were answered last.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Inner {
+    /// A route of the plan.
+    pub fn route(&self, id: &str) -> Option<&RouteHandle> {
+        self.routes.iter().find(|handle| handle.route.id == id)
     }
 
-    /// Dead letters by queue, oldest first; `limit` at most 1,000.
-    ///
-    /// # Errors
-    /// The cursor is none, or the store cannot be read.
-    pub async fn dead_letters(
-        &self,
-        filter: &DeadFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<DeadLetter>, RequestError> {
-        let _ = (filter, cursor, limit);
-        todo!()
+    /// Submits a decision and waits for the answer, without holding a thread.
+    pub async fn commit(&self, txn: Txn) -> Result<Committed, RequestError> {
+        commit(&self.shared, txn).await.map_err(|error| RequestError::Unavailable(error.to_string()))
     }
+}
 
-    /// The dead letter of an id; of several the last one.
-    ///
-    /// # Errors
-    /// There is none, or the store cannot be read.
-    pub async fn dead_letter(&self, id: MessageId) -> Result<DeadLetter, RequestError> {
-        let _ = id;
-        todo!()
+/// Submits a decision and waits for the answer, without holding a thread.
+pub(crate) async fn commit(shared: &Shared, txn: Txn) -> Result<Committed, CommitError> {
+    let (answer, answered) = oneshot::channel();
+    // Who asked may have gone.
+    shared.store.submit(txn, Box::new(move |result| drop(answer.send(result))));
+    let result = answered.await.unwrap_or(Err(CommitError::Closed));
+    if let Err(error @ CommitError::Failed(_)) = &result {
+        shared.store_failed(error);
     }
+    result
+}
 
-    /// All dead letters by cause, the largest group first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn dead_groups(&self) -> Result<Vec<DeadGroup>, RequestError> {
-        todo!()
+async fn start_connectors(connectors: &[Arc<dyn Connector>]) -> Result<(), StartError> {
+    for (started, connector) in connectors.iter().enumerate() {
+        if let Err(error) = connector.start().await {
+            for other in connectors.iter().take(started) {
+                other.stop(Instant::now()).await;
+            }
+            return Err(error.into());
+        }
     }
+    Ok(())
+}
 
-    /// Sends dead letters back to where they failed, in the background.
-    ///
-    /// # Errors
-    /// The store cannot be read or cannot note the operation.
-    pub async fn redrive(&self, request: RedriveRequest) -> Result<Redrive, RequestError> {
-        let _ = request;
-        todo!()
-    }
+pub(crate) fn no_route(id: &str) -> RequestError {
+    RequestError::NotFound(format!("there is no route `{id}`"))
+}
 
-    /// Deletes dead letters, in the background; a dry run counts them.
-    ///
-    /// # Errors
-    /// The store cannot be read or cannot note the operation.
-    pub async fn delete_dead_letters(&self, filter: DeadFilter, dry_run: bool) -> Result<Redrive, RequestError> {
-        let _ = (filter, dry_run);
-        todo!()
-    }
-
-    /// All operations that run, and the last others, oldest first.
-    #[must_use]
-    pub fn operations(&self) -> Vec<OperationView> {
-        todo!()
-    }
-
-    /// An operation.
-    #[must_use]
-    pub fn operation(&self, id: MessageId) -> Option<OperationView> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Stops an operation; what it has done stays.
-    ///
-    /// # Errors
-    /// There is none of this id, or it has ended.
-    pub async fn cancel(&self, id: MessageId) -> Result<OperationView, RequestError> {
-        let _ = id;
-        todo!()
-    }
-
-    /// The metrics in the OpenMetrics text format (contract.md §5).
-    pub async fn metrics(&self) -> String {
-        todo!()
-    }
+pub(crate) fn no_channel(name: &str) -> RequestError {
+    RequestError::NotFound(format!("there is no channel `{name}`"))
 }

@@ -42,7 +42,7 @@ impl Histogram {
 
     /// Sum in seconds, count, and the count under each bound (not added up), infinity last.
     pub fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
-        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<_> = bounds.zip(&self.counts).map(|(bound, n)| (bound, n.load(Ordering::Relaxed))).collect();
         let sum = Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)).as_secs_f64();
         (sum, buckets.iter().map(|(_, n)| n).sum(), buckets)
@@ -62,6 +62,6 @@ mod tests {
         let (sum, count, buckets) = histogram.read();
         assert_eq!((sum, count), (1200.004, 7));
         let filled: Vec<_> = buckets.into_iter().filter(|(_, n)| *n > 0).collect();
-        assert_eq!(filled, [(0.000_1, 1), (0.001, 2), (0.002_5, 1), (f64::MAX, 3)]);
+        assert_eq!(filled, [(0.000_1, 1), (0.001, 2), (0.002_5, 1), (f64::INFINITY, 3)]);
     }
 }

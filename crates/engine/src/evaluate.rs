@@ -1,0 +1,280 @@
+//! What the rules of a route make of a message: the one implementation, for the running gateway, `try` and route tests.
+//!
+//! Pure and repeatable: the same message gives the same evaluation at any time. A panic in a step is caught here and is
+//! the message's fault.
+
+use crate::tasks;
+use crossdock_config::{Destination, Route};
+use crossdock_connector::{Rendered, RenderedValue};
+use crossdock_expression::Program;
+use crossdock_model::{Envelope, Fault, Refusal, RefusalKind, Text, Timestamp};
+use crossdock_rules::{Claim, Formula, Routed as RuleResult, StepTrace, Verdict, When, Working};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    sync::Arc,
+};
+
+/// The rules of a route, ready to be applied.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    route: Arc<Route>,
+    /// What a target's formulas give where they are the same for every message, by target.
+    fixed: Arc<[Option<Rendered>]>,
+}
+
+/// What `accept` makes of a message.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Acceptance {
+    /// It is taken, if the store grants every claim of `dedupe`.
+    Taken {
+        /// The message to store: as it came, with the expiry that `accept` gives it.
+        envelope: Arc<Envelope>,
+        /// What `dedupe` asks for; almost always none.
+        claims: Vec<Claim>,
+    },
+    /// A filter let it go.
+    Filtered {
+        /// The label of the step.
+        step: Text,
+    },
+    /// It is not taken.
+    Refused(Refusal),
+}
+
+/// What `steps`, `order_by`, `circuit`, `when` and the targets' formulas make of a stored message.
+#[derive(Clone, Debug)]
+pub enum Evaluation {
+    /// A filter let it go: it is done for all targets.
+    Filtered {
+        /// The label of the step.
+        step: Text,
+    },
+    /// It is at fault itself: dead for all targets.
+    Fault(Fault),
+    /// It goes to at least one target.
+    Routed(Routed),
+}
+
+/// A message that goes to at least one target.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The message as it leaves.
+    pub envelope: Arc<Envelope>,
+    /// What it is to each target, in the order of the file.
+    pub targets: Vec<Addressed>,
+    /// Hash of what `order_by` gave; none where there is no order or it gave null.
+    pub lane: Option<u64>,
+    /// Hash of what `circuit` gave; 0 where there is none or it gave null.
+    pub circuit: u64,
+}
+
+/// What a message is to one target.
+#[derive(Clone, Debug)]
+pub enum Addressed {
+    /// It is not for this one.
+    Not,
+    /// It is, with what the target's formulas gave.
+    To(Rendered),
+    /// It is, but a formula failed: dead for this target.
+    Faulty(Fault),
+}
+
+impl Evaluator {
+    /// The rules of a route.
+    #[must_use]
+    pub fn new(route: Arc<Route>) -> Self {
+        let fixed = route.router.targets().iter().map(|target| fixed(&target.formulas)).collect();
+        Self { route, fixed }
+    }
+
+    /// The route.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Whether evaluating costs so little that it is not worth a task of its own.
+    pub(crate) fn is_cheap(&self) -> bool {
+        let always = self.route.router.targets().iter().all(|target| matches!(target.when, When::Always));
+        let rules = self.route.order_by.is_none() && self.route.circuit.is_none();
+        rules && always && self.route.steps.is_empty() && self.fixed.iter().all(Option::is_some)
+    }
+
+    /// Runs the steps at the door.
+    #[must_use]
+    pub fn accept(&self, envelope: Envelope) -> Acceptance {
+        if self.route.accept.is_empty() {
+            return Acceptance::Taken { envelope: Arc::new(envelope), claims: Vec::new() };
+        }
+        let envelope = Arc::new(envelope);
+        let mut message = self.route.accept.start(Arc::clone(&envelope));
+        let result = tasks::catch(|| self.route.accept.accept(&mut message));
+        drop(message);
+        self.acceptance(envelope, result.unwrap_or_else(|panic| Err(refused(panicked(&panic)))))
+    }
+
+    /// Runs the steps at the door and tells what each did.
+    #[must_use]
+    pub fn trace_accept(&self, envelope: Envelope, seen: &mut dyn FnMut(StepTrace)) -> Acceptance {
+        let envelope = Arc::new(envelope);
+        let mut message = self.route.accept.start(Arc::clone(&envelope));
+        drop(tasks::catch(|| self.route.accept.trace(&mut message, seen)));
+        self.accept(Arc::unwrap_or_clone(envelope))
+    }
+
+    fn acceptance(&self, envelope: Arc<Envelope>, result: Result<Verdict, Refusal>) -> Acceptance {
+        match result {
+            Ok(Verdict::Pass { claims }) => {
+                let Some(after) = self.route.accept.expire_after() else {
+                    return Acceptance::Taken { envelope, claims };
+                };
+                let mut envelope = Arc::unwrap_or_clone(envelope);
+                let until = envelope.received_at.after(after);
+                envelope.properties.expires_at = earlier(envelope.properties.expires_at, Some(until));
+                Acceptance::Taken { envelope: Arc::new(envelope), claims }
+            }
+            Ok(Verdict::Filtered { step }) => Acceptance::Filtered { step },
+            Err(refusal) => Acceptance::Refused(refusal),
+        }
+    }
+
+    /// Runs everything behind the store.
+    #[must_use]
+    pub fn evaluate(&self, original: &Arc<Envelope>) -> Evaluation {
+        let mut message = self.route.steps.start(Arc::clone(original));
+        let result = tasks::catch(|| {
+            let order = self.order(&mut message)?;
+            let verdict = self.route.steps.run(&mut message)?;
+            self.finish(&mut message, verdict, order)
+        });
+        flatten(result)
+    }
+
+    /// Runs everything behind the store and tells what each step did.
+    #[must_use]
+    pub fn trace(&self, original: &Arc<Envelope>, seen: &mut dyn FnMut(StepTrace)) -> Evaluation {
+        let mut message = self.route.steps.start(Arc::clone(original));
+        let result = tasks::catch(|| {
+            let order = self.order(&mut message)?;
+            let verdict = self.route.steps.trace(&mut message, seen)?;
+            self.finish(&mut message, verdict, order)
+        });
+        flatten(result)
+    }
+
+    /// When nobody wants the message any more: what it says itself, and what `expire` among the steps says.
+    #[must_use]
+    pub fn expires_at(&self, original: &Envelope) -> Option<Timestamp> {
+        let by_step = self.route.steps.expire_after().map(|after| original.received_at.after(after));
+        earlier(original.properties.expires_at, by_step)
+    }
+
+    /// Lane and circuit are told from the message as stored, so that what the steps take away can still order it.
+    fn order(&self, message: &mut Working) -> Result<(Option<u64>, u64), Fault> {
+        let lane = self.key(message, self.route.order_by.as_ref(), "order_by")?;
+        let circuit = self.key(message, self.route.circuit.as_ref(), "circuit")?;
+        Ok((lane, circuit.unwrap_or(0)))
+    }
+
+    fn key(&self, message: &mut Working, program: Option<&Program>, name: &'static str) -> Result<Option<u64>, Fault> {
+        let Some(program) = program else { return Ok(None) };
+        let key = message.key(program).map_err(|fault| fault.in_step(name))?;
+        Ok(key.map(|key| hash(&key)))
+    }
+
+    fn finish(
+        &self,
+        message: &mut Working,
+        verdict: Verdict,
+        (lane, circuit): (Option<u64>, u64),
+    ) -> Result<Evaluation, Fault> {
+        if let Verdict::Filtered { step } = verdict {
+            return Ok(Evaluation::Filtered { step });
+        }
+        let targets = match (self.route.router.targets(), self.fixed.first()) {
+            // One target that gets the same from every message: nothing to find out.
+            ([only], Some(Some(fixed))) if matches!(only.when, When::Always) => vec![Addressed::To(fixed.clone())],
+            _ => self.route.router.route(message)?.into_iter().map(addressed).collect(),
+        };
+        Ok(Evaluation::Routed(Routed { envelope: message.finish()?, targets, lane, circuit }))
+    }
+}
+
+impl Evaluation {
+    /// Whether the route's target at this place of the list has a formula that failed, or the message is at fault.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Filtered { .. } => None,
+            Self::Fault(fault) => Some(fault),
+            Self::Routed(routed) => routed.targets.iter().find_map(|target| match target {
+                Addressed::Faulty(fault) => Some(fault),
+                Addressed::Not | Addressed::To(_) => None,
+            }),
+        }
+    }
+}
+
+/// What is told of where a target sends a message, for `try`: the channel, or the connector with what it was given.
+#[must_use]
+pub fn destination(route: &Route, target: usize) -> Option<&Destination> {
+    route.targets.get(target).map(|target| &target.to)
+}
+
+fn flatten(result: Result<Result<Evaluation, Fault>, Text>) -> Evaluation {
+    match result {
+        Ok(Ok(evaluation)) => evaluation,
+        Ok(Err(fault)) => Evaluation::Fault(fault),
+        Err(panic) => Evaluation::Fault(panicked(&panic)),
+    }
+}
+
+fn fixed(formulas: &[Formula]) -> Option<Rendered> {
+    let values: Option<Vec<_>> = formulas
+        .iter()
+        .map(|formula| match formula {
+            Formula::Template(template) => template.fixed().cloned().map(RenderedValue::Text),
+            Formula::Expression(_) => None,
+        })
+        .collect();
+    values.map(Rendered::new)
+}
+
+fn addressed(result: RuleResult) -> Addressed {
+    match result {
+        RuleResult::Not => Addressed::Not,
+        RuleResult::To(values) => Addressed::To(Rendered::new(values.into_iter().map(rendered).collect::<Vec<_>>())),
+        RuleResult::Faulty(fault) => Addressed::Faulty(fault),
+    }
+}
+
+fn rendered(value: crossdock_rules::Rendered) -> RenderedValue {
+    match value {
+        crossdock_rules::Rendered::Null => RenderedValue::Null,
+        crossdock_rules::Rendered::Text(text) => RenderedValue::Text(text),
+        crossdock_rules::Rendered::Bytes(bytes) => RenderedValue::Bytes(bytes),
+    }
+}
+
+/// The fault of a message over which a step or a connector panicked.
+pub(crate) fn panicked(panic: &str) -> Fault {
+    Fault::rejected("internal.panic", format!("something inside panicked over this message ({panic}): report this"))
+}
+
+fn refused(fault: Fault) -> Refusal {
+    Refusal { kind: RefusalKind::Invalid, fault, violations: Vec::new() }
+}
+
+/// Two keys of one hash share a lane or a circuit, which costs a little concurrency and breaks nothing.
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key);
+    hasher.finish()
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,129 @@
+//! Where a dead letter goes when it is redriven: back into the channel that it came from, with the same id, settled for
+//! all but the target that failed; one that `accept` did not take goes through `accept` again.
+
+use crate::{
+    Acceptance,
+    account::{Channel, Door, DoorEnd},
+    gateway::Inner,
+    source::DoorPlan,
+    start::subscription_name,
+};
+use crossdock_model::Envelope;
+use crossdock_store::{DeadNote, EncodedMessage, Notes, Outcome, Put, StoredMessage};
+use std::sync::Arc;
+
+/// What is put where, and what it counts for.
+pub(crate) struct Release {
+    /// The messages to append; none if it only leaves the dead letters.
+    pub puts: Vec<Put>,
+    /// What it counts for when it is done.
+    pub account: Counted,
+}
+
+/// What a released letter counts for.
+pub(crate) enum Counted {
+    /// Nothing: it is deleted.
+    Nothing,
+    /// Received again by those who read the channel.
+    Channel(Arc<Channel>),
+    /// Received again at the door, which let it in.
+    Door {
+        /// The counters.
+        door: Arc<Door>,
+        /// The channels to which it was appended.
+        channels: Vec<Arc<Channel>>,
+        /// Where it ends if it was stored; otherwise a `dedupe` did not want it.
+        end: DoorEnd,
+    },
+}
+
+impl Release {
+    /// A letter that goes nowhere.
+    pub const fn deletion() -> Self {
+        Self { puts: Vec::new(), account: Counted::Nothing }
+    }
+}
+
+impl Counted {
+    /// Counts a letter that was moved; `stored` unless a key was known.
+    pub fn count(&self, stored: bool) {
+        match self {
+            Self::Nothing => {}
+            Self::Channel(channel) => channel.count_appended(1),
+            Self::Door { door, channels, end } => {
+                if stored {
+                    channels.iter().for_each(|channel| channel.count_appended(1));
+                }
+                door.count_end(if stored { *end } else { DoorEnd::Filtered }, 1);
+                door.count_received(1);
+            }
+        }
+    }
+}
+
+/// What is to be done with a dead letter.
+///
+/// # Errors
+/// Why it stays: what it failed in is gone, or `accept` refuses it again.
+pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release, String> {
+    let unreadable = |_| String::from("it cannot be decoded");
+    let (envelope, notes) = (message.envelope().map_err(unreadable)?, message.notes().map_err(unreadable)?);
+    let Notes { redrives, edited_from, dead } = notes;
+    let note = dead.ok_or("it is no dead letter")?;
+    let notes = Notes { redrives: redrives.saturating_add(1), edited_from, dead: None };
+    match &note.source {
+        Some(source) => back(inner, &note, source, &envelope, &notes),
+        None => through_accept(inner, &note, envelope, &notes),
+    }
+}
+
+fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes: &Notes) -> Result<Release, String> {
+    let channel = inner.channels.get(source).ok_or_else(|| format!("the channel `{source}` is not in the plan"))?;
+    let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
+    let wanted: Vec<_> = handle
+        .route
+        .targets
+        .iter()
+        .filter(|target| note.target.as_ref().is_none_or(|failed| *failed == target.name))
+        .map(|target| subscription_name(&handle.route, &target.name))
+        .collect();
+    let (mut settled_for, mut found) = (Vec::new(), false);
+    for has in inner.shared.store.subscriptions().into_iter().filter(|has| has.channel == channel.number) {
+        if wanted.contains(&has.name) {
+            found = true;
+        } else {
+            settled_for.push((has.number, Outcome::Filtered));
+        }
+    }
+    if !found {
+        return Err(format!("the route `{}` has no such target, or reads another channel by now", note.route));
+    }
+    let mut put = Put::new(channel.number, EncodedMessage::with_notes(envelope, notes), 0);
+    put.settled_for = settled_for;
+    Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) })
+}
+
+fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &Notes) -> Result<Release, String> {
+    let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
+    let plan: &Arc<DoorPlan> =
+        handle.door.as_ref().ok_or_else(|| format!("the route `{}` has no source of its own", note.route))?;
+    let counted = |end, channels: &[Arc<Channel>]| Counted::Door {
+        door: Arc::clone(&plan.door),
+        channels: channels.to_vec(),
+        end,
+    };
+    match plan.evaluator.accept(envelope) {
+        Acceptance::Refused(refusal) => Err(format!("`accept` refuses it again: {}", refusal.fault)),
+        Acceptance::Filtered { .. } => Ok(Release { puts: Vec::new(), account: counted(DoorEnd::Filtered, &[]) }),
+        Acceptance::Taken { envelope, claims } => {
+            let message = EncodedMessage::with_notes(&envelope, notes);
+            let mut puts: Vec<_> =
+                plan.channels.iter().map(|channel| Put::new(channel.number, message.clone(), 0)).collect();
+            if let Some(first) = puts.first_mut() {
+                first.keys = plan.keys(&envelope, None, &claims);
+            }
+            let end = if plan.hidden { DoorEnd::Appended } else { DoorEnd::Delivered };
+            Ok(Release { puts, account: counted(end, &plan.channels) })
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The task of an operation: dead letter by dead letter, at its pace, until it is through, cancelled, or the gateway
+//! stops.
+
+use super::{
+    DELETE,
+    body::Body,
+    is_running,
+    release::{Release, release},
+};
+use crate::{
+    RequestError,
+    browse::page,
+    gateway::{Inner, commit},
+    limits::FULL_PAUSE,
+    shared::Phase,
+};
+use crossdock_model::MessageId;
+use crossdock_store::{
+    CommitError, Offsets, Operation, OperationState, Outcome, PutResult, Settle, StoredMessage, Txn,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Dead letters that are looked at together.
+const LOOKED_AT: usize = 64;
+
+/// Where a queue is looked at next, and what was left there.
+struct Place {
+    channel: crossdock_model::Text,
+    from: u64,
+    until: u64,
+}
+
+/// What became of a step.
+enum Step {
+    /// One was moved or left; look on from here.
+    On(u64),
+    /// The queue has nothing more.
+    Through,
+    /// There is no room now.
+    Wait,
+    /// The operation is to stop.
+    Stop,
+}
+
+/// Works an operation off.
+pub(crate) async fn run(inner: Arc<Inner>, operation: Operation) {
+    let id = operation.id;
+    let Some(body) = Body::decode(&operation.body) else {
+        tracing::error!(%id, "an operation of another version cannot be understood: it failed");
+        return end(&inner, id, OperationState::Failed).await;
+    };
+    let mut phase = inner.shared.phase.subscribe();
+    let worked = tokio::select! {
+        biased;
+        // It goes on after the restart.
+        _ = phase.wait_for(|phase| !matches!(phase, Phase::Running)) => return,
+        worked = work(&inner, id, &body) => worked,
+    };
+    match worked {
+        Ok(()) => end(&inner, id, OperationState::Done).await,
+        Err(error) => {
+            tracing::error!(%id, %error, "the operation failed");
+            end(&inner, id, OperationState::Failed).await;
+        }
+    }
+}
+
+async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestError> {
+    let interval = body.rate.map(|rate| Duration::from_secs_f64(1.0 / rate.per_second));
+    let mut next = Instant::now();
+    for (channel, until) in &body.until {
+        let mut place = Place { channel: channel.clone(), from: 0, until: *until };
+        loop {
+            sleep_until(next).await;
+            match step(inner, id, body, &place, interval.is_some()).await? {
+                Step::On(from) => {
+                    place.from = from;
+                    // Even: a step that came late does not make the next one earlier.
+                    next = interval.map_or(next, |interval| Instant::now() + interval);
+                }
+                Step::Through => break,
+                Step::Wait => sleep(FULL_PAUSE).await,
+                Step::Stop => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks at a part of a queue, and moves the first letter there that is meant; without a rate all of them.
+async fn step(inner: &Inner, id: MessageId, body: &Body, place: &Place, paced: bool) -> Result<Step, RequestError> {
+    let moving = inner.operations.moving.lock().await;
+    let Some(mut operation) = inner.operations.get(id).filter(is_running) else { return Ok(Step::Stop) };
+    if operation.done + operation.failed >= operation.total {
+        return Ok(Step::Stop);
+    }
+    let Some(info) = inner.channel_info(&place.channel) else { return Ok(Step::Through) };
+    let page = page(&inner.shared.store, info.number, place.from, LOOKED_AT).await?;
+    let mut from = place.from;
+    for message in page.messages.into_iter().filter(|message| message.offset < place.until) {
+        from = message.offset + 1;
+        if !body.filter.matches(&message) {
+            continue;
+        }
+        if !move_one(inner, &mut operation, &message, info.number).await? {
+            return Ok(Step::Wait);
+        }
+        if paced || operation.done + operation.failed >= operation.total {
+            return Ok(Step::On(from));
+        }
+    }
+    drop(moving);
+    Ok(match page.next {
+        Some(next) if next < place.until => Step::On(next.max(from)),
+        Some(_) | None => Step::Through,
+    })
+}
+
+/// Moves a letter in one frame with the operation's progress; false if there is no room.
+async fn move_one(
+    inner: &Inner,
+    operation: &mut Operation,
+    message: &StoredMessage,
+    dead_letters: crossdock_store::ChannelNumber,
+) -> Result<bool, RequestError> {
+    let released = if operation.kind == DELETE { Ok(Release::deletion()) } else { release(inner, message) };
+    let mut moved = operation.clone();
+    let released = match released {
+        Ok(released) => released,
+        Err(reason) => {
+            tracing::warn!(id = %message.id(), reason, "a dead letter stays where it is");
+            moved.failed += 1;
+            inner.operations.put(moved.clone());
+            *operation = moved;
+            return Ok(true);
+        }
+    };
+    moved.done += 1;
+    let mut txn = Txn { puts: released.puts, operations: vec![moved.clone()], ..Txn::default() };
+    let outcome = if operation.kind == DELETE { Outcome::Dead } else { Outcome::Delivered };
+    for has in inner.shared.store.subscriptions().into_iter().filter(|has| has.channel == dead_letters) {
+        txn.settles.push(Settle { subscription: has.number, outcome, offsets: Offsets::one(message.offset) });
+    }
+    let committed = match commit(&inner.shared, txn).await {
+        Ok(committed) => committed,
+        Err(CommitError::Full { .. } | CommitError::NoSpace) => return Ok(false),
+        Err(error) => return Err(RequestError::Unavailable(error.to_string())),
+    };
+    released.account.count(committed.puts.first().is_none_or(|put| matches!(put, PutResult::Stored { .. })));
+    inner.operations.put(moved.clone());
+    *operation = moved;
+    Ok(true)
+}
+
+/// Notes that the operation has ended, unless it was cancelled meanwhile.
+async fn end(inner: &Inner, id: MessageId, state: OperationState) {
+    let _moving = inner.operations.moving.lock().await;
+    let Some(mut operation) = inner.operations.get(id).filter(is_running) else { return };
+    operation.state = state;
+    // If it cannot be noted it is worked off again after the restart, and finds nothing left to do.
+    if commit(&inner.shared, Txn { operations: vec![operation.clone()], ..Txn::default() }).await.is_ok() {
+        inner.operations.put(operation);
+    }
+}

@@ -1,0 +1,171 @@
+//! Making a route's task from what was planned, declared and made for it.
+
+use super::{
+    RouteEvent, RouteTask, SharedLink,
+    bury::Grave,
+    cache::Cache,
+    outbox::Outbox,
+    sink::SinkWay,
+    target::{ChannelWay, Reading, Target, Way},
+};
+use crate::{Evaluator, account::Channel, limits, metrics::Histogram, shared::Shared};
+use crossdock_config::{OnFailure, Route};
+use crossdock_connector::Sink;
+use crossdock_delivery::{Order, Policy, Retry, Scheduler};
+use crossdock_model::Text;
+use crossdock_store::SubscriptionNumber;
+use std::{
+    collections::{BinaryHeap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::{Notify, mpsc};
+
+/// What a route's task is made from.
+pub(crate) struct RoutePlan {
+    /// The gateway.
+    pub shared: Arc<Shared>,
+    /// The rules.
+    pub evaluator: Evaluator,
+    /// The channel that it reads.
+    pub channel: Arc<Channel>,
+    /// Where its dead letters go.
+    pub dead_letters: Arc<Channel>,
+    /// Its targets in the order of the file.
+    pub targets: Vec<TargetPlan>,
+    /// How long `steps` took.
+    pub step_seconds: Arc<Histogram>,
+    /// Whether it was told not to deliver.
+    pub paused: bool,
+}
+
+/// What a target is made from.
+pub(crate) struct TargetPlan {
+    /// Its identity within the route.
+    pub name: Text,
+    /// Its place in the channel.
+    pub subscription: SubscriptionNumber,
+    /// Where it sends to.
+    pub destination: Destination,
+    /// Its connection's reachability.
+    pub link: Arc<SharedLink>,
+    /// Whether the idempotency key tells redrives apart.
+    pub per_redrive: bool,
+    /// From receipt to confirmation.
+    pub delivery_seconds: Arc<Histogram>,
+}
+
+/// Where a target sends to.
+pub(crate) enum Destination {
+    /// Through a connector.
+    Sink {
+        /// The connector's part.
+        sink: Box<dyn Sink>,
+        /// Most sends under way.
+        in_flight_max: usize,
+    },
+    /// To a channel.
+    Channel(Arc<Channel>),
+}
+
+impl RouteTask {
+    /// A task that has not begun, and where to post events to it.
+    pub fn new(plan: RoutePlan) -> (Self, mpsc::UnboundedSender<RouteEvent>) {
+        let RoutePlan { shared, evaluator, channel, dead_letters, targets, step_seconds, paused } = plan;
+        let (events_to_self, events) = mpsc::unbounded_channel();
+        let bell = Arc::new(Notify::new());
+        let route = Arc::clone(evaluator.route());
+        let targets = targets.into_iter().enumerate();
+        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bell)).collect();
+        let task = Self {
+            started_at: shared.time.now(),
+            shared,
+            evaluator,
+            channel,
+            dead_letters,
+            events_to_self: events_to_self.clone(),
+            events,
+            bell,
+            targets,
+            cache: Cache::default(),
+            chunks: VecDeque::new(),
+            outbox: Outbox::default(),
+            grave: Grave::default(),
+            flushes: (0, 0),
+            under_way: 0,
+            step_seconds,
+            paused,
+            trouble: None,
+            held: false,
+            stopping: None,
+            again: false,
+        };
+        (task, events_to_self)
+    }
+}
+
+fn target(
+    at: usize,
+    plan: TargetPlan,
+    route: &Route,
+    shared: &Shared,
+    events: &mpsc::UnboundedSender<RouteEvent>,
+    bell: &Arc<Notify>,
+) -> Target {
+    let (in_flight_max, way) = match plan.destination {
+        Destination::Sink { sink, in_flight_max } => (in_flight_max, Way::Sink(SinkWay::new(at, sink, events.clone()))),
+        Destination::Channel(channel) => {
+            (limits::CHANNEL_IN_FLIGHT_MAX, Way::Channel(ChannelWay { channel, queue: Vec::new() }))
+        }
+    };
+    let fresh = Arc::new(AtomicBool::new(true));
+    let (rung, bell_of_store) = (Arc::clone(&fresh), Arc::clone(bell));
+    let watch = move || {
+        rung.store(true, Ordering::Release);
+        bell_of_store.notify_one();
+    };
+    shared.store.watch(plan.subscription, Arc::new(watch));
+    plan.link.join(Arc::clone(bell));
+    Target {
+        name: plan.name,
+        subscription: plan.subscription,
+        scheduler: Scheduler::new(policy(route, in_flight_max), shared.random()),
+        link: plan.link,
+        way,
+        per_redrive: plan.per_redrive,
+        delivery_seconds: plan.delivery_seconds,
+        live: super::live::LiveMap::default(),
+        loaded_bytes: 0,
+        evaluating: 0,
+        parked: VecDeque::new(),
+        deadlines: BinaryHeap::new(),
+        reading: Reading::More,
+        fresh,
+        recalls: Vec::new(),
+    }
+}
+
+fn policy(route: &Route, max_in_flight: usize) -> Policy {
+    let retry = &route.retry;
+    let order = match (&route.order_by, route.on_failure) {
+        (None, _) => Order::None,
+        (Some(_), OnFailure::BlockKey) => Order::BlockKey,
+        (Some(_), OnFailure::Skip) => Order::Skip,
+    };
+    Policy {
+        retry: Retry {
+            attempts: retry.attempts,
+            initial: retry.initial,
+            factor: retry.factor,
+            max: retry.max,
+            jitter: retry.jitter,
+            alone_limit: retry.alone_limit,
+        },
+        order,
+        max_in_flight,
+        window: limits::WINDOW_MESSAGES_MAX.max(max_in_flight * 2),
+        ..Policy::default()
+    }
+}

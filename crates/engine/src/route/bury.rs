@@ -1,0 +1,332 @@
+//! Dead letters: a message leaves the route's channel in the frame in which its dead letter is there.
+//!
+//! ```text
+//!  bury ─► original and tries known? ─yes─► put + settle, one frame ─► done
+//!               │ no                             │ no room
+//!               ▼                                ▼
+//!          read on a thread ──────────────► the route holds, and tries again
+//! ```
+//!
+//! A message that waits here is not settled: a crash gives it back to the route. While its dead letter finds no room the
+//! route sends nothing, so that the dead letters it would make next are not lost track of either.
+
+use super::{RouteEvent, RouteTask};
+use crate::{limits, tasks::blocking};
+use crossdock_model::{Fault, Text, Timestamp};
+use crossdock_store::{
+    CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, Put, ReadError, Settle, Store,
+    StoredMessage, SubscriptionNumber, Try, Txn,
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A message that is dead, and what is known of it.
+pub(crate) struct Letter {
+    offset: u64,
+    /// The target whose message it is; none if it is the message's own fault, for all targets.
+    target: Option<usize>,
+    fault: Fault,
+    died_at: Option<Timestamp>,
+    stored: Option<StoredMessage>,
+    tries: Tries,
+}
+
+/// What is known of the tries.
+enum Tries {
+    /// All of them.
+    Known {
+        /// How many there were.
+        total: u32,
+        /// The first and the last.
+        kept: Vec<Try>,
+    },
+    /// Earlier ones are in the store.
+    Stored {
+        /// How many there were, with the last.
+        total: u32,
+        /// Whether the last one is not in the store.
+        last: bool,
+        /// The flush with which all others are.
+        after: u64,
+    },
+}
+
+/// Dead letters that are not stored yet.
+#[derive(Default)]
+pub(crate) struct Grave {
+    /// Original and tries are to be read.
+    unread: Vec<Letter>,
+    /// Ready to be stored.
+    ready: Vec<Letter>,
+    /// Being read or stored.
+    under_way: usize,
+    /// When what found no room is tried again.
+    retry_at: Option<Instant>,
+}
+
+impl Letter {
+    /// A message that is at fault itself.
+    pub fn of_message(stored: StoredMessage, fault: Fault) -> Self {
+        let tries = Tries::Known { total: 0, kept: Vec::new() };
+        Self { offset: stored.offset, target: None, fault, died_at: None, stored: Some(stored), tries }
+    }
+
+    /// A message that could not be made ready for a target.
+    pub fn of_target(target: usize, stored: StoredMessage, fault: Fault) -> Self {
+        Self { target: Some(target), ..Self::of_message(stored, fault) }
+    }
+
+    /// A message that a target refused, or that was charged too often; `last` if the last try is not noted yet.
+    pub fn of_tries(
+        target: usize,
+        offset: u64,
+        stored: Option<StoredMessage>,
+        fault: Fault,
+        total: u32,
+        last: bool,
+    ) -> Self {
+        let tries = Tries::Stored { total, last, after: 0 };
+        Self { offset, target: Some(target), fault, died_at: None, stored, tries }
+    }
+}
+
+impl Grave {
+    /// Whether every dead letter is stored.
+    pub fn is_empty(&self) -> bool {
+        self.unread.is_empty() && self.ready.is_empty() && self.under_way == 0
+    }
+
+    /// Whether dead letters find no room.
+    pub const fn is_stuck(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
+    /// When to try again.
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+}
+
+impl RouteTask {
+    /// A message is dead.
+    pub(super) fn bury(&mut self, mut letter: Letter) {
+        let died_at = self.shared.time.now();
+        letter.died_at = Some(died_at);
+        // What was noted in this turn, or before, is in the store when this flush is answered.
+        let after = self.flushes.0 + u64::from(!self.outbox.is_empty());
+        if let Tries::Stored { total, last, after: flush } = &mut letter.tries {
+            *flush = after;
+            if *total <= 1 && *last && letter.stored.is_some() {
+                let kept = vec![last_try(&letter.fault, *total, died_at)];
+                letter.tries = Tries::Known { total: *total, kept };
+            }
+        }
+        match (&letter.tries, &letter.stored) {
+            (Tries::Known { .. }, Some(_)) => self.grave.ready.push(letter),
+            (Tries::Known { .. } | Tries::Stored { .. }, _) => self.grave.unread.push(letter),
+        }
+    }
+
+    /// Reads and stores what can be, at the end of a turn.
+    pub(super) fn dig(&mut self) {
+        let now = Instant::now();
+        if self.grave.retry_at.is_some_and(|at| at > now) {
+            return;
+        }
+        self.exhume();
+        if self.grave.ready.is_empty() {
+            self.grave.retry_at = None;
+            return;
+        }
+        let letters = std::mem::take(&mut self.grave.ready);
+        let stuck = self.grave.retry_at.take().is_some();
+        // One by one while there may be room for some of them only.
+        let size = if stuck { 1 } else { limits::FETCH_MESSAGES_MAX };
+        let mut letters = letters.into_iter();
+        loop {
+            let some: Vec<_> = letters.by_ref().take(size).collect();
+            if some.is_empty() {
+                return;
+            }
+            self.inter(some);
+        }
+    }
+
+    fn exhume(&mut self) {
+        let answered = self.flushes.1;
+        let ready = |letter: &mut Letter| match letter.tries {
+            Tries::Known { .. } => true,
+            Tries::Stored { after, .. } => after <= answered,
+        };
+        let letters: Vec<_> = self.grave.unread.extract_if(.., ready).collect();
+        if letters.is_empty() {
+            return;
+        }
+        self.grave.under_way += 1;
+        let (store, channel, events) = (self.shared.store.clone(), self.channel.number, self.events_to_self.clone());
+        let signals = Arc::clone(&self.shared.signals);
+        let subscriptions: Vec<_> = self.targets.iter().map(|t| (t.subscription, t.name.clone())).collect();
+        self.shared.tasks.spawn("dead letters", async move {
+            let read = move || {
+                let read = |letter: Letter| {
+                    let read = read(&store, channel, &letter, &subscriptions);
+                    (letter, read)
+                };
+                letters.into_iter().map(read).collect()
+            };
+            match blocking(read).await {
+                Some(read) => drop(events.send(RouteEvent::Exhumed(read))),
+                // The messages are not settled: the next process meets them again.
+                None => signals.fail("a thread that read dead messages was lost: report this"),
+            }
+        });
+    }
+
+    /// Originals and tries were read.
+    pub(super) fn exhumed(&mut self, letters: Vec<(Letter, Result<(StoredMessage, Vec<Try>), ReadError>)>) {
+        self.grave.under_way -= 1;
+        for (mut letter, read) in letters {
+            match read {
+                Ok((stored, mut kept)) => {
+                    let died_at = letter.died_at.unwrap_or_else(|| self.shared.time.now());
+                    let total = match letter.tries {
+                        Tries::Known { total, .. } => total,
+                        Tries::Stored { total, last: true, .. } => {
+                            kept.push(last_try(&letter.fault, total, died_at));
+                            total
+                        }
+                        Tries::Stored { total, last: false, .. } => total,
+                    };
+                    letter.tries = Tries::Known { total, kept };
+                    letter.stored = Some(stored);
+                    self.grave.ready.push(letter);
+                }
+                // Settled by somebody else, or dead already because its bytes are damaged.
+                Err(ReadError::Gone | ReadError::Damaged) => {}
+                Err(ReadError::Io(error)) => {
+                    self.stuck(format!("reading the log failed: {error}"));
+                    self.grave.unread.push(letter);
+                }
+            }
+        }
+    }
+
+    fn inter(&mut self, letters: Vec<Letter>) {
+        let mut txn = Txn::default();
+        let dead_letters = self.dead_letters.number;
+        for (bundle, letter) in letters.iter().enumerate() {
+            match self.encode(letter) {
+                Some(message) => {
+                    let mut put = Put::new(dead_letters, message, u32::try_from(bundle).unwrap_or(u32::MAX));
+                    put.use_reserve = true;
+                    txn.puts.push(put);
+                }
+                None => tracing::error!(offset = letter.offset, "a dead message cannot be decoded: no dead letter"),
+            }
+            for subscription in self.subscriptions_of(letter) {
+                let settle = Settle { subscription, outcome: Outcome::Dead, offsets: Offsets::one(letter.offset) };
+                txn.settles.push(settle);
+            }
+        }
+        self.grave.under_way += 1;
+        let events = self.events_to_self.clone();
+        let completion = move |result| drop(events.send(RouteEvent::Buried { letters, result }));
+        self.shared.store.submit(txn, Box::new(completion));
+    }
+
+    fn subscriptions_of(&self, letter: &Letter) -> Vec<SubscriptionNumber> {
+        let of = |at: usize| letter.target.is_none_or(|target| target == at);
+        let targets = self.targets.iter().enumerate();
+        targets.filter(|(at, _)| of(*at)).map(|(_, target)| target.subscription).collect()
+    }
+
+    /// The original with its note. A note that would make the message larger than one may be is shortened.
+    fn encode(&self, letter: &Letter) -> Option<EncodedMessage> {
+        let stored = letter.stored.as_ref()?;
+        let (envelope, notes) = (stored.envelope().ok()?, stored.notes().unwrap_or_default());
+        let target = letter.target.and_then(|at| self.targets.get(at)).map(|target| target.name.clone());
+        let (total, kept) = match &letter.tries {
+            Tries::Known { total, kept } => (*total, kept.as_slice()),
+            Tries::Stored { total, .. } => (*total, [].as_slice()),
+        };
+        let named = |tried: &Try| Try { target: tried.target.clone().or_else(|| target.clone()), ..tried.clone() };
+        let note = DeadNote {
+            cause: letter.fault.clone(),
+            route: self.evaluator.route().id.clone(),
+            target: target.clone(),
+            dead_since: letter.died_at.unwrap_or_else(|| self.shared.time.now()),
+            source: Some(self.channel.name.clone()),
+            tries_total: total,
+            tries: kept.iter().map(named).collect(),
+        };
+        let notes = Notes { dead: Some(note), ..notes };
+        let message = EncodedMessage::with_notes(&envelope, &notes);
+        if message.len() as u64 <= self.shared.plan.gateway().store.message_bytes_max() {
+            return Some(message);
+        }
+        let Notes { redrives, edited_from, dead } = notes;
+        let dead = dead.map(|note| DeadNote { cause: brief(&note.cause), tries: Vec::new(), ..note });
+        Some(EncodedMessage::with_notes(&envelope, &Notes { redrives, edited_from, dead }))
+    }
+
+    /// The store answered.
+    pub(super) fn buried(&mut self, letters: Vec<Letter>, result: Result<Committed, CommitError>) {
+        self.grave.under_way -= 1;
+        match result {
+            Ok(committed) => {
+                self.dead_letters.count_appended(committed.puts.len() as u64);
+                if !self.grave.is_stuck() {
+                    self.trouble = None;
+                }
+                for letter in &letters {
+                    let route = &self.evaluator.route().id;
+                    tracing::warn!(%route, offset = letter.offset, fault = %letter.fault, "a message is dead");
+                }
+            }
+            Err(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(&error),
+            Err(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
+                self.stuck(match error {
+                    CommitError::Full { .. } => format!("the dead-letter queue `{}` is full", self.dead_letters.name),
+                    other => format!("a dead letter cannot be stored: {other}"),
+                });
+                self.grave.ready.extend(letters);
+            }
+        }
+    }
+
+    fn stuck(&mut self, reason: String) {
+        tracing::warn!(route = %self.evaluator.route().id, reason, "the route holds");
+        self.trouble = Some(Text::from(reason));
+        self.grave.retry_at = Some(Instant::now() + limits::FULL_PAUSE);
+    }
+}
+
+fn read(
+    store: &Store,
+    channel: crossdock_store::ChannelNumber,
+    letter: &Letter,
+    subscriptions: &[(SubscriptionNumber, Text)],
+) -> Result<(StoredMessage, Vec<Try>), ReadError> {
+    let stored = match &letter.stored {
+        Some(stored) => stored.clone(),
+        None => store.read(channel, letter.offset)?,
+    };
+    let mut kept = Vec::new();
+    for (at, (subscription, name)) in subscriptions.iter().enumerate() {
+        if letter.target.is_none_or(|target| target == at) {
+            let tries = store.history(*subscription, letter.offset)?.kept.into_iter();
+            kept.extend(tries.map(|tried| Try { target: Some(name.clone()), ..tried }));
+        }
+    }
+    Ok((stored, kept))
+}
+
+/// The last try, which is noted in the dead letter alone.
+fn last_try(fault: &Fault, number: u32, at: Timestamp) -> Try {
+    Try { number, at, target: None, fault: Some(fault.clone()) }
+}
+
+fn brief(fault: &Fault) -> Fault {
+    let text: String = fault.text.chars().take(200).collect();
+    Fault { text: Text::from(text), ..fault.clone() }
+}

@@ -1,0 +1,87 @@
+//! What a route's task hears.
+
+use super::{bury::Letter, report::RouteReport};
+use crate::MessageState;
+use crossdock_connector::Results;
+use crossdock_store::{CommitError, Committed, Fetched, ReadError, StoredMessage, Try};
+use tokio::sync::oneshot;
+
+/// Everything that a route's task hears but the clock, the store's watch and its own futures.
+pub(crate) enum RouteEvent {
+    /// A sink posted results.
+    Results {
+        /// The target's place in the list.
+        target: usize,
+        /// The session that posted them; those of an earlier one are void.
+        session: u64,
+        /// The results.
+        results: Results,
+    },
+    /// A session ended; behind all results that it posted.
+    Lost {
+        /// The target's place in the list.
+        target: usize,
+        /// The session.
+        session: u64,
+        /// Why, for those of its messages that have no result.
+        loss: Loss,
+    },
+    /// A fetch from disk is through.
+    Cold {
+        /// The target's place in the list.
+        target: usize,
+        /// What it gave; none if the thread was lost.
+        fetched: Option<Result<Fetched, ReadError>>,
+    },
+    /// Messages whose payload had been let go are read again, to be sent.
+    Recalled {
+        /// The target's place in the list.
+        target: usize,
+        /// What reading each gave.
+        messages: Vec<(u64, Result<StoredMessage, ReadError>)>,
+    },
+    /// Settlements and touches are committed.
+    Flushed {
+        /// The flush, and all before it.
+        sequence: u64,
+        /// What the store said.
+        result: Result<Committed, CommitError>,
+    },
+    /// Messages were to be moved to a target that is a channel.
+    Moved {
+        /// The target's place in the list.
+        target: usize,
+        /// Which.
+        offsets: Vec<u64>,
+        /// What the store said.
+        result: Result<Committed, CommitError>,
+    },
+    /// Dead letters whose originals and tries were read.
+    Exhumed(Vec<(Letter, Result<(StoredMessage, Vec<Try>), ReadError>)>),
+    /// Dead letters were to be stored.
+    Buried {
+        /// Which.
+        letters: Vec<Letter>,
+        /// What the store said.
+        result: Result<Committed, CommitError>,
+    },
+    /// The route is to stop or to go on delivering.
+    Pause(bool),
+    /// Somebody asks what is to be shown.
+    Report(oneshot::Sender<RouteReport>),
+    /// Somebody asks where messages stand, by offset.
+    Locate(Vec<u64>, oneshot::Sender<Vec<MessageState>>),
+}
+
+/// Why a session ended.
+pub(crate) enum Loss {
+    /// It was lost.
+    Gone(String),
+    /// The connector panicked over these messages.
+    Panicked {
+        /// The text of the panic.
+        panic: crossdock_model::Text,
+        /// The batch that it was given.
+        batch: Vec<u64>,
+    },
+}

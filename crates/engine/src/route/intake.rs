@@ -1,0 +1,234 @@
+//! From what was read to what is scheduled: evaluated once, in order, then admitted by each target that is addressed.
+
+use super::{
+    RouteTask,
+    bury::Letter,
+    live::{Live, Loaded, Stage},
+};
+use crate::{Addressed, Evaluation, Evaluator, limits};
+use crossdock_delivery::Entry;
+use crossdock_model::{Envelope, Fault, Timestamp};
+use crossdock_store::{Outcome, StoredMessage};
+use std::{sync::Arc, time::Instant};
+use tokio::task::JoinHandle;
+
+/// Messages that a worker task evaluates for a target.
+pub(crate) struct Chunk {
+    pub target: usize,
+    pub count: usize,
+    pub handle: JoinHandle<Vec<Evaluated>>,
+}
+
+/// A message and what the rules made of it.
+pub(crate) struct Evaluated {
+    stored: StoredMessage,
+    deadline: Option<Timestamp>,
+    result: Found,
+}
+
+enum Found {
+    /// The rules have spoken.
+    Evaluation(Evaluation),
+    /// Nobody wants it any more.
+    Expired,
+    /// Its bytes are no message.
+    Damaged,
+}
+
+impl RouteTask {
+    /// Evaluates messages of a target: a few at once, many on worker tasks.
+    pub(super) fn evaluate(&mut self, at: usize, messages: Vec<StoredMessage>) {
+        let few = messages.len() < limits::PARALLEL_MESSAGES_MIN || self.evaluator.is_cheap();
+        if few && self.chunks.is_empty() {
+            let (began, count) = (Instant::now(), messages.len());
+            let now = self.shared.time.now();
+            for stored in messages {
+                let evaluated = self.evaluate_cached(stored, now);
+                self.admit(at, evaluated);
+            }
+            self.observe(began, count);
+            return;
+        }
+        let mut messages = messages.into_iter();
+        loop {
+            let chunk: Vec<_> = messages.by_ref().take(limits::CHUNK_MESSAGES).collect();
+            let count = chunk.len();
+            if count == 0 {
+                return;
+            }
+            let (evaluator, now) = (self.evaluator.clone(), self.shared.time.now());
+            let step_seconds = Arc::clone(&self.step_seconds);
+            let handle = tokio::spawn(async move {
+                let began = Instant::now();
+                let evaluated = chunk.into_iter().map(|stored| evaluate(&evaluator, stored, now)).collect();
+                step_seconds.observe_many(began.elapsed() / u32::try_from(count).unwrap_or(1), count as u64);
+                evaluated
+            });
+            if let Some(target) = self.targets.get_mut(at) {
+                target.evaluating += count;
+            }
+            self.chunks.push_back(Chunk { target: at, count, handle });
+        }
+    }
+
+    /// The first chunk is evaluated.
+    pub(super) fn evaluated(&mut self, messages: Vec<Evaluated>) {
+        let Some(chunk) = self.chunks.pop_front() else { return };
+        if let Some(target) = self.targets.get_mut(chunk.target) {
+            target.evaluating -= chunk.count;
+        }
+        let askers = self.targets.len() - 1;
+        for evaluated in messages {
+            if let (1.., Found::Evaluation(evaluation)) = (askers, &evaluated.result) {
+                self.cache.keep(evaluated.stored.offset, evaluation, evaluated.stored.len(), askers);
+            }
+            self.admit(chunk.target, evaluated);
+        }
+        self.again = true;
+    }
+
+    fn observe(&self, began: Instant, count: usize) {
+        if count > 0 && !self.evaluator.is_cheap() {
+            let mean = began.elapsed() / u32::try_from(count).unwrap_or(1);
+            self.step_seconds.observe_many(mean, count as u64);
+        }
+    }
+
+    fn evaluate_cached(&mut self, stored: StoredMessage, now: Timestamp) -> Evaluated {
+        let askers = self.targets.len() - 1;
+        if askers == 0 {
+            return evaluate(&self.evaluator, stored, now);
+        }
+        if let Some(evaluation) = self.cache.ask(stored.offset) {
+            let deadline = stored.envelope().ok().and_then(|envelope| self.evaluator.expires_at(&envelope));
+            let expired = deadline.is_some_and(|deadline| deadline <= now);
+            let result = if expired { Found::Expired } else { Found::Evaluation(evaluation) };
+            return Evaluated { stored, deadline, result };
+        }
+        let evaluated = evaluate(&self.evaluator, stored, now);
+        if let Found::Evaluation(evaluation) = &evaluated.result {
+            self.cache.keep(evaluated.stored.offset, evaluation, evaluated.stored.len(), askers);
+        }
+        evaluated
+    }
+
+    /// Gives a message to the target that read it, if it is for that one.
+    fn admit(&mut self, at: usize, Evaluated { stored, deadline, result }: Evaluated) {
+        let (offset, now) = (stored.offset, self.shared.time.moment());
+        let routed = match result {
+            Found::Evaluation(Evaluation::Routed(routed)) => routed,
+            Found::Evaluation(Evaluation::Filtered { .. }) => return self.settle_for_all(offset, Outcome::Filtered),
+            Found::Evaluation(Evaluation::Fault(fault)) => {
+                self.forget_everywhere(offset);
+                return self.bury(Letter::of_message(stored, fault));
+            }
+            Found::Expired => return self.settle(at, offset, Outcome::Expired),
+            Found::Damaged => {
+                tracing::error!(route = %self.evaluator.route().id, offset, "a stored message cannot be decoded: dead");
+                return self.settle_for_all(offset, Outcome::Dead);
+            }
+        };
+        let loaded = match self.addressed(at, &stored, &routed) {
+            Ok(Some(rendered)) => Loaded { stored, envelope: routed.envelope, rendered },
+            Ok(None) => return,
+            Err(fault) => return self.bury(Letter::of_target(at, stored, fault)),
+        };
+        let Some(target) = self.targets.get_mut(at) else { return };
+        let entry = Entry { lane: routed.lane, circuit: routed.circuit, ..Entry::fresh(offset) };
+        if target.scheduler.admit(now, entry) {
+            let live = Live { stage: Stage::Waiting, loaded: Some(loaded), deadline };
+            target.insert(offset, live, &self.shared.budget);
+        }
+    }
+
+    /// What is needed to send a message that was evaluated again, and its deadline; none if it is not to be sent to the
+    /// target, which is then as in [`Self::admit`]: the rules may have changed since it was tried.
+    pub(super) fn readmit(&mut self, at: usize, evaluated: Evaluated) -> Option<(Loaded, Option<Timestamp>)> {
+        let Evaluated { stored, deadline, result } = evaluated;
+        if let Found::Evaluation(Evaluation::Routed(routed)) = &result
+            && let Some(Addressed::To(rendered)) = routed.targets.get(at)
+        {
+            let (rendered, envelope) = (rendered.clone(), Arc::clone(&routed.envelope));
+            return Some((Loaded { stored, envelope, rendered }, deadline));
+        }
+        if let Some(target) = self.targets.get_mut(at) {
+            target.scheduler.forget(stored.offset);
+            target.remove(stored.offset, &self.shared.budget);
+        }
+        self.admit(at, Evaluated { stored, deadline, result });
+        None
+    }
+
+    /// What the message is to the target: what its formulas gave, or nothing. Whoever meets a message settles it for all
+    /// targets that it is not for.
+    fn addressed(
+        &mut self,
+        at: usize,
+        stored: &StoredMessage,
+        routed: &crate::Routed,
+    ) -> Result<Option<crossdock_connector::Rendered>, Fault> {
+        let mut here = Ok(None);
+        for (target, addressed) in routed.targets.iter().enumerate() {
+            match addressed {
+                Addressed::Not => self.settle(target, stored.offset, Outcome::Filtered),
+                Addressed::To(rendered) if target == at => here = Ok(Some(rendered.clone())),
+                Addressed::Faulty(fault) if target == at => here = Err(fault.clone()),
+                Addressed::To(_) | Addressed::Faulty(_) => {}
+            }
+        }
+        here
+    }
+
+    /// A message is done for one target.
+    pub(super) fn settle(&mut self, at: usize, offset: u64, outcome: Outcome) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        target.scheduler.forget(offset);
+        target.remove(offset, &self.shared.budget);
+        self.outbox.settle(target.subscription, outcome, offset);
+    }
+
+    /// A message is done for all targets; those for which it was done before stay as they are.
+    pub(super) fn settle_for_all(&mut self, offset: u64, outcome: Outcome) {
+        for target in 0..self.targets.len() {
+            self.settle(target, offset, outcome);
+        }
+    }
+
+    /// No target has the message any more; it is not settled yet.
+    pub(super) fn forget_everywhere(&mut self, offset: u64) {
+        for target in &mut self.targets {
+            target.scheduler.forget(offset);
+            target.remove(offset, &self.shared.budget);
+        }
+    }
+}
+
+impl Evaluated {
+    /// Whether it is to be sent to the target.
+    pub(super) fn is_routed_to(&self, at: usize) -> bool {
+        match &self.result {
+            Found::Evaluation(Evaluation::Routed(routed)) => matches!(routed.targets.get(at), Some(Addressed::To(_))),
+            Found::Evaluation(Evaluation::Filtered { .. } | Evaluation::Fault(_)) | Found::Expired | Found::Damaged => {
+                false
+            }
+        }
+    }
+}
+
+/// Evaluates a message that was read.
+pub(crate) fn evaluate(evaluator: &Evaluator, stored: StoredMessage, now: Timestamp) -> Evaluated {
+    let Ok(envelope) = stored.envelope() else {
+        return Evaluated { stored, deadline: None, result: Found::Damaged };
+    };
+    evaluate_envelope(evaluator, stored, envelope, now)
+}
+
+fn evaluate_envelope(evaluator: &Evaluator, stored: StoredMessage, envelope: Envelope, now: Timestamp) -> Evaluated {
+    let deadline = evaluator.expires_at(&envelope);
+    let result = if deadline.is_some_and(|deadline| deadline <= now) {
+        Found::Expired
+    } else {
+        Found::Evaluation(evaluator.evaluate(&Arc::new(envelope)))
+    };
+    Evaluated { stored, deadline, result }
+}

@@ -1,0 +1,83 @@
+//! Routes: the one task that reads a route's channel for all its targets, and settles what it reads.
+//!
+//! ```text
+//!  store ─fetch─► evaluate (once a message) ─admit─► scheduler ─start─► sink or channel
+//!    ▲                │ filtered, faulty                │ ▲                 │ results
+//!    │                ▼                                 │ └─────────────────┘
+//!    └── settle, touch, bury ◄──────────────────────── effects
+//! ```
+//!
+//! Each turn of the loop takes everything that has come in, then fetches, starts, and commits once. Nobody else settles
+//! the route's messages. Each target has its own place in the channel and its own window, so that one that stands still
+//! holds up no other; results of the rules are shared through a bounded cache, and nothing depends on a hit.
+//!
+//! It cannot stand still for ever: events come through a channel without bound, which holds at most one item for each
+//! thing under way (a send, a commit, a read), and all of these are bounded; nothing that posts to it waits for the task.
+
+mod build;
+mod bury;
+mod cache;
+mod event;
+mod fetch;
+mod intake;
+mod link;
+mod live;
+mod outbox;
+mod outcome;
+mod recover;
+mod report;
+mod send;
+mod sink;
+mod target;
+mod turn;
+
+pub(crate) use build::{Destination, RoutePlan, TargetPlan};
+pub(crate) use event::RouteEvent;
+pub(crate) use link::SharedLink;
+pub(crate) use report::RouteReport;
+
+use crate::{Evaluator, account::Channel, metrics::Histogram, shared::Shared};
+use bury::Grave;
+use cache::Cache;
+use crossdock_model::{Text, Timestamp};
+use intake::Chunk;
+use outbox::Outbox;
+use std::{collections::VecDeque, sync::Arc};
+use target::Target;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+
+/// A route's task.
+pub(crate) struct RouteTask {
+    shared: Arc<Shared>,
+    evaluator: Evaluator,
+    channel: Arc<Channel>,
+    dead_letters: Arc<Channel>,
+    started_at: Timestamp,
+    events_to_self: mpsc::UnboundedSender<RouteEvent>,
+    events: mpsc::UnboundedReceiver<RouteEvent>,
+    /// Rung by the store and by changed links.
+    bell: Arc<Notify>,
+    targets: Vec<Target>,
+    cache: Cache,
+    /// On worker tasks, in the order fetched.
+    chunks: VecDeque<Chunk>,
+    outbox: Outbox,
+    grave: Grave,
+    /// Flushes submitted and answered.
+    flushes: (u64, u64),
+    /// Moves to channels, burials and reads under way.
+    under_way: usize,
+    step_seconds: Arc<Histogram>,
+    paused: bool,
+    /// Why the route holds although it runs.
+    trouble: Option<Text>,
+    /// Whether the schedulers are told to hold.
+    held: bool,
+    /// Until when what is under way has to end.
+    stopping: Option<Instant>,
+    /// Whether there is more to do at once.
+    again: bool,
+}

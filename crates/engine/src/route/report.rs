@@ -1,0 +1,73 @@
+//! What a route's task tells of itself when asked.
+
+use super::RouteTask;
+use crate::{MessageState, RouteState, TargetView, route::live::Stage};
+use crossdock_delivery::{Counters, State};
+use crossdock_model::Text;
+
+/// What is shown of a route, and counted.
+pub(crate) struct RouteReport {
+    /// Whether it delivers.
+    pub state: RouteState,
+    /// Why it holds although it runs.
+    pub reason: Option<Text>,
+    /// Its targets in the order of the file.
+    pub targets: Vec<TargetReport>,
+}
+
+/// What is shown of a target, and counted.
+pub(crate) struct TargetReport {
+    /// What is shown.
+    pub view: TargetView,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+impl RouteTask {
+    /// What is shown now.
+    pub(crate) fn report(&self) -> RouteReport {
+        let state = match (self.stopping.is_some(), self.paused) {
+            (true, _) => RouteState::Stopped,
+            (false, true) => RouteState::Paused,
+            (false, false) => RouteState::Running,
+        };
+        let targets = (0..self.targets.len()).filter_map(|target| self.target_report(target)).collect();
+        RouteReport { state, reason: self.trouble.clone(), targets }
+    }
+
+    fn target_report(&self, target: usize) -> Option<TargetReport> {
+        let target = self.targets.get(target)?;
+        let time = &self.shared.time;
+        let status = target.link.lend(|link| target.scheduler.status(link));
+        let pending = self.shared.store.subscription(target.subscription).map_or(0, |info| info.pending);
+        let (in_flight, scheduled) = (status.in_flight as u64, status.scheduled as u64);
+        let circuit = status.circuit;
+        let reason = circuit.fault.as_ref().map(|fault| Text::from(fault.to_string()));
+        let view = TargetView {
+            name: target.name.clone(),
+            state: circuit.state,
+            since: circuit.since.map_or(self.started_at, |since| time.timestamp_of(since)),
+            reason: if circuit.state == State::Up { None } else { reason },
+            next_probe: circuit.next_probe.map(|at| time.timestamp_of(at)),
+            suspects: circuit.suspects.len(),
+            ready: pending.saturating_sub(in_flight).saturating_sub(scheduled),
+            in_flight,
+            scheduled,
+            connector: target.is_connector(),
+        };
+        Some(TargetReport { view, counters: target.scheduler.counters() })
+    }
+
+    /// Where messages stand: the furthest of the targets counts.
+    pub(crate) fn locate(&self, offsets: &[u64]) -> Vec<MessageState> {
+        let state = |offset: &u64| {
+            let lives = self.targets.iter().filter_map(|target| target.live.get(offset));
+            lives.fold(MessageState::Queued, |state, live| match (state, live.stage, &live.loaded) {
+                (_, Stage::Sending { .. } | Stage::Recalling { .. }, _) => MessageState::InFlight,
+                (MessageState::Queued, Stage::Waiting, None) => MessageState::Scheduled,
+                (state, Stage::Waiting, _) => state,
+            })
+        };
+        offsets.iter().map(state).collect()
+    }
+}

@@ -1,0 +1,237 @@
+//! Starting what the schedulers say: to sinks, to channels, or to be read again first.
+
+use super::{
+    RouteEvent, RouteTask,
+    intake::evaluate,
+    live::{Loaded, Stage},
+    target::{Target, Way},
+};
+use crate::tasks::blocking;
+use crossdock_connector::{Outgoing, Ticket};
+use crossdock_delivery::Start;
+use crossdock_model::{Fault, FaultClass, Text, Timestamp};
+use crossdock_store::{
+    CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, ReadError, Settle, StoredMessage, Txn,
+};
+
+impl RouteTask {
+    /// Starts what may start, and submits it.
+    pub(super) fn start(&mut self) {
+        let mut starts = Vec::new();
+        for at in 0..self.targets.len() {
+            let (moment, now) = (self.shared.time.moment(), self.shared.time.now());
+            let Some(target) = self.targets.get_mut(at) else { return };
+            target.poll(moment, &mut starts);
+            for start in starts.drain(..) {
+                self.start_one(at, &start, now);
+            }
+            self.recall(at);
+            self.move_on(at);
+        }
+    }
+
+    fn start_one(&mut self, at: usize, start: &Start, now: Timestamp) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        let Start { offset, attempt, .. } = *start;
+        let Some(live) = target.live.get_mut(&offset) else {
+            // It was settled and the scheduler did not know: a bug that must not keep a place for ever.
+            tracing::error!(offset, "a message was started that the route does not have");
+            target.unsent(offset);
+            target.scheduler.forget(offset);
+            return;
+        };
+        if live.deadline.is_some_and(|deadline| deadline <= now) {
+            target.unsent(offset);
+            return self.settle(at, offset, Outcome::Expired);
+        }
+        let Some(loaded) = &live.loaded else {
+            live.stage = Stage::Recalling { attempt };
+            target.recalls.push(offset);
+            return;
+        };
+        match &mut target.way {
+            Way::Sink(sink) => {
+                live.stage = Stage::Sending { session: sink.session(), attempt };
+                let outgoing = outgoing(loaded, offset, attempt, start.new_connection, target.per_redrive);
+                sink.push(outgoing);
+            }
+            Way::Channel(way) => {
+                live.stage = Stage::Sending { session: 0, attempt };
+                way.queue.push(offset);
+            }
+        }
+    }
+
+    /// Reads messages again whose payload was let go: from memory at once, else on a thread.
+    fn recall(&mut self, at: usize) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        let offsets = std::mem::take(&mut target.recalls);
+        if offsets.is_empty() {
+            return;
+        }
+        let mut cold = Vec::new();
+        for offset in offsets {
+            match self.shared.store.peek(self.channel.number, offset) {
+                Some(stored) => self.recalled_one(at, offset, Ok(stored)),
+                None => cold.push(offset),
+            }
+        }
+        if cold.is_empty() {
+            return;
+        }
+        self.under_way += 1;
+        let (store, channel, events) = (self.shared.store.clone(), self.channel.number, self.events_to_self.clone());
+        self.shared.tasks.spawn("recall", async move {
+            let lost = cold.clone();
+            let read = move || cold.into_iter().map(|offset| (offset, store.read(channel, offset))).collect();
+            let messages: Vec<_> = blocking(read).await.unwrap_or_else(|| lost.into_iter().map(unread).collect());
+            drop(events.send(RouteEvent::Recalled { target: at, messages }));
+        });
+    }
+
+    /// Messages were read again.
+    pub(super) fn recalled(&mut self, at: usize, messages: Vec<(u64, Result<StoredMessage, ReadError>)>) {
+        self.under_way -= 1;
+        for (offset, read) in messages {
+            self.recalled_one(at, offset, read);
+        }
+        self.again = true;
+    }
+
+    fn recalled_one(&mut self, at: usize, offset: u64, read: Result<StoredMessage, ReadError>) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        // Settled meanwhile, by another target that met it.
+        let Some(Stage::Recalling { attempt }) = target.live.get(&offset).map(|live| live.stage) else { return };
+        let stored = match read {
+            Ok(stored) => stored,
+            Err(error) => return self.unreadable(at, offset, &error),
+        };
+        let Some((loaded, deadline)) = self.load_again(at, stored) else { return };
+        let Some(target) = self.targets.get_mut(at) else { return };
+        target.load(loaded.bytes(), &self.shared.budget);
+        if let Some(live) = target.live.get_mut(&offset) {
+            live.loaded = Some(loaded);
+            live.deadline = deadline;
+        }
+        let start = Start { offset, attempt, new_connection: attempt > 1, alone: false };
+        if self.stopping.is_some() {
+            target.unsent(offset);
+        } else {
+            self.start_one(at, &start, self.shared.time.now());
+        }
+    }
+
+    /// What the rules make of a message that was read again; none if it is not to be sent, and then it was dealt with.
+    fn load_again(&mut self, at: usize, stored: StoredMessage) -> Option<(Loaded, Option<Timestamp>)> {
+        let offset = stored.offset;
+        let evaluated = evaluate(&self.evaluator, stored, self.shared.time.now());
+        if let Some(target) = self.targets.get_mut(at)
+            && !evaluated.is_routed_to(at)
+        {
+            target.unsent(offset);
+        }
+        self.readmit(at, evaluated)
+    }
+
+    fn unreadable(&mut self, at: usize, offset: u64, error: &ReadError) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        match error {
+            // Settled, or settled as dead by the store: nothing is left to do.
+            ReadError::Gone | ReadError::Damaged => {
+                target.unsent(offset);
+                target.scheduler.forget(offset);
+                target.remove(offset, &self.shared.budget);
+            }
+            ReadError::Io(error) => {
+                tracing::error!(route = %self.evaluator.route().id, offset, %error, "cannot read a message again");
+                let fault = Fault::new(FaultClass::Busy, "store.read", format!("reading the log failed: {error}"));
+                self.finish(at, vec![(offset, Err(fault))]);
+            }
+        }
+    }
+
+    /// Moves what was started to a target that is a channel: put there and settled here in one frame.
+    fn move_on(&mut self, at: usize) {
+        let Some(Target { way: Way::Channel(way), .. }) = self.targets.get_mut(at) else { return };
+        let offsets = std::mem::take(&mut way.queue);
+        if !offsets.is_empty() {
+            self.submit_move(at, offsets);
+        }
+    }
+
+    fn submit_move(&mut self, at: usize, offsets: Vec<u64>) {
+        let Some(target) = self.targets.get(at) else { return };
+        let Way::Channel(way) = &target.way else { return };
+        let (mut txn, mut settled) = (Txn::default(), Offsets::new());
+        for (bundle, offset) in offsets.iter().enumerate() {
+            let Some(loaded) = target.live.get(offset).and_then(|live| live.loaded.as_ref()) else { continue };
+            let message = EncodedMessage::new(&loaded.envelope, None);
+            txn.puts.push(Put::new(way.channel.number, message, u32::try_from(bundle).unwrap_or(u32::MAX)));
+            settled.push(*offset);
+        }
+        let offsets = settled.iter().collect();
+        txn.settles.push(Settle { subscription: target.subscription, outcome: Outcome::Delivered, offsets: settled });
+        self.under_way += 1;
+        let events = self.events_to_self.clone();
+        let completion = move |result| drop(events.send(RouteEvent::Moved { target: at, offsets, result }));
+        self.shared.store.submit(txn, Box::new(completion));
+    }
+
+    /// The store answered a move.
+    pub(super) fn moved(&mut self, at: usize, offsets: Vec<u64>, result: Result<Committed, CommitError>) {
+        self.under_way -= 1;
+        let results: Vec<_> = match result {
+            Ok(committed) => {
+                let stored = committed.puts.iter().filter(|put| matches!(put, PutResult::Stored { .. })).count();
+                if let Some(Target { way: Way::Channel(way), .. }) = self.targets.get(at) {
+                    way.channel.count_appended(stored as u64);
+                }
+                offsets.into_iter().map(|offset| (offset, Ok(()))).collect()
+            }
+            // All or nothing: what is left of the room may do for some of them.
+            Err(CommitError::Full { .. } | CommitError::NoSpace) if offsets.len() > 1 => {
+                for offset in offsets {
+                    self.submit_move(at, vec![offset]);
+                }
+                return;
+            }
+            Err(error @ (CommitError::Full { .. } | CommitError::NoSpace)) => {
+                let fault = Fault::new(FaultClass::Busy, "channel.full", self.full(at, &error));
+                offsets.into_iter().map(|offset| (offset, Err(fault.clone()))).collect()
+            }
+            Err(CommitError::Invalid(text)) => {
+                let fault = Fault::rejected("channel.invalid", &*text);
+                offsets.into_iter().map(|offset| (offset, Err(fault.clone()))).collect()
+            }
+            Err(error @ (CommitError::Failed(_) | CommitError::Closed)) => return self.shared.store_failed(&error),
+        };
+        self.finish(at, results);
+    }
+
+    fn full(&self, at: usize, error: &CommitError) -> String {
+        match (self.targets.get(at).map(|target| &target.way), error) {
+            (Some(Way::Channel(way)), CommitError::Full { .. }) => {
+                format!("the channel `{}` is full", way.channel.name)
+            }
+            _ => error.to_string(),
+        }
+    }
+}
+
+fn unread(offset: u64) -> (u64, Result<StoredMessage, ReadError>) {
+    (offset, Err(ReadError::Io(std::io::Error::other("the reading thread was lost"))))
+}
+
+fn outgoing(loaded: &Loaded, offset: u64, attempt: u32, new_connection: bool, per_redrive: bool) -> Outgoing {
+    let id = loaded.envelope.id;
+    let redrives = if per_redrive { loaded.stored.notes().map_or(0, |notes| notes.redrives) } else { 0 };
+    let idempotency_key = if redrives == 0 { id.to_string() } else { format!("{id}-{redrives}") };
+    Outgoing {
+        ticket: Ticket(offset),
+        envelope: loaded.envelope.clone(),
+        rendered: loaded.rendered.clone(),
+        idempotency_key: Text::from(idempotency_key),
+        // A connector takes a new connection for what is not a first try.
+        attempt: if new_connection { attempt.max(2) } else { attempt },
+    }
+}

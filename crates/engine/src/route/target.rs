@@ -1,0 +1,173 @@
+//! A target of a route: its subscription, its scheduler, its messages, and its way out.
+
+use super::{
+    link::SharedLink,
+    live::{Live, LiveMap, Loaded, Stage},
+    sink::SinkWay,
+};
+use crate::{account::Channel, limits, metrics::Histogram};
+use crossdock_delivery::{Effect, Scheduler, Start};
+use crossdock_model::{Fault, Moment, Text, Timestamp};
+use crossdock_store::{StoredMessage, SubscriptionNumber};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A target at work.
+pub(crate) struct Target {
+    /// Its identity within the route.
+    pub name: Text,
+    /// Its place in the channel that the route reads.
+    pub subscription: SubscriptionNumber,
+    /// What is sent when, and who is to blame.
+    pub scheduler: Scheduler,
+    /// Its connection's reachability.
+    pub link: Arc<SharedLink>,
+    /// Where it sends to.
+    pub way: Way,
+    /// Whether the idempotency key tells redrives apart.
+    pub per_redrive: bool,
+    /// From receipt to confirmation.
+    pub delivery_seconds: Arc<Histogram>,
+    /// The messages that the scheduler has.
+    pub live: LiveMap,
+    /// Bytes of those whose payload is in memory.
+    pub loaded_bytes: usize,
+    /// Fetched and being evaluated on worker tasks.
+    pub evaluating: usize,
+    /// Fetched, and waiting for a constant `delay`, in order.
+    pub parked: VecDeque<StoredMessage>,
+    /// When waiting messages expire.
+    pub deadlines: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    /// Where its reading stands.
+    pub reading: Reading,
+    /// Set by the store when there may be something new to fetch.
+    pub fresh: Arc<AtomicBool>,
+    /// Started, and to be read again first.
+    pub recalls: Vec<u64>,
+}
+
+/// Where a target sends to.
+pub(crate) enum Way {
+    /// Through a connector.
+    Sink(SinkWay),
+    /// To a channel.
+    Channel(ChannelWay),
+}
+
+/// A channel that is a target.
+pub(crate) struct ChannelWay {
+    /// The channel.
+    pub channel: Arc<Channel>,
+    /// Started, and not submitted yet.
+    pub queue: Vec<u64>,
+}
+
+/// Where the reading of a subscription stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reading {
+    /// There may be something to fetch.
+    More,
+    /// Nothing until the store says so.
+    Dry,
+    /// A thread reads from disk.
+    Cold,
+}
+
+impl Target {
+    /// Whether it sends through a connector.
+    pub const fn is_connector(&self) -> bool {
+        match self.way {
+            Way::Sink(_) => true,
+            Way::Channel(_) => false,
+        }
+    }
+
+    /// How many messages and bytes it may take in now.
+    pub fn room(&self, budget: &limits::Budget) -> (usize, usize) {
+        let under_way = self.evaluating + self.parked.len();
+        let messages = self.scheduler.room().saturating_sub(under_way).min(limits::FETCH_MESSAGES_MAX);
+        let bytes = limits::WINDOW_BYTES_MAX.saturating_sub(self.loaded_bytes).min(limits::FETCH_BYTES_MAX);
+        (messages, budget.grant(bytes, self.loaded_bytes))
+    }
+
+    /// Whether there may be something to fetch.
+    pub fn may_fetch(&mut self) -> bool {
+        if self.fresh.swap(false, Ordering::AcqRel) && self.reading == Reading::Dry {
+            self.reading = Reading::More;
+        }
+        self.reading == Reading::More
+    }
+
+    /// Takes a message in; `loaded` is counted.
+    pub fn insert(&mut self, offset: u64, live: Live, budget: &limits::Budget) {
+        self.load(live.loaded.as_ref().map_or(0, Loaded::bytes), budget);
+        if let Some(deadline) = live.deadline {
+            self.deadlines.push(Reverse((deadline, offset)));
+        }
+        self.live.insert(offset, live);
+    }
+
+    /// Counts payload that is in memory now.
+    pub fn load(&mut self, bytes: usize, budget: &limits::Budget) {
+        self.loaded_bytes += bytes;
+        budget.take(bytes);
+    }
+
+    /// Counts payload that no longer is.
+    pub fn unload(&mut self, loaded: Option<&Loaded>, budget: &limits::Budget) {
+        let bytes = loaded.map_or(0, Loaded::bytes);
+        self.loaded_bytes = self.loaded_bytes.saturating_sub(bytes);
+        budget.give(bytes);
+    }
+
+    /// Lets a message go that is settled.
+    pub fn remove(&mut self, offset: u64, budget: &limits::Budget) -> Option<Live> {
+        let live = self.live.remove(&offset)?;
+        self.unload(live.loaded.as_ref(), budget);
+        Some(live)
+    }
+
+    /// What the scheduler starts now.
+    pub fn poll(&mut self, now: Moment, starts: &mut Vec<Start>) {
+        let Self { link, scheduler, .. } = self;
+        link.lend(|link| scheduler.poll(now, link, starts));
+    }
+
+    /// Tells the scheduler the answers to sends.
+    pub fn finished(
+        &mut self,
+        now: Moment,
+        results: impl IntoIterator<Item = (u64, Result<(), Fault>)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Self { link, scheduler, .. } = self;
+        link.lend(|link| {
+            scheduler.finished_batch(now, link, results, effects);
+        });
+    }
+
+    /// A start that led to nothing: the scheduler has the message as before.
+    pub fn unsent(&mut self, offset: u64) {
+        let Self { link, scheduler, .. } = self;
+        link.lend(|link| scheduler.unsent(link, offset));
+        if let Some(live) = self.live.get_mut(&offset) {
+            live.stage = Stage::Waiting;
+        }
+    }
+
+    /// Messages that are on their way or about to be.
+    pub fn busy(&self) -> usize {
+        self.scheduler.in_flight()
+    }
+
+    /// When it has to be looked at again though nothing else happens.
+    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+        self.link.lend(|link| self.scheduler.wake_at(now, link))
+    }
+}

@@ -1,0 +1,246 @@
+//! The loop of a route's task: what wakes it, what it does in a turn, and how it ends.
+
+use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
+use crate::shared::Phase;
+use crossdock_model::{Fault, Moment};
+use crossdock_store::{CommitError, Outcome};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, sleep_until};
+
+/// What woke the loop.
+enum Turn {
+    Event(RouteEvent),
+    /// The first chunk was evaluated.
+    Evaluated(Vec<Evaluated>),
+    /// A target's session could not be opened.
+    NotOpened(usize, Fault),
+    /// The store, a link, the clock or the gateway's phase: look around.
+    Look,
+}
+
+/// Events taken in before the next turn, so that starting and committing is not put off for ever.
+const EVENTS_MAX: usize = 4096;
+
+impl RouteTask {
+    /// Works until the gateway stops.
+    pub async fn run(mut self) {
+        self.recover().await;
+        let mut phase = self.shared.phase.subscribe();
+        loop {
+            if let Phase::Draining { by } | Phase::Closing { by } = *phase.borrow_and_update() {
+                self.stop(by);
+            }
+            self.work();
+            if self.stopping.is_some_and(|by| self.is_at_rest() || by <= Instant::now()) {
+                return self.close().await;
+            }
+            let turn = tokio::select! {
+                biased;
+                turn = self.turn() => turn,
+                Ok(()) = phase.changed() => Turn::Look,
+            };
+            match turn {
+                Turn::Event(event) => self.take(event),
+                Turn::Evaluated(messages) => self.evaluated(messages),
+                Turn::NotOpened(target, fault) => self.not_opened(target, &fault),
+                Turn::Look => {}
+            }
+            for _ in 0..EVENTS_MAX {
+                let Ok(event) = self.events.try_recv() else { break };
+                self.take(event);
+            }
+        }
+    }
+
+    /// Everything that can be done now.
+    fn work(&mut self) {
+        self.again = false;
+        self.hold_or_release();
+        self.expire();
+        self.read();
+        if !self.held && self.stopping.is_none() {
+            self.start();
+        }
+        self.dig();
+        self.flush();
+    }
+
+    fn take(&mut self, event: RouteEvent) {
+        match event {
+            RouteEvent::Results { target, session, results } => self.results(target, session, results),
+            RouteEvent::Lost { target, session, loss } => self.lost(target, session, &loss),
+            RouteEvent::Cold { target, fetched } => self.read_ended(target, fetched),
+            RouteEvent::Recalled { target, messages } => self.recalled(target, messages),
+            RouteEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),
+            RouteEvent::Moved { target, offsets, result } => self.moved(target, offsets, result),
+            RouteEvent::Exhumed(letters) => self.exhumed(letters),
+            RouteEvent::Buried { letters, result } => self.buried(letters, result),
+            RouteEvent::Pause(paused) => self.paused = paused,
+            // Who asked may have gone.
+            RouteEvent::Report(answer) => drop(answer.send(self.report())),
+            RouteEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),
+        }
+    }
+
+    /// Waits for whatever comes first. Events come before everything else.
+    async fn turn(&mut self) -> Turn {
+        if self.again {
+            // Others get their turn on this thread; what they post is taken in next.
+            tokio::task::yield_now().await;
+            return Turn::Look;
+        }
+        let mut timer = pin!(sleep_until(self.wake_at()));
+        let bell = std::sync::Arc::clone(&self.bell);
+        let mut bell = pin!(bell.notified());
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(turn) = self.poll_turn(context) {
+                return Poll::Ready(turn);
+            }
+            if bell.as_mut().poll(context).is_ready() || timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Turn::Look);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        // The sender is ours as well, so the channel never ends.
+        if let Poll::Ready(Some(event)) = self.events.poll_recv(context) {
+            return Poll::Ready(Turn::Event(event));
+        }
+        for (at, target) in self.targets.iter_mut().enumerate() {
+            if let Way::Sink(sink) = &mut target.way
+                && let Poll::Ready(fault) = sink.poll(context)
+            {
+                return Poll::Ready(Turn::NotOpened(at, fault));
+            }
+        }
+        if let Some(chunk) = self.chunks.front_mut()
+            && let Poll::Ready(evaluated) = Pin::new(&mut chunk.handle).poll(context)
+        {
+            return Poll::Ready(match evaluated {
+                Ok(evaluated) => Turn::Evaluated(evaluated),
+                Err(_) => {
+                    // Panics over a message are caught where they happen: only the end of the runtime gets here.
+                    self.shared.signals.fail("a thread that evaluated messages was lost");
+                    Turn::Evaluated(Vec::new())
+                }
+            });
+        }
+        Poll::Pending
+    }
+
+    /// When to look around though nothing happens.
+    fn wake_at(&self) -> Instant {
+        let time = &self.shared.time;
+        let now = time.moment();
+        let reads = !self.held && self.chunks.is_empty();
+        let mut earliest: Option<Moment> = None;
+        for (at, target) in self.targets.iter().enumerate() {
+            let scheduled = if self.held { None } else { target.wake_at(now) };
+            let expires = target.deadlines.peek().map(|std::cmp::Reverse((at, _))| time.moment_of(*at));
+            let parked = if reads { self.parked_until(at).map(|due| time.moment_of(due)) } else { None };
+            earliest = [earliest, scheduled, expires, parked].into_iter().flatten().min();
+        }
+        let wake = time.instant(earliest);
+        [self.grave.retry_at(), self.stopping].into_iter().flatten().fold(wake, Instant::min)
+    }
+
+    /// Settles waiting messages that nobody wants any more.
+    fn expire(&mut self) {
+        let now = self.shared.time.now();
+        for at in 0..self.targets.len() {
+            while let Some(target) = self.targets.get_mut(at)
+                && target.deadlines.peek().is_some_and(|std::cmp::Reverse((deadline, _))| *deadline <= now)
+            {
+                let Some(std::cmp::Reverse((_, offset))) = target.deadlines.pop() else { break };
+                // One that is on its way is left to its answer; if that is a fault, its deadline is looked at again.
+                if target.live.get(&offset).is_some_and(|live| live.stage == super::live::Stage::Waiting) {
+                    self.settle(at, offset, Outcome::Expired);
+                }
+            }
+        }
+    }
+
+    fn hold_or_release(&mut self) {
+        let held = self.paused || self.grave.is_stuck() || self.stopping.is_some();
+        if held == self.held {
+            return;
+        }
+        self.held = held;
+        for target in &mut self.targets {
+            if held {
+                target.scheduler.hold();
+            } else {
+                target.scheduler.release();
+            }
+        }
+        self.again |= !held;
+    }
+
+    /// Commits what the turn gathered; it rides a frame that is written anyway.
+    fn flush(&mut self) {
+        let Some(mut txn) = self.outbox.take() else { return };
+        // Nobody waits for company at the end.
+        txn.rides = self.stopping.is_none();
+        self.flushes.0 += 1;
+        let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
+        let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
+        self.shared.store.submit(txn, Box::new(completion));
+    }
+
+    fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
+        self.flushes.1 = self.flushes.1.max(sequence);
+        match error {
+            None => {}
+            Some(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(error),
+            // Settlements have the reserve and name only what the store gave out: a bug. What was settled is delivered
+            // again by the next process, rather than counted wrongly for ever by this one.
+            Some(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
+                self.shared.signals.fail(&format!("the store did not take settlements: {error}"));
+            }
+        }
+    }
+
+    /// The gateway stops: nothing new is sent, what was not handed over yet is taken back.
+    fn stop(&mut self, by: Instant) {
+        if self.stopping.replace(by).is_some() {
+            return;
+        }
+        self.hold_or_release();
+        for target in &mut self.targets {
+            let taken_back: Vec<u64> = match &mut target.way {
+                Way::Sink(sink) => sink.take_back().into_iter().map(|outgoing| outgoing.ticket.0).collect(),
+                Way::Channel(way) => std::mem::take(&mut way.queue),
+            };
+            for offset in taken_back {
+                target.unsent(offset);
+            }
+        }
+    }
+
+    /// Whether nothing is on its way, neither to a target nor to the store; dead letters that find no room are not
+    /// waited for.
+    fn is_at_rest(&self) -> bool {
+        let sending = self.targets.iter().any(|target| target.busy() > 0);
+        let grave = self.grave.is_empty() || self.grave.is_stuck();
+        !sending && self.under_way == 0 && grave && self.flushes.0 == self.flushes.1
+    }
+
+    /// Ends the sessions. What has no answer now is not settled, and is sent again by the next process.
+    async fn close(mut self) {
+        let by = self.stopping.unwrap_or_else(Instant::now);
+        for target in &mut self.targets {
+            if let Way::Sink(sink) = &mut target.way {
+                sink.close(by).await;
+            }
+            let super::target::Target { scheduler, link, .. } = target;
+            link.lend(|link| scheduler.close(link));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What all tasks of a gateway share.
+
+use crate::{limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time};
+use crossdock_config::Plan;
+use crossdock_model::Timestamp;
+use crossdock_store::Store;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::{sync::watch, time::Instant};
+
+/// What all tasks of a gateway share.
+pub(crate) struct Shared {
+    /// What runs.
+    pub plan: Arc<Plan>,
+    /// Where messages stand.
+    pub store: Store,
+    /// Both clocks.
+    pub time: Time,
+    /// When the gateway began to work.
+    pub started_at: Timestamp,
+    /// Failure, and what the store's thread tells.
+    pub signals: Arc<Signals>,
+    /// The tasks.
+    pub tasks: Tasks,
+    /// Payload in memory.
+    pub budget: Budget,
+    /// What protocols could not carry.
+    pub losses: Losses,
+    /// Whether the gateway runs or stops.
+    pub phase: watch::Sender<Phase>,
+    random: AtomicU64,
+}
+
+/// Where a gateway stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// It works.
+    Running,
+    /// The connectors take nothing new; what they have is stored and answered, what is on its way ends.
+    Draining {
+        /// Until when.
+        by: Instant,
+    },
+    /// The connectors have nothing more.
+    Closing {
+        /// Until when.
+        by: Instant,
+    },
+}
+
+impl Shared {
+    /// What the tasks share.
+    pub fn new(plan: Arc<Plan>, store: Store, options: crate::Options) -> Self {
+        let time = Time::new(options.clock);
+        Self {
+            plan,
+            store,
+            started_at: time.now(),
+            time,
+            tasks: Tasks::new(Arc::clone(&options.signals)),
+            signals: options.signals,
+            budget: Budget::default(),
+            losses: Losses::default(),
+            phase: watch::Sender::new(Phase::Running),
+            random: AtomicU64::new(options.seed),
+        }
+    }
+
+    /// 64 bits for jitter and seeds (`SplitMix64`, which gives every seed a full period); nothing for secrets.
+    pub fn random(&self) -> u64 {
+        let mut bits = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// Whether the gateway stops.
+    pub fn is_stopping(&self) -> bool {
+        !matches!(*self.phase.borrow(), Phase::Running)
+    }
+
+    /// A commit failed for good: nothing is acknowledged any more.
+    pub fn store_failed(&self, error: &crossdock_store::CommitError) {
+        if !self.is_stopping() {
+            self.signals.fail(&error.to_string());
+        }
+    }
+}

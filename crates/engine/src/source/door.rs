@@ -1,0 +1,182 @@
+//! A source's door: `accept`, and what is to be appended where.
+
+use crate::{
+    Acceptance, Evaluator,
+    account::{Channel, Door, DoorEnd},
+    metrics::Histogram,
+    shared::Shared,
+};
+use crossdock_connector::{OnRefused, Received, Settlement, Token};
+use crossdock_model::{Envelope, Fault, MessageId, Refusal, RefusalKind, Text};
+use crossdock_rules::Claim;
+use crossdock_store::{DeadNote, EncodedMessage, KeyClaim};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What a source's messages go through, and where they go.
+pub(crate) struct DoorPlan {
+    /// The gateway.
+    pub shared: Arc<Shared>,
+    /// The rules.
+    pub evaluator: Evaluator,
+    /// The counters.
+    pub door: Arc<Door>,
+    /// The channels to which a message is appended: the hidden queue, or all channels that are targets.
+    pub channels: Vec<Arc<Channel>>,
+    /// Whether the only channel is the hidden queue, so that the message's way goes on.
+    pub hidden: bool,
+    /// Where dead letters go.
+    pub dead_letters: Arc<Channel>,
+    /// What becomes of what is refused.
+    pub on_refused: OnRefused,
+    /// Whether the sender waits for an answer: it hears at once that there is no room. Others keep the message, and
+    /// the source tries again without asking for more.
+    pub tells: bool,
+    /// How long `accept` took.
+    pub step_seconds: Arc<Histogram>,
+    /// Scopes of keys: the source's own, and those of `dedupe` by step.
+    pub claim_scope: Text,
+}
+
+/// What the door decided of a message.
+pub(crate) struct Judged {
+    /// Its name towards the source.
+    pub token: Token,
+    /// Its bytes, as the source's bound counts them.
+    pub bytes: usize,
+    /// What is to be done.
+    pub decision: Decision,
+}
+
+/// What is to be done with a message.
+pub(crate) enum Decision {
+    /// To be appended to the door's channels.
+    Append(Append),
+    /// To be appended to the dead letters.
+    Bury {
+        /// Its id.
+        id: MessageId,
+        /// With its cause.
+        message: EncodedMessage,
+    },
+    /// Nothing is stored.
+    Tell {
+        /// What the source hears.
+        settlement: Settlement,
+        /// Where the message ended.
+        end: DoorEnd,
+    },
+}
+
+/// A message to be appended.
+pub(crate) struct Append {
+    /// Its id.
+    pub id: MessageId,
+    /// The message.
+    pub message: EncodedMessage,
+    /// Keys that must not have been seen.
+    pub keys: Vec<KeyClaim>,
+    /// Whether the first of the keys is the sender's own: a repetition is told as stored before.
+    pub sender_key: bool,
+}
+
+impl DoorPlan {
+    /// Judges messages in order.
+    pub fn judge(&self, received: Vec<Received>) -> Vec<Judged> {
+        let (began, count) = (Instant::now(), received.len() as u64);
+        let judged: Vec<_> = received.into_iter().map(|message| self.judge_one(message)).collect();
+        if count > 0 && !self.evaluator.route().accept.is_empty() {
+            let mean = began.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
+            self.step_seconds.observe_many(mean, count);
+        }
+        judged
+    }
+
+    fn judge_one(&self, Received { token, envelope, claim }: Received) -> Judged {
+        let bytes = envelope.bytes().len();
+        let decision = if self.on_refused == OnRefused::DeadLetter {
+            // The original is needed after `accept`, which is not cheap to undo: payload and texts are shared.
+            let original = envelope.clone();
+            self.decide(envelope, claim, |fault| self.bury(&original, fault))
+        } else {
+            self.decide(envelope, claim, |_| None)
+        };
+        Judged { token, bytes, decision }
+    }
+
+    fn decide(
+        &self,
+        envelope: Envelope,
+        claim: Option<crossdock_connector::Claim>,
+        bury: impl FnOnce(Fault) -> Option<Decision>,
+    ) -> Decision {
+        let (envelope, claims) = match self.evaluator.accept(envelope) {
+            Acceptance::Taken { envelope, claims } => (envelope, claims),
+            Acceptance::Filtered { .. } => {
+                return Decision::Tell { settlement: Settlement::Filtered, end: DoorEnd::Filtered };
+            }
+            Acceptance::Refused(refusal) => {
+                return bury(refusal.fault.clone()).unwrap_or_else(|| self.refuse(refusal));
+            }
+        };
+        let message = EncodedMessage::new(&envelope, None);
+        if message.len() as u64 > self.shared.plan.gateway().store.message_bytes_max() {
+            return self.refuse(too_large(message.len()));
+        }
+        let keys = self.keys(&envelope, claim.as_ref(), &claims);
+        Decision::Append(Append { id: envelope.id, message, keys, sender_key: claim.is_some() })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Decision {
+        let settlement = match self.on_refused {
+            OnRefused::Drop => Settlement::Filtered,
+            // A dead letter that is too large to be one is rejected.
+            OnRefused::Tell | OnRefused::Reject | OnRefused::DeadLetter => Settlement::Refused(refusal),
+        };
+        Decision::Tell { settlement, end: DoorEnd::Refused }
+    }
+
+    /// The keys that a message claims: its sender's, and those of `dedupe`.
+    pub fn keys(
+        &self,
+        envelope: &Envelope,
+        claim: Option<&crossdock_connector::Claim>,
+        claims: &[Claim],
+    ) -> Vec<KeyClaim> {
+        if claim.is_none() && claims.is_empty() {
+            return Vec::new();
+        }
+        let (now, id) = (self.shared.time.now(), envelope.id);
+        let key = |scope, hash, body, window: Duration| KeyClaim { scope, hash, body, until: now.after(window), id };
+        let own = claim.map(|claim| key(self.claim_scope.clone(), claim.key, claim.body, claim.window));
+        let steps = claims.iter().map(|claim| {
+            // A `dedupe` compares no bodies: the same for all.
+            let scope = Text::from(format!("accept:{}:{}", self.evaluator.route().id, claim.step));
+            key(scope, claim.key, claim.key, claim.window)
+        });
+        own.into_iter().chain(steps).collect()
+    }
+
+    /// A dead letter of `accept`, which goes through `accept` again when it is redriven.
+    fn bury(&self, original: &Envelope, fault: Fault) -> Option<Decision> {
+        let note = DeadNote {
+            cause: fault,
+            route: self.evaluator.route().id.clone(),
+            target: None,
+            dead_since: self.shared.time.now(),
+            source: None,
+            tries_total: 0,
+            tries: Vec::new(),
+        };
+        let message = EncodedMessage::new(original, Some(&note));
+        let fits = message.len() as u64 <= self.shared.plan.gateway().store.message_bytes_max();
+        fits.then_some(Decision::Bury { id: original.id, message })
+    }
+}
+
+fn too_large(bytes: usize) -> Refusal {
+    let text = format!("{bytes} bytes are more than half a segment of the store");
+    Refusal { kind: RefusalKind::TooLarge, fault: Fault::rejected("message.too_large", text), violations: Vec::new() }
+}

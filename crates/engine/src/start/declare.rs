@@ -1,0 +1,66 @@
+//! Telling the store what the plan needs: channels, subscriptions, and what is called otherwise by now.
+
+use super::names::{Takeover, renamed_channels, takeover, wanted};
+use crate::account::Channel;
+use crossdock_config::{ChannelKind as PlanKind, ChannelUse, Plan, WhenFull as PlanWhenFull};
+use crossdock_model::Text;
+use crossdock_store::{
+    Amendment, ChannelKind, ChannelSpec, DeclareError, Store, SubscriptionNumber, SubscriptionSpec, WhenFull,
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// What the store has for the plan.
+pub(crate) struct Declared {
+    /// The channels by name.
+    pub channels: HashMap<Text, Arc<Channel>>,
+    /// The subscriptions by name.
+    pub subscriptions: HashMap<Text, SubscriptionNumber>,
+}
+
+/// Declares everything. Blocks.
+pub(crate) fn declare(plan: &Plan, store: &Store) -> Result<Declared, DeclareError> {
+    let renamed = renamed_channels(plan, &store.channels());
+    let rename = |(channel, name)| Amendment::RenameChannel { channel, name };
+    amend(store, renamed.into_iter().map(rename).collect())?;
+    let wanted = wanted(plan);
+    let Takeover { away, declared, taken } = takeover(wanted, &store.channels(), &store.subscriptions());
+    amend(store, away)?;
+    let numbers = store.declare_channels(plan.channels().iter().map(spec).collect())?;
+    let by_name: HashMap<_, _> = plan.channels().iter().map(|channel| &channel.name).zip(numbers).collect();
+    let specs = declared.into_iter().filter_map(|want| {
+        let channel = *by_name.get(&want.channel)?;
+        Some(SubscriptionSpec { name: want.name, channel, group: want.group, start: want.start })
+    });
+    store.declare_subscriptions(specs.collect())?;
+    amend(store, taken)?;
+    let has = store.subscriptions();
+    let channels = plan.channels().iter().filter_map(|channel| {
+        let number = *by_name.get(&channel.name)?;
+        let mut made = Channel::new(channel.name.clone(), number);
+        made.hidden = matches!(channel.purpose, ChannelUse::Hidden { .. });
+        made.dead_letters = plan.routes().iter().any(|route| route.dead_letter == channel.name);
+        Some((channel.name.clone(), Arc::new(made)))
+    });
+    let channels = channels.collect();
+    Ok(Declared { channels, subscriptions: has.into_iter().map(|has| (has.name, has.number)).collect() })
+}
+
+fn amend(store: &Store, amendments: Vec<Amendment>) -> Result<(), DeclareError> {
+    if amendments.is_empty() { Ok(()) } else { store.amend(amendments) }
+}
+
+fn spec(channel: &crossdock_config::Channel) -> ChannelSpec {
+    let queue = ChannelSpec::queue(channel.name.clone());
+    match &channel.kind {
+        PlanKind::Queue(limits) => ChannelSpec {
+            bytes_max: limits.bytes_max,
+            messages_max: limits.messages_max,
+            when_full: match &limits.when_full {
+                PlanWhenFull::Refuse => WhenFull::Refuse,
+                PlanWhenFull::DropOldest { .. } => WhenFull::DropOldest,
+            },
+            ..queue
+        },
+        PlanKind::Topic(_) => ChannelSpec { kind: ChannelKind::Topic, ..queue },
+    }
+}

@@ -1,0 +1,9 @@
+//! Starting a gateway: declare, make, bind, run.
+
+mod build;
+mod declare;
+mod names;
+
+pub(crate) use build::build;
+pub(crate) use declare::{Declared, declare};
+pub(crate) use names::{queue_group, subscription_name};

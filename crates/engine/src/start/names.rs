@@ -1,0 +1,180 @@
+//! What subscriptions a plan wants, and how those that the store has become them.
+//!
+//! A subscription is named `ROUTE/TARGET` (for a topic `SUBSCRIPTION/TARGET`), one of a queue that no route reads
+//! `queue:NAME`. What the store has under another name is taken over where it is clear what is meant:
+//!
+//! - `was: OLD` on a route: `OLD/TARGET` becomes `NEW/TARGET`, with the hidden queue and the dead letters.
+//! - The reader of a queue changed (a route came, went, or gave way to another): what stands in the queue is the new
+//!   reader's.
+//! - A route with a single target whose address was edited: what waits for the old address goes to the new one.
+//!
+//! Everything else stays as it is, keeps its messages, and is reported. A new target of a route that was there before
+//! sees what comes from now on.
+
+use crossdock_config::{Channels, Plan, Route, Start as PlanStart};
+use crossdock_model::Text;
+use crossdock_store::{Amendment, ChannelInfo, ChannelNumber, Start, SubscriptionInfo};
+
+/// A subscription that the plan wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Its name.
+    pub name: Text,
+    /// The channel's name.
+    pub channel: Text,
+    /// The group that settles messages together.
+    pub group: Text,
+    /// Where it begins if it is new.
+    pub start: Start,
+    /// What it was called before, if the route says so.
+    was: Option<Text>,
+    /// Whether the group has no other.
+    single: bool,
+    /// Whether the channel is a queue, which has one reader.
+    queue: bool,
+}
+
+/// The name of a route's subscription for a target.
+pub(crate) fn subscription_name(route: &Route, target: &Text) -> Text {
+    let prefix = match route.reads() {
+        Channels::Topic { subscription, .. } => subscription,
+        Channels::Queue(_) | Channels::None => &route.id,
+    };
+    Text::from(format!("{prefix}/{target}"))
+}
+
+/// The group of a queue that no route reads, and the name of its subscription.
+pub(crate) fn queue_group(queue: &str) -> Text {
+    Text::from(format!("queue:{queue}"))
+}
+
+/// All subscriptions that a plan wants.
+pub(crate) fn wanted(plan: &Plan) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for route in plan.routes() {
+        let (channel, start) = match (route.reads(), &route.from) {
+            (Channels::Queue(name), _) => (name, Start::Earliest),
+            (Channels::Topic { name, .. }, crossdock_config::From::Topic { start, .. }) => (name, from_plan(*start)),
+            (Channels::Topic { name, .. }, _) => (name, Start::Latest),
+            (Channels::None, _) => continue,
+        };
+        for target in &route.targets {
+            wanted.push(Wanted {
+                name: subscription_name(route, &target.name),
+                channel: channel.clone(),
+                group: route.id.clone(),
+                start,
+                was: route.was.as_ref().map(|was| Text::from(format!("{was}/{}", target.name))),
+                single: route.targets.len() == 1,
+                queue: matches!(route.reads(), Channels::Queue(_)),
+            });
+        }
+    }
+    for channel in plan.channels() {
+        if channel.is_queue() && plan.reader(&channel.name).is_none() {
+            let name = queue_group(&channel.name);
+            let (channel, group) = (channel.name.clone(), name.clone());
+            wanted.push(Wanted { name, channel, group, start: Start::Earliest, was: None, single: true, queue: true });
+        }
+    }
+    wanted
+}
+
+/// How the store's channels are renamed for routes that were called otherwise.
+pub(crate) fn renamed_channels(plan: &Plan, channels: &[ChannelInfo]) -> Vec<(ChannelNumber, Text)> {
+    let number = |name: &str| channels.iter().find(|channel| channel.name == name).map(|channel| channel.number);
+    let mut renamed = Vec::new();
+    for route in plan.routes() {
+        let Some(was) = &route.was else { continue };
+        let hidden = route.hidden_queue.clone().map(|name| (format!("route:{was}"), name));
+        let dead = (format!("{was}.dead"), route.dead_letter.clone());
+        let default = dead.1 == format!("{}.dead", route.id);
+        for (old, new) in hidden.into_iter().chain(default.then_some(dead)) {
+            if let (Some(channel), None) = (number(&old), number(&new)) {
+                renamed.push((channel, new));
+            }
+        }
+    }
+    renamed
+}
+
+/// How the store's subscriptions become those that are wanted.
+#[derive(Default, Debug)]
+pub(crate) struct Takeover {
+    /// First: names that are wanted elsewhere make way.
+    pub away: Vec<Amendment>,
+    /// Second: the wanted ones that are declared, new or known.
+    pub declared: Vec<Wanted>,
+    /// Third: what is taken over. Behind the new ones, which begin with the oldest message that is kept: a crash between
+    /// the two is mended by the next start.
+    pub taken: Vec<Amendment>,
+}
+
+/// How the store's subscriptions become those that are wanted; its channels are given as they are called by now.
+pub(crate) fn takeover(wanted: Vec<Wanted>, channels: &[ChannelInfo], subscriptions: &[SubscriptionInfo]) -> Takeover {
+    let mut result = Takeover::default();
+    let number = |name: &Text| channels.iter().find(|channel| channel.name == *name).map(|channel| channel.number);
+    let mut left: Vec<&SubscriptionInfo> = subscriptions.iter().collect();
+    left.retain(|has| !wanted.iter().any(|w| w.name == has.name && number(&w.channel) == Some(has.channel)));
+    for mut want in wanted {
+        let here = |has: &&SubscriptionInfo| number(&want.channel) == Some(has.channel);
+        let on_channel: Vec<_> = subscriptions.iter().filter(|has| here(has)).collect();
+        if let Some(has) = on_channel.iter().find(|has| has.name == want.name) {
+            if has.group != want.group {
+                result.taken.push(rename(has, &want));
+            }
+            result.declared.push(want);
+            continue;
+        }
+        let takes = |has: &&SubscriptionInfo| here(has) && want.takes(has, &left, number(&want.channel));
+        if let Some(at) = left.iter().position(takes) {
+            let has = left.remove(at);
+            result.taken.push(rename(has, &want));
+            continue;
+        }
+        if on_channel.iter().any(|has| has.group == want.group) {
+            want.start = Start::Latest;
+        }
+        result.declared.push(want);
+    }
+    for has in left {
+        if result.wants(&has.name) {
+            let at = channels.iter().find(|channel| channel.number == has.channel).map_or("", |channel| &channel.name);
+            let name = Text::from(format!("{} (of {at})", has.name));
+            let group = name.clone();
+            result.away.push(Amendment::RenameSubscription { subscription: has.number, name, group });
+        }
+    }
+    result
+}
+
+impl Takeover {
+    fn wants(&self, name: &Text) -> bool {
+        let taken =
+            |amendment: &Amendment| matches!(amendment, Amendment::RenameSubscription { name: to, .. } if to == name);
+        self.declared.iter().any(|want| want.name == *name) || self.taken.iter().any(taken)
+    }
+}
+
+impl Wanted {
+    /// Whether a subscription that nobody wants under its own name becomes this one.
+    fn takes(&self, has: &SubscriptionInfo, left: &[&SubscriptionInfo], channel: Option<ChannelNumber>) -> bool {
+        let was = self.was.as_ref() == Some(&has.name);
+        let reader_changed = self.queue && has.group != self.group;
+        let alone = left.iter().filter(|other| Some(other.channel) == channel).count() == 1;
+        was || reader_changed || (self.single && alone && has.group == self.group)
+    }
+}
+
+fn rename(has: &SubscriptionInfo, wanted: &Wanted) -> Amendment {
+    let (name, group) = (wanted.name.clone(), wanted.group.clone());
+    Amendment::RenameSubscription { subscription: has.number, name, group }
+}
+
+fn from_plan(start: PlanStart) -> Start {
+    match start {
+        PlanStart::Earliest => Start::Earliest,
+        PlanStart::Latest => Start::Latest,
+        PlanStart::At(at) => Start::At(at),
+    }
+}
