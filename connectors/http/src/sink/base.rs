@@ -120,7 +120,11 @@ impl Place {
         if host.is_empty() {
             return Err(("the host is missing".into(), HINT));
         }
-        let port = uri.port_u16().unwrap_or(if scheme == Scheme::HTTPS { 443 } else { 80 });
+        let usual = if scheme == Scheme::HTTPS { 443 } else { 80 };
+        let port = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            Some((_, port)) => port.parse().map_err(|_| (format!("`{port}` is no port"), HINT))?,
+            None => usual,
+        };
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port, authority: authority.to_owned(), path, user })
     }
