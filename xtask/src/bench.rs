@@ -60,6 +60,12 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
     let mut is_good = true;
     for bench in BENCHES.iter().filter(|bench| names.is_empty() || names.contains(&bench.name)) {
         println!("\n{}: {}", bench.name, bench.about);
+        if bench.package == "crossdock" {
+            let mut program = command(root, "cargo");
+            is_good &=
+                step("build", program.args(["build", "--release", "--quiet", "--package", "crossdock"]), |_| {})?
+                    .is_good;
+        }
         let mut cargo = command(root, "cargo");
         cargo.args(["run", "--release", "--quiet", "--package", bench.package, "--example", bench.example]);
         is_good &= step(bench.name, &mut cargo, |_| {})?.is_good;
