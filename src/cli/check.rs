@@ -98,7 +98,8 @@ fn shape(report: &Report, probes: Option<&[Probe]>) -> Value {
     if let (Some(probes), Some(shape)) = (probes, shape.as_object_mut()) {
         let connection = |probe: &Probe| {
             let fault = probe.result.as_ref().err();
-            let fault = fault.map(|f| json!({"class": f.class.name(), "code": &*f.code, "text": &*f.text, "step": null}));
+            let fault =
+                fault.map(|f| json!({"class": f.class.name(), "code": &*f.code, "text": &*f.text, "step": null}));
             json!({"name": probe.connection, "protocol": probe.protocol, "up": fault.is_none(), "fault": fault})
         };
         shape.insert("connections".into(), probes.iter().map(connection).collect());
@@ -115,17 +116,20 @@ fn probe(plan: &Plan) -> Result<Vec<Probe>, Failure> {
         let mut probes = Vec::new();
         for connection in plan.connections() {
             let connector = connectors.iter().find(|c| c.description().name == connection.connector).cloned();
-            let (name, protocol, config) = (connection.config.name.to_string(), connection.connector, connection.config.clone());
+            let (name, protocol, config) =
+                (connection.config.name.to_string(), connection.connector, connection.config.clone());
             let task = tokio::spawn(async move {
                 let Some(connector) = connector else { return Ok(()) };
-                let late = |_| Err(Fault::new(crossdock_model::FaultClass::Unreachable, "timeout", "no answer in 10 s"));
+                let late =
+                    |_| Err(Fault::new(crossdock_model::FaultClass::Unreachable, "timeout", "no answer in 10 s"));
                 tokio::time::timeout(PROBE_TIMEOUT, connector.probe(&config)).await.unwrap_or_else(late)
             });
             probes.push((name, protocol, task));
         }
         let mut found = Vec::new();
         for (connection, protocol, task) in probes {
-            let result = task.await.map_err(|error| Failure::other(format!("the probe of {connection} failed: {error}")))?;
+            let result =
+                task.await.map_err(|error| Failure::other(format!("the probe of {connection} failed: {error}")))?;
             found.push(Probe { connection, protocol, result });
         }
         Ok(found)

@@ -33,6 +33,7 @@ pub fn execute(path: &Path, arguments: &Arguments) -> Outcome {
 pub fn no_such_route(plan: &Plan, route: &str) -> Failure {
     let names: Vec<&str> = plan.routes().iter().map(|route| &*route.id).collect();
     let near = crossdock_connector::suggest(route, names.iter().copied());
-    let hint = near.map_or_else(|| format!("the routes are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+    let hint =
+        near.map_or_else(|| format!("the routes are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
     Failure::new(Exit::NotFound, format!("there is no route `{route}` in `{}`; {hint}", plan.file()))
 }

@@ -57,8 +57,10 @@ enum Command {
     Status(status::Arguments),
     Queues(queues::Arguments),
     Dead(dead::Arguments),
+    /// Stop delivering for a route; messages are still taken in, and nothing is lost
     Pause(pause::Arguments),
-    Resume(pause::ResumeArguments),
+    /// Go on delivering for a route
+    Resume(pause::Arguments),
     Verify(verify::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -95,7 +97,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Queues(mut arguments) => queues::execute(config.or(arguments.file.take()), &arguments),
         Command::Dead(arguments) => dead::execute(config, &arguments),
         Command::Pause(arguments) => pause::execute(config, &arguments, pause::Change::Pause),
-        Command::Resume(arguments) => pause::execute(config, &arguments.0, pause::Change::Resume),
+        Command::Resume(arguments) => pause::execute(config, &arguments, pause::Change::Resume),
         Command::Verify(arguments) => verify::execute(&file::choose(config, arguments.file.clone())?, &arguments),
         Command::Schema(_) => schema::execute(),
         Command::Completions(arguments) => completions::execute(&arguments),

@@ -9,7 +9,7 @@ use clap::Args;
 use crossdock_admin::shape::Route;
 use std::path::PathBuf;
 
-/// Stop delivering for a route; messages are still taken in, and nothing is lost.
+/// Which route.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The route's key in the configuration
@@ -22,14 +22,6 @@ pub struct Arguments {
     #[command(flatten)]
     connection: Connection,
 }
-
-/// Go on delivering for a route.
-#[derive(Debug, Args)]
-pub struct ResumeArguments(
-    /// The same as of `pause`.
-    #[command(flatten)]
-    pub Arguments,
-);
 
 /// What is done to the route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

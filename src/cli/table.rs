@@ -70,11 +70,6 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The text, one line a row, titles first.
     pub fn render(&self, paint: Paint) -> String {
         let titles = self.columns.iter().map(|column| Cell::toned(Tone::Faint, column.title)).collect::<Vec<_>>();

@@ -173,9 +173,7 @@ fn told(fault: &Fault) -> String {
 }
 
 fn step_json(step: &StepTrace) -> Value {
-    let change = |change: &Change| {
-        json!({"at": &*change.at, "before": change.before.as_deref(), "after": change.after.as_deref()})
-    };
+    let change = |change: &Change| json!({"at": &*change.at, "before": change.before.as_deref(), "after": change.after.as_deref()});
     let (outcome, fault) = match &step.outcome {
         StepOutcome::Passed => ("passed", None),
         StepOutcome::Filtered => ("filtered", None),

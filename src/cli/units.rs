@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn numbers_as_people_read_them() {
-        for (given, shown) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.50 KiB"), (32 << 20, "32.0 MiB"), (u64::MAX, "16384 PiB")] {
+        for (given, shown) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.50 KiB"), (32 << 20, "32.0 MiB"), (u64::MAX, "16384 PiB")]
+        {
             assert_eq!(bytes(given), shown);
         }
         for (given, shown) in

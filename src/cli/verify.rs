@@ -46,7 +46,12 @@ fn show(report: &Report) -> Result<(), super::Failure> {
     for finding in &report.findings {
         data(&format!("{}:{}: {}\n", finding.file, finding.at, finding.what))?;
     }
-    let read = format!("{}, {}, {}", count(report.messages, "message"), count(report.segments, "segment"), bytes(report.bytes));
+    let read = format!(
+        "{}, {}, {}",
+        count(report.messages, "message"),
+        count(report.segments, "segment"),
+        bytes(report.bytes)
+    );
     let verdict = match report.findings.len() {
         0 => "sound".to_owned(),
         number => count(number as u64, "finding"),

@@ -63,7 +63,10 @@ impl Account {
                 carrier.took == ids(Fate::Carrier).collect() && carrier.repeated == 0,
             ),
             (
-                format!("{filtered} free samples were filtered, {} orders are dead letters, as they must", letters.len()),
+                format!(
+                    "{filtered} free samples were filtered, {} orders are dead letters, as they must",
+                    letters.len()
+                ),
                 behind.filtered == filtered && letters == dead && behind.dead == dead.len() as u64,
             ),
         ];

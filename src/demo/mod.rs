@@ -10,7 +10,7 @@ mod traffic;
 
 use crate::cli::{Exit, Outcome, Paint, Tone, note};
 use account::Account;
-use orders::{Order, ORDERS};
+use orders::{ORDERS, Order};
 use partners::{Manner, Partner};
 use stage::Stage;
 use std::time::{Duration, Instant};

@@ -12,7 +12,8 @@ pub fn print(account: &Account, paint: Paint) -> Result<(), Failure> {
     let retried = account.retried();
     let mut text = section("What became of the orders", &routes(account), paint);
     text += &section("What the partners have seen", &partners(account), paint);
-    text += &format!("  {retried} requests were refused with 503 while the carrier was down, and retried by themselves.\n");
+    text +=
+        &format!("  {retried} requests were refused with 503 while the carrier was down, and retried by themselves.\n");
     text += &section("Dead letters, by cause", &dead(account), paint);
     text += &format!("\n{}\n", paint.text(Tone::Strong, "The account"));
     for (what, right) in &account.checks {
@@ -82,7 +83,13 @@ fn dead(account: &Account) -> Table {
     ]);
     for group in &account.dead {
         let target = group.target.as_deref().unwrap_or("-");
-        table.row([group.count.into(), (&group.route).into(), target.into(), (&group.code).into(), (&group.text).into()]);
+        table.row([
+            group.count.into(),
+            (&group.route).into(),
+            target.into(),
+            (&group.code).into(),
+            (&group.text).into(),
+        ]);
     }
     table
 }

@@ -54,7 +54,10 @@ fn a_configured_token_and_further_hosts_hold() {
     let folder = Folder::new(ROUTES);
     folder.write_routes(ROUTES, &admin.replace("ADMIN", &folder.admin.to_string()));
     let gateway = folder.start();
-    assert!(!gateway.folder.dir.path().join("data/admin.token").exists(), "a token was drawn beside the configured one");
+    assert!(
+        !gateway.folder.dir.path().join("data/admin.token").exists(),
+        "a token was drawn beside the configured one"
+    );
     let headers = [("authorization", "Bearer chosen-by-hand"), ("host", "gate.example")];
     assert_eq!(request(gateway.folder.admin, "GET", "/api/v1/status", &headers, b"").status, 200);
     assert_eq!(gateway.folder.run(&["status"]).status, 0, "the command takes the token from the file");
@@ -99,7 +102,10 @@ fn messages_are_browsed_dead_letters_shown_and_deleted() {
     let gateway = Folder::new(ROUTES).start();
     for n in ["1", "2", "\"x\""] {
         let body = format!("{{\"n\": {n}}}");
-        assert_eq!(gateway.post("/a", &[("x-unit", "7"), ("content-type", "application/json")], body.as_bytes()).status, 202);
+        assert_eq!(
+            gateway.post("/a", &[("x-unit", "7"), ("content-type", "application/json")], body.as_bytes()).status,
+            202
+        );
     }
     wait("two to pass and one to die", || {
         let route = json(&gateway.api("GET", "/routes/out", b"").body);

@@ -10,7 +10,8 @@ use std::{fs, path::Path};
 fn every_file_is_told_what_is_wrong_with_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
     let update = std::env::var_os("CROSSDOCK_UPDATE").is_some();
-    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     let files: Vec<_> = names.iter().filter(|name| name.ends_with(".yaml")).collect();
     assert!(files.len() >= 10, "the files are gone");

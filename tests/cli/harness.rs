@@ -59,7 +59,11 @@ impl Folder {
         let head = format!(
             "version: 1\ngateway:\n  data_dir: ./data\n  http: {{ listen: \"{}\" }}\n{}{gateway}",
             self.http,
-            if gateway.contains("admin:") { String::new() } else { format!("  admin: {{ listen: \"{}\" }}\n", self.admin) },
+            if gateway.contains("admin:") {
+                String::new()
+            } else {
+                format!("  admin: {{ listen: \"{}\" }}\n", self.admin)
+            },
         );
         self.write("routes.yaml", format!("{head}{routes}").as_bytes());
     }

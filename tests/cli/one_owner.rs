@@ -2,7 +2,8 @@
 
 use crate::harness::Folder;
 
-const ROUTES: &str = "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
+const ROUTES: &str =
+    "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
 
 #[test]
 fn a_data_folder_has_one_owner() {

@@ -2,7 +2,8 @@
 
 use crate::harness::{Folder, free, request};
 
-const ROUTES: &str = "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
+const ROUTES: &str =
+    "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
 
 #[track_caller]
 fn check(folder: &Folder, arguments: &[&str], status: i32, in_stderr: &str) {

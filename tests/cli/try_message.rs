@@ -49,7 +49,8 @@ fn check(arguments: &[&str], stdin: &str, status: i32, shown: &[&str], not_shown
 
 #[test]
 fn each_step_is_shown_and_what_would_be_sent() {
-    let sent = ["transform", ".name: \"ADA\"", "%headers.region", "PUT", "/api/orders/o-4", "<Order>", "<name>ADA</name>"];
+    let sent =
+        ["transform", ".name: \"ADA\"", "%headers.region", "PUT", "/api/orders/o-4", "<Order>", "<name>ADA</name>"];
     check(&["out", "m.json"], "", 0, &sent, &["rest.jsonl"]);
     check(&["out", "--content-type", "application/json"], ORDER, 0, &sent, &[]);
     check(&["out"], &ORDER.replace("DE", "FR"), 0, &["rest.jsonl"], &["/api/orders"]);

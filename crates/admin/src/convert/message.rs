@@ -174,11 +174,23 @@ mod tests {
 
     #[test]
     fn headers_keep_types_and_repetitions() {
-        check(&[("a", Value::from("1")), ("a", Value::Integer(2)), ("b", Value::Null)], &serde_json::json!({"a": ["1", 2], "b": null}));
-        check(&[("a", Value::Float(f64::NAN)), ("b", Value::Decimal { mantissa: 105, scale: 1 })], &serde_json::json!({"a": "NaN", "b": "10.5"}));
-        check(&[("a", Value::Bytes(vec![0xff].into())), ("b", Value::Bytes("x".into()))], &serde_json::json!({"a": "/w==", "b": "x"}));
         check(
-            &[("t", Value::Table(vec![("x".into(), Value::List(vec![Value::Unsigned(u64::MAX), Value::Boolean(true)]))]))],
+            &[("a", Value::from("1")), ("a", Value::Integer(2)), ("b", Value::Null)],
+            &serde_json::json!({"a": ["1", 2], "b": null}),
+        );
+        check(
+            &[("a", Value::Float(f64::NAN)), ("b", Value::Decimal { mantissa: 105, scale: 1 })],
+            &serde_json::json!({"a": "NaN", "b": "10.5"}),
+        );
+        check(
+            &[("a", Value::Bytes(vec![0xff].into())), ("b", Value::Bytes("x".into()))],
+            &serde_json::json!({"a": "/w==", "b": "x"}),
+        );
+        check(
+            &[(
+                "t",
+                Value::Table(vec![("x".into(), Value::List(vec![Value::Unsigned(u64::MAX), Value::Boolean(true)]))]),
+            )],
             &serde_json::json!({"t": {"x": [u64::MAX, true]}}),
         );
     }

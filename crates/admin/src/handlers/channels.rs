@@ -29,7 +29,8 @@ pub async fn list(State(shared): State<Shared>) -> Answer {
 /// `GET /channels/{name}`.
 pub async fn one(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
     let channel = shared.gateway.channel(&name).await;
-    let channel = channel.ok_or_else(|| Problem::not_found("channel.unknown", format!("there is no channel `{name}`")))?;
+    let channel =
+        channel.ok_or_else(|| Problem::not_found("channel.unknown", format!("there is no channel `{name}`")))?;
     Ok(json(StatusCode::OK, &convert::channel(&channel)))
 }
 

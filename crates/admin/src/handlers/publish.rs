@@ -13,8 +13,22 @@ use crossdock_model::{
 
 /// Fields that are the hop's, the listener's or the browser's, and never become user headers.
 const NOT_USER: [&str; 17] = [
-    "authorization", "connection", "cookie", "date", "expect", "host", "idempotency-key", "keep-alive",
-    "proxy-connection", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "user-agent",
+    "authorization",
+    "connection",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "idempotency-key",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
     "x-correlation-id",
 ];
 
