@@ -17,9 +17,10 @@ pub(crate) fn check(entries: &[&Entry], routes: &[Arc<Route>], names: &Names<'_>
     check_was(entries, names, context);
     check_loops(entries, names, context);
     for route in routes {
-        let place = entries.iter().find(|entry| *entry.key == *route.id).map(|entry| {
-            entry.value.get("dead_letter").map_or(entry.key_span, |node| node.span)
-        });
+        let place = entries
+            .iter()
+            .find(|entry| *entry.key == *route.id)
+            .map(|entry| entry.value.get("dead_letter").map_or(entry.key_span, |node| node.span));
         check_dead_letter(route, place.unwrap_or_default(), context);
     }
     check_unused(names, context);

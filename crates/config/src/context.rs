@@ -1,6 +1,6 @@
 //! What reading a section needs: the protocols, the outside, the compiler, and where findings go.
 
-use crate::{Environment, Protocol, files};
+use crate::{Environment, Protocol, files, mask::Masks};
 use crossdock_expression::Compiler;
 use crossdock_settings::{Diagnostic, Diagnostics, Entry, Field, Node, NodeKind, Settings, Span, suggest};
 use std::path::Path;
@@ -11,6 +11,7 @@ pub(crate) struct Context<'a> {
     pub environment: &'a dyn Environment,
     pub protocols: &'a [Protocol],
     pub compiler: Compiler,
+    pub masks: Masks,
     pub files: files::Reader<'a>,
     pub found: Diagnostics,
 }
@@ -22,6 +23,7 @@ impl<'a> Context<'a> {
             environment,
             protocols,
             compiler: Compiler::new(),
+            masks: Masks::new(protocols),
             files: files::Reader { folder, environment, read: Vec::new() },
             found: Diagnostics::new(),
         }
@@ -97,6 +99,8 @@ pub(crate) fn near(name: &str, known: &[&str], none: &str) -> String {
     match (suggest(name, known.iter().copied()), known) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, []) => none.to_owned(),
-        (None, known) => format!("there are {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        (None, known) => {
+            format!("there are {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
     }
 }

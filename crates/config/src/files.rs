@@ -10,20 +10,26 @@ use std::{
 
 /// Why a file cannot be read, without the operating system's numbers.
 pub(crate) fn why(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
-        io::ErrorKind::IsADirectory => "it is a folder".into(),
-        _ => {
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-        }
+    let known = [
+        (io::ErrorKind::NotFound, "there is no such file"),
+        (io::ErrorKind::PermissionDenied, "permission denied"),
+        (io::ErrorKind::IsADirectory, "it is a folder"),
+    ];
+    if let Some((_, words)) = known.iter().find(|(kind, _)| *kind == error.kind()) {
+        return (*words).to_owned();
     }
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 /// A path from a folder, without `.` in it.
 pub(crate) fn resolve(folder: &Path, path: &Path) -> PathBuf {
     folder.join(path).components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// A path as it is shown: from the folder, if it lies there.
+pub(crate) fn shown(folder: &Path, path: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
 /// Reads what steps name, and keeps the texts for the lines that messages show.
@@ -39,7 +45,7 @@ impl Files for Reader<'_> {
         let full = resolve(self.folder, path);
         let bytes = self.environment.read(&full).map_err(|error| why(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let shown: Arc<str> = full.strip_prefix(self.folder).unwrap_or(&full).to_string_lossy().into();
+        let shown: Arc<str> = shown(self.folder, &full).into();
         self.read.push((Arc::clone(&shown), text.as_str().into()));
         Ok(SourceFile { path: full, shown, text })
     }

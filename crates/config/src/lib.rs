@@ -6,6 +6,7 @@
 
 mod checks;
 mod context;
+mod explain;
 mod files;
 mod load;
 mod mask;
@@ -13,8 +14,10 @@ mod names;
 mod plan;
 mod read;
 mod report;
+mod schema;
 mod substitute;
 mod tables;
+mod words;
 mod yaml;
 
 pub use plan::{
@@ -77,13 +80,11 @@ pub fn load(file: &ConfigFile<'_>, environment: &dyn Environment, protocols: &[P
 /// What a route does, in words, at least four lines; none if there is no such route.
 #[must_use]
 pub fn explain(plan: &Plan, route: &str) -> Option<String> {
-    let _ = (plan, route);
-    todo!()
+    explain::explain(plan, route)
 }
 
 /// The JSON Schema (draft 2020-12) of `routes.yaml`, from the tables that are parsed.
 #[must_use]
-pub fn schema(descriptions: &[&Description]) -> serde_json::Value {
-    let _ = descriptions;
-    todo!()
+pub fn schema(descriptions: &[&'static Description]) -> serde_json::Value {
+    schema::schema(descriptions)
 }

@@ -32,13 +32,13 @@ pub(crate) fn load(file: &ConfigFile<'_>, environment: &dyn Environment, protoco
         }
         return refused(file, text, found);
     };
-    let masks = mask::Masks::new(protocols);
-    let secrets: Vec<Span> = dropped.iter().chain([&root]).flat_map(|node| masks.secrets(node)).collect();
+    let mut context = Context::new(file.folder, environment, protocols);
+    let secrets: Vec<Span> = dropped.iter().chain([&root]).flat_map(|node| context.masks.secrets(node)).collect();
     let masked_text = crate::report::masked_text(text, &secrets);
     let substituted = substitute(&mut root, file.folder, environment, &mut found);
-    let mut context = Context::new(file.folder, environment, protocols);
     context.found = found;
-    let plan = read_root(&root, file, &mut context).map(|plan| Plan { masked: masks.json(&root), masked_text, ..plan });
+    let plan = read_root(&root, file, &mut context);
+    let plan = plan.map(|plan| Plan { masked: context.masks.json(&root), masked_text, ..plan });
     let sources = Sources { name: file.name.into(), text, others: context.files.read, secrets: Some(secrets) };
     let report = Report::new(settle(context.found, &substituted), &sources);
     let plan = plan.filter(|_| !report.has_errors()).map(Arc::new);
@@ -57,9 +57,8 @@ fn top() -> Span {
 
 /// Drops what follows from a failed substitution, and takes out of the texts what was substituted.
 fn settle(found: Diagnostics, substituted: &Substituted) -> Diagnostics {
-    let within = |place: Span| {
-        substituted.failed.iter().any(|failed| failed.start <= place.start && place.start < failed.end)
-    };
+    let within =
+        |place: Span| substituted.failed.iter().any(|failed| failed.start <= place.start && place.start < failed.end);
     let mut kept = Diagnostics::new();
     for mut finding in found {
         let own = finding.code.starts_with("substitution.");
@@ -117,7 +116,11 @@ fn read_root(root: &Node, file: &ConfigFile<'_>, context: &mut Context<'_>) -> O
 }
 
 fn check_version(root: &Node, context: &mut Context<'_>) {
-    let Some(node) = root.get("version") else { return };
+    let Some(node) = root.get("version") else {
+        let hint = format!("begin the file with `version: {VERSION}`, the version of its language");
+        context.error_hint("key.missing", root.span, "`version` is missing", hint);
+        return;
+    };
     let known = node.scalar().is_some_and(|scalar| scalar.text == VERSION);
     if !known {
         let message = "this version of the language is not known here";

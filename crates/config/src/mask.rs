@@ -62,11 +62,9 @@ impl Masks {
 
     /// Whether what stands under a key is a secret: by its name, or because it is a URL in which nobody can tell the
     /// password from the rest.
-    fn is_secret(&self, key: &str, value: &Node) -> bool {
+    pub(crate) fn is_secret(&self, key: &str, value: &Node) -> bool {
         let unclear = |scalar: &Scalar| scalar.text.contains('@') && !scalar.text.contains("://");
-        self.names.contains(&key)
-            || is_usual(key)
-            || self.urls.contains(&key) && value.scalar().is_some_and(unclear)
+        self.names.contains(&key) || is_usual(key) || self.urls.contains(&key) && value.scalar().is_some_and(unclear)
     }
 
     /// The configuration for people, as a JSON value.
@@ -122,9 +120,20 @@ impl Masks {
 /// Whether a key is usually a secret's, whatever the tables say.
 fn is_usual(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    ["password", "passwd", "passphrase", "token", "secret", "api_key", "apikey", "private_key", "authorization", "cookie"]
-        .iter()
-        .any(|usual| key.ends_with(usual))
+    [
+        "password",
+        "passwd",
+        "passphrase",
+        "token",
+        "secret",
+        "api_key",
+        "apikey",
+        "private_key",
+        "authorization",
+        "cookie",
+    ]
+    .iter()
+    .any(|usual| key.ends_with(usual))
 }
 
 /// Whether a text is one `${…}` without a default, which tells nothing of the value.
@@ -133,18 +142,22 @@ fn is_reference(text: &str) -> bool {
     inside.is_some_and(|inside| !inside.contains(['{', '}']) && !inside.contains(":-"))
 }
 
+/// A scalar's text for people.
+pub(crate) fn shown(scalar: &Scalar) -> String {
+    let text = scalar.masked.as_ref().unwrap_or(&scalar.text);
+    hide(text, &passwords(text))
+}
+
 /// A scalar's value for people.
 fn plain(scalar: &Scalar) -> Value {
-    if let Some(masked) = &scalar.masked {
-        return Value::String(hide(masked, &passwords(masked)));
-    }
     let text = scalar.text.as_str();
+    let bare = !scalar.quoted && scalar.masked.is_none();
     match text {
-        "true" if !scalar.quoted => Value::Bool(true),
-        "false" if !scalar.quoted => Value::Bool(false),
+        "true" if bare => Value::Bool(true),
+        "false" if bare => Value::Bool(false),
         _ => match text.parse::<i64>() {
-            Ok(number) if !scalar.quoted && number.to_string() == text => Value::from(number),
-            Ok(_) | Err(_) => Value::String(hide(text, &passwords(text))),
+            Ok(number) if bare && number.to_string() == text => Value::from(number),
+            Ok(_) | Err(_) => Value::String(shown(scalar)),
         },
     }
 }

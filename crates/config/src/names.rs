@@ -69,7 +69,9 @@ impl Names<'_> {
         protocol: Protocol,
         context: &mut Context<'_>,
     ) -> Result<Option<ConnectionConfig>, ()> {
-        let Some(field) = fields.iter().find(|field| matches!(field.kind, Kind::Connection(_))) else { return Ok(None) };
+        let Some(field) = fields.iter().find(|field| matches!(field.kind, Kind::Connection(_))) else {
+            return Ok(None);
+        };
         let Some(name) = settings.text(field.name) else { return Err(()) };
         let span = settings.span_of(field.name);
         let Some(named) = self.connections.iter().find(|named| named.name == *name) else {
@@ -80,7 +82,12 @@ impl Names<'_> {
                 .map(|named| &*named.name)
                 .collect();
             let none = format!("declare it: `connections: {{ {name}: {{ {}: {{ … }} }} }}`", protocol.description.name);
-            context.error_hint("connection.unknown", span, format!("unknown connection `{name}`"), near(name, &known, &none));
+            context.error_hint(
+                "connection.unknown",
+                span,
+                format!("unknown connection `{name}`"),
+                near(name, &known, &none),
+            );
             return Err(());
         };
         self.seen.connections.push(name.clone());
@@ -98,7 +105,14 @@ impl Names<'_> {
 
     /// Whether a channel of this kind is there; a finding says if not. A dead-letter queue that is not declared counts
     /// where `implied` is set.
-    pub(crate) fn channel(&self, name: &str, span: Span, wanted: Wanted, implied: bool, context: &mut Context<'_>) -> bool {
+    pub(crate) fn channel(
+        &self,
+        name: &str,
+        span: Span,
+        wanted: Wanted,
+        implied: bool,
+        context: &mut Context<'_>,
+    ) -> bool {
         let declared = self.channels.iter().find(|declared| *declared.channel.name == *name);
         let Some(declared) = declared else {
             if implied && wanted == Wanted::Queue && self.dead_letters.iter().any(|queue| **queue == *name) {

@@ -43,7 +43,11 @@ const LINE_CHARACTERS_MAX: usize = 160;
 impl Report {
     pub(crate) fn new(mut diagnostics: Diagnostics, sources: &Sources<'_>) -> Self {
         diagnostics.sort();
-        let finding = |diagnostic: Diagnostic| {
+        let finding = |mut diagnostic: Diagnostic| {
+            let start = &mut diagnostic.place.span.start;
+            if start.line > 0 {
+                start.column = start.column.max(1);
+            }
             let excerpt = excerpt(&diagnostic, sources);
             Finding { diagnostic, excerpt }
         };
@@ -137,7 +141,12 @@ impl Finding {
         let start = place.span.start;
         let place = if start.line == 0 { file.to_owned() } else { format!("{file}:{}:{}", start.line, start.column) };
         let label = paint.put(tone, &format!("{}[{code}]", severity.name()));
-        writeln!(out, "{}: {label}: {}", paint.put(Tone::Strong, &printable(&place)), paint.put(Tone::Strong, &printable(message)))?;
+        writeln!(
+            out,
+            "{}: {label}: {}",
+            paint.put(Tone::Strong, &printable(&place)),
+            paint.put(Tone::Strong, &printable(message))
+        )?;
         let number = start.line.to_string();
         let margin = " ".repeat(number.len());
         if let Some(Excerpt { line, marked }) = &self.excerpt {
@@ -255,7 +264,8 @@ fn window(excerpt: &Excerpt) -> Excerpt {
     if length <= LINE_CHARACTERS_MAX {
         return excerpt.clone();
     }
-    let start = excerpt.marked.start.saturating_sub(LINE_CHARACTERS_MAX / 2).min(length.saturating_sub(LINE_CHARACTERS_MAX));
+    let start =
+        excerpt.marked.start.saturating_sub(LINE_CHARACTERS_MAX / 2).min(length.saturating_sub(LINE_CHARACTERS_MAX));
     let kept: String = excerpt.line.chars().skip(start).take(LINE_CHARACTERS_MAX).collect();
     let lead = if start > 0 { "… " } else { "" };
     let tail = if start + LINE_CHARACTERS_MAX < length { " …" } else { "" };

@@ -1,5 +1,6 @@
 //! The tables of the sections that are the gateway's own. What a connector and a step may hold stands with them.
 
+use crate::read::choice::Variant;
 use crossdock_connector::{HTTP_LISTENER, TLS_SERVER};
 use crossdock_rules::{ACCEPT_STEPS, STEPS};
 use crossdock_settings::{Field, Kind, Returns};
@@ -9,7 +10,7 @@ pub(crate) const VERSION: &str = "1";
 
 /// The file.
 pub(crate) const ROOT: &[Field] = &[
-    Field::required("version", Kind::Any, "version of the language: 1"),
+    Field::optional("version", Kind::Any, "version of the language: 1"),
     Field::optional("gateway", Kind::Any, "the gateway itself: where it listens and where it stores"),
     Field::optional("connections", Kind::Any, "other systems, named once and used by many routes"),
     Field::optional("channels", Kind::Any, "durable queues and topics inside the gateway"),
@@ -28,7 +29,11 @@ pub(crate) const GATEWAY: &[Field] = &[
 /// `gateway.admin`.
 pub(crate) const ADMIN: &[Field] = &[
     Field::default("listen", Kind::Text, "127.0.0.1:8090", "address and port"),
-    Field::optional("hosts", Kind::List(&Kind::Text), "names by which it may be asked for, beside its address and localhost"),
+    Field::optional(
+        "hosts",
+        Kind::List(&Kind::Text),
+        "names by which it may be asked for, beside its address and localhost",
+    ),
     Field::optional("tls", Kind::Group(TLS_SERVER), "certificate and key; without them it speaks plain HTTP"),
     Field::optional("token", Kind::Secret, "the token to ask for; without one it makes one: `<data_dir>/admin.token`"),
     Field::default("insecure", Kind::Boolean, "false", "whether it may listen beyond this machine without `tls`"),
@@ -101,7 +106,12 @@ pub(crate) const ROUTE: &[Field] = &[
 
 /// `retry`.
 pub(crate) const RETRY: &[Field] = &[
-    Field::default("attempts", Kind::Integer { min: 1, max: 1_000_000 }, "8", "charged attempts after which it is dead"),
+    Field::default(
+        "attempts",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        "8",
+        "charged attempts after which it is dead",
+    ),
     Field::default("initial", Kind::Duration, "1s", "wait after the first failure"),
     Field::default("factor", Kind::Number { min: 1.0, max: 1000.0 }, "2", "what the wait grows by each time"),
     Field::default("max", Kind::Duration, "5m", "longest wait"),
@@ -134,14 +144,30 @@ pub(crate) const TARGET_COMMON: &[Field] = &[
 ];
 
 /// `from: { queue: … }`.
-pub(crate) const QUEUE_SOURCE: &[Field] = &[Field::required("name", Kind::Channel, "the queue")];
+const QUEUE_SOURCE: &[Field] = &[Field::required("name", Kind::Channel, "the queue")];
 
 /// `from: { topic: … }`.
-pub(crate) const TOPIC_SOURCE: &[Field] = &[
+const TOPIC_SOURCE: &[Field] = &[
     Field::required("name", Kind::Channel, "the topic"),
     Field::default("start", Kind::Text, "latest", "where a new subscription starts: `earliest`, `latest` or a time"),
     Field::optional("subscription", Kind::Text, "its name [the route's]"),
 ];
 
 /// `to: { queue: … }` and `to: { topic: … }`.
-pub(crate) const CHANNEL_TARGET: &[Field] = &[Field::required("name", Kind::Channel, "the channel")];
+const CHANNEL_TARGET: &[Field] = &[Field::required("name", Kind::Channel, "the channel")];
+
+/// The channels that `from` may name.
+pub(crate) const fn source_channels() -> [Variant; 2] {
+    [
+        Variant { name: "queue", fields: QUEUE_SOURCE, protocol: None },
+        Variant { name: "topic", fields: TOPIC_SOURCE, protocol: None },
+    ]
+}
+
+/// The channels that `to` may name.
+pub(crate) const fn target_channels() -> [Variant; 2] {
+    [
+        Variant { name: "queue", fields: CHANNEL_TARGET, protocol: None },
+        Variant { name: "topic", fields: CHANNEL_TARGET, protocol: None },
+    ]
+}

@@ -52,7 +52,8 @@ fn queue(value: &Placed<Setting>, context: &mut Context<'_>) -> (QueueLimits, Op
         let message = "`when_full` has no effect on a queue without a limit";
         let hint = "add `max_bytes` or `max_messages`";
         context.found.push(
-            crossdock_settings::Diagnostic::warning("channel.no_limit", settings.span_of("when_full"), message).hint(hint),
+            crossdock_settings::Diagnostic::warning("channel.no_limit", settings.span_of("when_full"), message)
+                .hint(hint),
         );
     }
     let when_full = if drops {
@@ -60,11 +61,8 @@ fn queue(value: &Placed<Setting>, context: &mut Context<'_>) -> (QueueLimits, Op
     } else {
         WhenFull::Refuse
     };
-    let limits = QueueLimits {
-        bytes_max: settings.size("max_bytes"),
-        messages_max: count(settings, "max_messages"),
-        when_full,
-    };
+    let limits =
+        QueueLimits { bytes_max: settings.size("max_bytes"), messages_max: count(settings, "max_messages"), when_full };
     (limits, dead_letter)
 }
 

@@ -1,9 +1,6 @@
 //! A source or a target: a map with one key that names it, and common keys beside it or within.
 
-use crate::{
-    Protocol,
-    context::{Context, near},
-};
+use crate::{Protocol, context::Context};
 use crossdock_settings::{Diagnostic, Entry, Field, Node, NodeKind, suggest};
 
 /// What a source or a target may be.
@@ -81,7 +78,11 @@ fn report_unknown(others: &[&Entry], chosen: bool, choices: &Choices, context: &
     let all: Vec<_> = names.iter().copied().chain(choices.common.iter().map(|field| field.name)).collect();
     for entry in others.iter().filter(|entry| variant(choices, &entry.key).is_none()) {
         if chosen {
-            let hint = near(&entry.key, &all, "nothing else may stand here");
+            let common: Vec<_> = choices.common.iter().map(|field| format!("`{}`", field.name)).collect();
+            let hint = match suggest(&entry.key, all.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("beside the {} there can be {}", choices.what, common.join(", ")),
+            };
             context.error_hint("key.unknown", entry.key_span, format!("unknown key `{}`", entry.key), hint);
         } else {
             let hint = match suggest(&entry.key, all.iter().copied()) {

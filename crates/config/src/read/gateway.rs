@@ -29,7 +29,8 @@ pub(crate) fn read(node: Option<&Node>, root: Span, context: &mut Context<'_>) -
     let admin = read_admin(&admin, context);
     if http_listen.is_some_and(|listen| listen == admin.listen && listen.port() != 0) {
         let message = format!("the admin API and the `http` sources both listen on {}", admin.listen);
-        let place = settings.group("admin").map_or(root, |section| section.span_of("listen"));
+        let written = [settings.group("admin"), settings.group("http")].into_iter().flatten().next();
+        let place = written.map_or(root, |section| section.span_of("listen"));
         context.error_hint("gateway.listen", place, message, "give one of them another port");
     }
     let history = settings.group("history").and_then(|history| history.duration("age"));
@@ -108,13 +109,23 @@ fn read_store(settings: &Settings, context: &mut Context<'_>) -> StoreSettings {
             ("never", _) => Sync::Never,
             (_, Some(Ok(every))) if !every.is_zero() => Sync::Every(every),
             (_, Some(Err(wrong))) => {
-                context.error_hint("value.type", settings.span_of("sync"), wrong.message, wrong.hint);
+                context.error_hint(
+                    "value.type",
+                    settings.span_of("sync"),
+                    wrong.message,
+                    "write for example `every 50ms`",
+                );
                 Sync::Always
             }
             (_, Some(Ok(_)) | None) => {
                 let shown = shown(settings, "sync").map_or("this".to_owned(), |shown| format!("`{shown}`"));
                 let message = format!("{shown} is not known here");
-                context.error_hint("value.unknown", settings.span_of("sync"), message, "write `always`, `every 50ms` or `never`");
+                context.error_hint(
+                    "value.unknown",
+                    settings.span_of("sync"),
+                    message,
+                    "write `always`, `every 50ms` or `never`",
+                );
                 Sync::Always
             }
         }
@@ -153,7 +164,7 @@ fn check_key(path: &Path, span: Span, context: &mut Context<'_>) {
     let Some(bytes) = read_file(path, span, context) else { return };
     let key = bytes.trim_ascii();
     if key.len() != 64 || !key.iter().all(u8::is_ascii_hexdigit) {
-        let message = format!("the file `{}` does not hold a key", path.display());
+        let message = format!("the file `{}` does not hold a key", files::shown(context.folder, path));
         context.error_hint("store.key", span, message, "a key is 64 hexadecimal digits: `openssl rand -hex 32`");
     }
 }
@@ -173,7 +184,8 @@ fn read_file(path: &Path, span: Span, context: &mut Context<'_>) -> Option<Vec<u
     match context.environment.read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            let message = format!("the file `{}` cannot be read: {}", path.display(), files::why(&error));
+            let shown = files::shown(context.folder, path);
+            let message = format!("the file `{shown}` cannot be read: {}", files::why(&error));
             context.error_hint("file.missing", span, message, "relative paths start at the folder of this file");
             None
         }

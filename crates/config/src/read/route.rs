@@ -6,10 +6,11 @@ use crate::{
     plan::{Destination, From, OnFailure, Retry, Route},
     read::{channels::dead_letter, source, steps, target},
     tables::{RETRY, ROUTE},
+    words::Words,
 };
 use crossdock_model::Text;
-use crossdock_rules::Stage;
-use crossdock_settings::{Diagnostic, Entry, Node, NodeKind, Placed, Settings};
+use crossdock_rules::{ACCEPT_STEPS, STEPS, Stage};
+use crossdock_settings::{Diagnostic, Entry, Kind, Node, NodeKind, Placed, Settings};
 use std::{sync::Arc, time::Duration};
 
 /// What the name of a route's hidden queue begins with.
@@ -35,15 +36,17 @@ pub(crate) fn read(
         NodeKind::Mapping(_) => Node { span: entry.key_span, kind: entry.value.kind.clone() },
         NodeKind::Null | NodeKind::Scalar(_) | NodeKind::Sequence(_) => entry.value.clone(),
     };
+    let node = without_misplaced_steps(node, context);
     let settings = context.group(&node, ROUTE);
-    let from = node.get("from").and_then(|from| source::read(from, &id, message_bytes_max, names, context));
+    let mut words = Words::of(&node, &context.masks);
+    let from = node.get("from").and_then(|from| source::read(from, &id, message_bytes_max, names, &mut words, context));
     let accept = steps::pipeline(Stage::Accept, settings.list("accept"), None, context);
     check_door(&node, &settings, context);
     let inherited = accept.as_ref().and_then(|accept| accept.decode().cloned());
     let steps = steps::pipeline(Stage::Steps, settings.list("steps"), inherited, context);
     let order_by = steps::program(&settings, "order_by", context);
     let circuit = steps::program(&settings, "circuit", context);
-    let targets = node.get("to").and_then(|to| target::read(to, &id, names, context));
+    let targets = node.get("to").and_then(|to| target::read(to, &id, names, &mut words, context));
     let retry = read_retry(&settings, context);
     let dead_letter = read_dead_letter(&settings, entry, names, context);
     let was = settings.text("was").map(|name| Placed::new(name.clone(), settings.span_of("was")));
@@ -77,16 +80,39 @@ pub(crate) fn read(
         targets: targets.targets,
         retry: retry?,
         dead_letter,
+        words,
         id,
     };
     note_moves(&route, names);
     (context.error_count() == errors).then(|| Arc::new(route))
 }
 
+/// Says of steps that can only stand behind the store where they belong, and leaves them out of `accept`.
+fn without_misplaced_steps(mut node: Node, context: &mut Context<'_>) -> Node {
+    let NodeKind::Mapping(entries) = &mut node.kind else { return node };
+    let accept = entries.iter_mut().filter(|entry| entry.key == "accept").map(|entry| &mut entry.value.kind);
+    for kind in accept {
+        let NodeKind::Sequence(items) = kind else { continue };
+        items.retain(|item| {
+            let [step] = item.entries().unwrap_or_default() else { return true };
+            let misplaced = is_variant(&STEPS, &step.key) && !is_variant(&ACCEPT_STEPS, &step.key);
+            if misplaced {
+                let message = format!("`{}` cannot stand in `accept`: what is stored is what came in", step.key);
+                context.error_hint("step.misplaced", step.key_span, message, "put it under `steps`");
+            }
+            !misplaced
+        });
+    }
+    node
+}
+
+fn is_variant(kind: &Kind, name: &str) -> bool {
+    matches!(kind, Kind::Variant(fields) if fields.iter().any(|field| field.name == name))
+}
+
 /// A route that reads a channel has no door: what it reads is stored already.
 fn check_door(node: &Node, settings: &Settings, context: &mut Context<'_>) {
-    let reads_channel =
-        node.get("from").is_some_and(|from| from.get("queue").is_some() || from.get("topic").is_some());
+    let reads_channel = node.get("from").is_some_and(|from| from.get("queue").is_some() || from.get("topic").is_some());
     if reads_channel && settings.get("accept").is_some() {
         let message = "`accept` has no meaning here: what a route reads from a channel is stored already";
         context.error_hint("route.accept", settings.span_of("accept"), message, "put these steps under `steps`");
@@ -127,11 +153,18 @@ fn read_dead_letter(settings: &Settings, entry: &Entry, names: &Names<'_>, conte
         let topic = names.channels.iter().any(|declared| declared.channel.name == name && !declared.channel.is_queue());
         if topic && settings.get("dead_letter").is_none() {
             let message = format!("`{name}`, the queue of this route's dead letters, is declared as a topic");
-            context.error_hint("channel.kind", entry.key_span, message, "declare it as a queue, or name another `dead_letter`");
+            context.error_hint(
+                "channel.kind",
+                entry.key_span,
+                message,
+                "declare it as a queue, or name another `dead_letter`",
+            );
         }
         return name;
     };
-    if context.name(&placed.value, placed.span, "queue") && names.channels.iter().any(|d| d.channel.name == placed.value) {
+    if context.name(&placed.value, placed.span, "queue")
+        && names.channels.iter().any(|d| d.channel.name == placed.value)
+    {
         names.channel(&placed.value, placed.span, Wanted::Queue, false, context);
     }
     placed.value
@@ -151,6 +184,8 @@ fn note_moves(route: &Route, names: &mut Names<'_>) {
 pub(crate) fn check_dead_letter(route: &Route, span: crossdock_settings::Span, context: &mut Context<'_>) {
     if matches!(&route.from, From::Queue(queue) if *queue == route.dead_letter) {
         let message = format!("the dead letters of `{}` would go back into the queue that it reads", route.id);
-        context.found.push(Diagnostic::error("dead_letter.loop", span, message).hint("name another queue under `dead_letter`"));
+        context
+            .found
+            .push(Diagnostic::error("dead_letter.loop", span, message).hint("name another queue under `dead_letter`"));
     }
 }

@@ -8,7 +8,8 @@ use crate::{
         choice::{Choices, Chosen, Variant, choose},
         steps,
     },
-    tables::{QUEUE_SOURCE, SOURCE_COMMON, TOPIC_SOURCE},
+    tables::{SOURCE_COMMON, source_channels},
+    words::{self, Words},
 };
 use crossdock_connector::{OnRefused, SourceConfig};
 use crossdock_model::{Text, Timestamp};
@@ -20,9 +21,11 @@ pub(crate) fn read(
     route: &Text,
     message_bytes_max: u64,
     names: &mut Names<'_>,
+    words: &mut Words,
     context: &mut Context<'_>,
 ) -> Option<From> {
     let chosen = choose(node, &choices(context), context)?;
+    words.from = words::peer(&chosen, &context.masks);
     let common = context.group(&chosen.common, SOURCE_COMMON);
     if chosen.variant.protocol.is_some() {
         return connector(&chosen, &common, route, message_bytes_max, names, context);
@@ -47,11 +50,7 @@ pub(crate) fn choices(context: &Context<'_>) -> Choices {
         let fields = protocol.description.source?;
         Some(Variant { name: protocol.description.name, fields, protocol: Some(*protocol) })
     });
-    let channels = [
-        Variant { name: "queue", fields: QUEUE_SOURCE, protocol: None },
-        Variant { name: "topic", fields: TOPIC_SOURCE, protocol: None },
-    ];
-    Choices { what: "source", variants: connectors.chain(channels).collect(), common: SOURCE_COMMON }
+    Choices { what: "source", variants: connectors.chain(source_channels()).collect(), common: SOURCE_COMMON }
 }
 
 fn queue(settings: &Settings, route: &Text, names: &mut Names<'_>, context: &mut Context<'_>) -> Option<From> {
@@ -137,7 +136,8 @@ fn on_refused(common: &Settings, usual: OnRefused, connector: &str, context: &mu
     match (common.text("on_refused").map(|word| &**word), usual) {
         (None, usual) => usual,
         (Some(_), OnRefused::Tell) => {
-            let message = format!("`on_refused` has no meaning for `{connector}`: its sender hears that a message is refused");
+            let message =
+                format!("`on_refused` has no meaning for `{connector}`: its sender hears that a message is refused");
             context.error("source.on_refused", common.span_of("on_refused"), message);
             usual
         }

@@ -8,7 +8,8 @@ use crate::{
         choice::{Choices, Chosen, Variant, choose},
         steps,
     },
-    tables::{CHANNEL_TARGET, TARGET_COMMON},
+    tables::{TARGET_COMMON, target_channels},
+    words::{self, TargetWords, Words},
 };
 use crossdock_connector::SinkConfig;
 use crossdock_model::Text;
@@ -32,7 +33,13 @@ struct Draft {
 }
 
 /// Reads a route's targets; none where something is wrong with them.
-pub(crate) fn read(node: &Node, route: &Text, names: &mut Names<'_>, context: &mut Context<'_>) -> Option<Targets> {
+pub(crate) fn read(
+    node: &Node,
+    route: &Text,
+    names: &mut Names<'_>,
+    words: &mut Words,
+    context: &mut Context<'_>,
+) -> Option<Targets> {
     let nodes: Vec<&Node> = match &node.kind {
         NodeKind::Sequence(items) if items.is_empty() => {
             let hint = "name a target, such as `{ queue: NAME }`, or remove the route";
@@ -53,6 +60,8 @@ pub(crate) fn read(node: &Node, route: &Text, names: &mut Names<'_>, context: &m
     for node in nodes {
         match choose(node, &choices, context) {
             Some(chosen) => {
+                let to = words::peer(&chosen, &context.masks);
+                words.targets.push(TargetWords { to, condition: words::condition(&chosen, &context.masks) });
                 let ordinal = drafts.iter().filter(|draft| same_peer(draft, &chosen)).count();
                 drafts.push(one(node, &chosen, route, ordinal, names, context));
             }
@@ -72,8 +81,7 @@ pub(crate) fn choices(context: &Context<'_>) -> Choices {
         let fields = protocol.description.target?;
         Some(Variant { name: protocol.description.name, fields, protocol: Some(*protocol) })
     });
-    let channels = ["queue", "topic"].map(|name| Variant { name, fields: CHANNEL_TARGET, protocol: None });
-    Choices { what: "target", variants: connectors.chain(channels).collect(), common: TARGET_COMMON }
+    Choices { what: "target", variants: connectors.chain(target_channels()).collect(), common: TARGET_COMMON }
 }
 
 /// Whether an earlier target goes to the same peer through the same connector.
@@ -99,11 +107,16 @@ fn one(
     }
     if common.get("encode").is_some() {
         let hint = "remove it: messages leave in the protocol's own way";
-        context.error_hint("feature.later", common.span_of("encode"), "wrapping in CloudEvents is not built in yet", hint);
+        context.error_hint(
+            "feature.later",
+            common.span_of("encode"),
+            "wrapping in CloudEvents is not built in yet",
+            hint,
+        );
     }
     let when = when(&common, context);
     let name = given.clone().unwrap_or_else(|| identity(chosen));
-    let made = destination(chosen, &common, &name, route, ordinal, names, context);
+    let made = destination(chosen, &common, &Which { route, name: &name, ordinal }, names, context);
     let conditional = match (common.get("when"), common.flag("otherwise")) {
         (None, false) => None,
         (Some(placed), _) => Some(placed.span),
@@ -137,13 +150,19 @@ fn when(common: &Settings, context: &mut Context<'_>) -> Option<When> {
     }
 }
 
+/// Which target it is.
+struct Which<'a> {
+    route: &'a Text,
+    name: &'a Text,
+    /// Which of the route's targets of one connector and connection.
+    ordinal: usize,
+}
+
 /// The destination and its compiled formulas.
 fn destination(
     chosen: &Chosen,
     common: &Settings,
-    name: &Text,
-    route: &Text,
-    ordinal: usize,
+    which: &Which<'_>,
     names: &mut Names<'_>,
     context: &mut Context<'_>,
 ) -> Option<(Destination, Vec<crossdock_rules::Formula>)> {
@@ -159,9 +178,9 @@ fn destination(
         return None;
     }
     let config = SinkConfig {
-        route: route.clone(),
-        target: name.clone(),
-        ordinal,
+        route: which.route.clone(),
+        target: which.name.clone(),
+        ordinal: which.ordinal,
         connection: connection.ok()?,
         settings,
         folder: context.folder.to_path_buf(),
@@ -187,12 +206,18 @@ fn channel(chosen: &Chosen, names: &Names<'_>, context: &mut Context<'_>) -> Opt
 /// that a secret is no label and a changed value no other target.
 fn identity(chosen: &Chosen) -> Text {
     let Some(protocol) = chosen.variant.protocol else {
-        let name = chosen.own.scalar().map(written).or_else(|| chosen.own.get("name").and_then(Node::scalar).map(written));
+        let name =
+            chosen.own.scalar().map(written).or_else(|| chosen.own.get("name").and_then(Node::scalar).map(written));
         return format!("{}:{}", chosen.variant.name, name.unwrap_or_default()).into();
     };
     let peer = connection_of(chosen).unwrap_or_else(|| chosen.variant.name.to_owned());
-    let parts: Vec<_> =
-        protocol.description.address.iter().map(|field| value_of(chosen, field)).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<_> = protocol
+        .description
+        .address
+        .iter()
+        .map(|field| value_of(chosen, field))
+        .filter(|part| !part.is_empty())
+        .collect();
     if parts.is_empty() { peer.into() } else { format!("{peer}:{}", parts.join("/")).into() }
 }
 

@@ -1,12 +1,9 @@
 //! A gateway's surroundings for tests: protocols with tables of their own, variables, and the folder `tests/files`.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
-
 use crossdock_config::{ConfigFile, Environment, Loaded, Protocol, load};
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, Field, GatewayConfig, Kind, OnRefused, Sink,
-    SinkConfig, Source, SourceConfig, StartError, TLS_CLIENT, async_trait,
+    ConnectionConfig, Connector, Description, Diagnostics, Field, GatewayConfig, Kind, OnRefused, Sink, SinkConfig,
+    Source, SourceConfig, StartError, TLS_CLIENT, async_trait,
 };
 use crossdock_model::Fault;
 use std::{
@@ -101,7 +98,10 @@ impl Source for Nothing {
         (Box<dyn crossdock_connector::Receiver>, Box<dyn crossdock_connector::Settler>),
         crossdock_connector::SourceError,
     > {
-        Err(crossdock_connector::SourceError::new(crossdock_connector::SourceErrorKind::Missing, "a test opens nothing"))
+        Err(crossdock_connector::SourceError::new(
+            crossdock_connector::SourceErrorKind::Missing,
+            "a test opens nothing",
+        ))
     }
 }
 
@@ -135,10 +135,18 @@ impl Connector for Fixed {
     fn check(&self, sources: &[SourceConfig]) -> Diagnostics {
         let mut found = Diagnostics::new();
         for (index, source) in sources.iter().enumerate() {
-            let address = |source: &SourceConfig| (source.settings.text("path").cloned(), source.settings.text("method").cloned());
-            if address(source).0.is_some() && sources.iter().take(index).any(|earlier| address(earlier) == address(source)) {
+            let address = |source: &SourceConfig| {
+                (source.settings.text("path").cloned(), source.settings.text("method").cloned())
+            };
+            if address(source).0.is_some()
+                && sources.iter().take(index).any(|earlier| address(earlier) == address(source))
+            {
                 let path = source.settings.text("path").cloned().unwrap_or_default();
-                found.push(source.settings.error("path", "http.path_taken", format!("another route has the path {path}")));
+                found.push(source.settings.error(
+                    "path",
+                    "http.path_taken",
+                    format!("another route has the path {path}"),
+                ));
             }
         }
         found
@@ -186,4 +194,19 @@ pub fn load_text(text: impl AsRef<[u8]>) -> Loaded {
     let folder = folder();
     let file = ConfigFile { name: "routes.yaml", folder: &folder, bytes: text.as_ref() };
     load(&file, &Surroundings, PROTOCOLS)
+}
+
+/// The files of a folder of fixtures, in the order of their names.
+pub fn fixtures(kind: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(kind);
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// A fixture without findings.
+pub fn valid(name: &str) -> String {
+    fixtures("valid").into_iter().find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name)).unwrap().1
 }
