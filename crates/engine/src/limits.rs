@@ -3,7 +3,7 @@
 //! | What | Messages | Bytes |
 //! |---|---|---|
 //! | received and not settled, a source | 4,096 | 16 MiB |
-//! | one commit of a source | 1,024 | 2 MiB |
+//! | one commit | 1,024 | 2 MiB, and a quarter of a segment |
 //! | admitted with the payload in memory, a target | 1,024 | 8 MiB |
 //! | fetched at once, a target | 256 | 1 MiB |
 //! | waiting for a constant `delay`, a target | 256 | 1 MiB |
@@ -18,10 +18,14 @@ use std::time::Duration;
 pub(crate) const SOURCE_MESSAGES_MAX: usize = 4096;
 /// Most bytes of them.
 pub(crate) const SOURCE_BYTES_MAX: usize = 16 << 20;
-/// Most messages in one commit of a source.
+/// Most messages in one commit.
 pub(crate) const COMMIT_MESSAGES_MAX: usize = 1024;
-/// Bytes after which a commit of a source takes no more.
-pub(crate) const COMMIT_BYTES_MAX: usize = 2 << 20;
+/// Bytes after which a commit takes no more.
+const COMMIT_BYTES_MAX: usize = 2 << 20;
+/// What a message, a key or a touch takes of a frame beside its own bytes, at most.
+const RECORD_BYTES: usize = 256;
+/// Runs of offsets in one commit: about 20 bytes each.
+pub(crate) const COMMIT_RUNS_MAX: usize = 512;
 /// Most messages of a target that are admitted and never tried.
 pub(crate) const WINDOW_MESSAGES_MAX: usize = 1024;
 /// Bytes of payload after which a target fetches no more.
@@ -48,6 +52,43 @@ pub(crate) const LEAST_SHARE_BYTES: usize = 64 << 10;
 pub(crate) const PAGE_MAX: usize = 1000;
 /// How soon what found a channel full, or the volume, is tried again.
 pub(crate) const FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How much of a frame a commit has taken: it must fit one, and a frame must fit a segment.
+#[derive(Clone, Copy)]
+pub(crate) struct Fill {
+    left: usize,
+    messages_left: usize,
+    empty: bool,
+}
+
+impl Fill {
+    /// An empty commit for a store whose segments have so many bytes.
+    pub fn new(segment_bytes: u64) -> Self {
+        let quarter = usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX);
+        Self { left: COMMIT_BYTES_MAX.min(quarter), messages_left: COMMIT_MESSAGES_MAX, empty: true }
+    }
+
+    /// Whether `records` with so many bytes fit beside what is there; the first always do.
+    pub fn takes(&mut self, bytes: usize, records: usize) -> bool {
+        let cost = bytes.saturating_add(records * RECORD_BYTES);
+        let fits = self.empty || (cost <= self.left && self.messages_left > 0);
+        if fits {
+            self.left = self.left.saturating_sub(cost);
+            self.messages_left = self.messages_left.saturating_sub(1);
+            self.empty = false;
+        }
+        fits
+    }
+}
+
+/// Bytes of the largest message that can be appended to so many channels in one commit.
+pub(crate) fn message_bytes_max(segment_bytes: u64, channels: usize) -> u64 {
+    let frame = segment_bytes.saturating_sub(FRAME_BYTES);
+    (segment_bytes / 2).min((frame / (channels.max(1) as u64)).saturating_sub(RECORD_BYTES as u64))
+}
+
+/// What a frame takes of a segment beside its records, at most.
+const FRAME_BYTES: u64 = 16 << 10;
 
 /// The bytes of payload in the whole process.
 #[derive(Default)]

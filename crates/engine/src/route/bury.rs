@@ -11,7 +11,10 @@
 //! route sends nothing, so that the dead letters it would make next are not lost track of either.
 
 use super::{RouteEvent, RouteTask};
-use crate::{limits, tasks::blocking};
+use crate::{
+    limits::{self, Fill},
+    tasks::blocking,
+};
 use crossdock_model::{Fault, Text, Timestamp};
 use crossdock_store::{
     CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, Put, ReadError, Settle, Store,
@@ -19,6 +22,9 @@ use crossdock_store::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// What a note takes beside the original, most of the time.
+const NOTE_BYTES: usize = 4 << 10;
 
 /// A message that is dead, and what is known of it.
 pub(crate) struct Letter {
@@ -46,8 +52,8 @@ enum Tries {
         total: u32,
         /// Whether the last one is not in the store.
         last: bool,
-        /// The flush with which all others are.
-        after: u64,
+        /// The flush with which all others are; none until this turn's.
+        after: Option<u64>,
     },
 }
 
@@ -85,7 +91,7 @@ impl Letter {
         total: u32,
         last: bool,
     ) -> Self {
-        let tries = Tries::Stored { total, last, after: 0 };
+        let tries = Tries::Stored { total, last, after: None };
         Self { offset, target: Some(target), fault, died_at: None, stored, tries }
     }
 }
@@ -112,14 +118,10 @@ impl RouteTask {
     pub(super) fn bury(&mut self, mut letter: Letter) {
         let died_at = self.shared.time.now();
         letter.died_at = Some(died_at);
-        // What was noted in this turn, or before, is in the store when this flush is answered.
-        let after = self.flushes.0 + u64::from(!self.outbox.is_empty());
-        if let Tries::Stored { total, last, after: flush } = &mut letter.tries {
-            *flush = after;
-            if *total <= 1 && *last && letter.stored.is_some() {
-                let kept = vec![last_try(&letter.fault, *total, died_at)];
-                letter.tries = Tries::Known { total: *total, kept };
-            }
+        if let Tries::Stored { total: total @ ..=1, last: true, .. } = letter.tries
+            && letter.stored.is_some()
+        {
+            letter.tries = Tries::Known { total, kept: vec![last_try(&letter.fault, total, died_at)] };
         }
         match (&letter.tries, &letter.stored) {
             (Tries::Known { .. }, Some(_)) => self.grave.ready.push(letter),
@@ -129,6 +131,13 @@ impl RouteTask {
 
     /// Reads and stores what can be, at the end of a turn.
     pub(super) fn dig(&mut self) {
+        // What was noted in this turn, or before, is in the store when the last flush is answered.
+        let flush = self.flushes.0;
+        for letter in &mut self.grave.unread {
+            if let Tries::Stored { after: after @ None, .. } = &mut letter.tries {
+                *after = Some(flush);
+            }
+        }
         let now = Instant::now();
         if self.grave.retry_at.is_some_and(|at| at > now) {
             return;
@@ -140,14 +149,17 @@ impl RouteTask {
         }
         let letters = std::mem::take(&mut self.grave.ready);
         let stuck = self.grave.retry_at.take().is_some();
-        // One by one while there may be room for some of them only.
-        let size = if stuck { 1 } else { limits::FETCH_MESSAGES_MAX };
-        let mut letters = letters.into_iter();
-        loop {
-            let some: Vec<_> = letters.by_ref().take(size).collect();
-            if some.is_empty() {
-                return;
-            }
+        let mut letters = letters.into_iter().peekable();
+        while letters.peek().is_some() {
+            let mut fill = Fill::new(self.shared.plan.gateway().store.segment_bytes);
+            let mut taken = 0;
+            let mut takes = |letter: &Letter| {
+                taken += 1;
+                let bytes = letter.stored.as_ref().map_or(0, StoredMessage::len);
+                // One by one while there may be room for some of them only.
+                (taken == 1 || !stuck) && fill.takes(bytes + NOTE_BYTES, 1 + self.targets.len())
+            };
+            let some = std::iter::from_fn(|| letters.next_if(&mut takes)).collect();
             self.inter(some);
         }
     }
@@ -156,7 +168,7 @@ impl RouteTask {
         let answered = self.flushes.1;
         let ready = |letter: &mut Letter| match letter.tries {
             Tries::Known { .. } => true,
-            Tries::Stored { after, .. } => after <= answered,
+            Tries::Stored { after, .. } => after.is_some_and(|after| after <= answered),
         };
         let letters: Vec<_> = self.grave.unread.extract_if(.., ready).collect();
         if letters.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     live::{Loaded, Stage},
     target::{Target, Way},
 };
-use crate::tasks::blocking;
+use crate::{limits::Fill, tasks::blocking};
 use crossdock_connector::{Outgoing, Ticket};
 use crossdock_delivery::Start;
 use crossdock_model::{Fault, FaultClass, Text, Timestamp};
@@ -153,9 +153,16 @@ impl RouteTask {
     /// Moves what was started to a target that is a channel: put there and settled here in one frame.
     fn move_on(&mut self, at: usize) {
         let Some(Target { way: Way::Channel(way), .. }) = self.targets.get_mut(at) else { return };
-        let offsets = std::mem::take(&mut way.queue);
-        if !offsets.is_empty() {
-            self.submit_move(at, offsets);
+        let mut offsets = std::mem::take(&mut way.queue).into_iter().peekable();
+        while offsets.peek().is_some() {
+            let Some(target) = self.targets.get(at) else { return };
+            let mut fill = Fill::new(self.shared.plan.gateway().store.segment_bytes);
+            let bytes = |offset: &u64| {
+                let loaded = target.live.get(offset).and_then(|live| live.loaded.as_ref());
+                loaded.map_or(0, |loaded| loaded.bytes() + loaded.envelope.bytes().len())
+            };
+            let some = std::iter::from_fn(|| offsets.next_if(|offset| fill.takes(bytes(offset), 2))).collect();
+            self.submit_move(at, some);
         }
     }
 

@@ -65,8 +65,8 @@ impl RouteTask {
         if !self.held && self.stopping.is_none() {
             self.start();
         }
-        self.dig();
         self.flush();
+        self.dig();
     }
 
     fn take(&mut self, event: RouteEvent) {
@@ -185,13 +185,15 @@ impl RouteTask {
 
     /// Commits what the turn gathered; it rides a frame that is written anyway.
     fn flush(&mut self) {
-        let Some(mut txn) = self.outbox.take() else { return };
-        // Nobody waits for company at the end.
-        txn.rides = self.stopping.is_none();
-        self.flushes.0 += 1;
-        let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
-        let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
-        self.shared.store.submit(txn, Box::new(completion));
+        let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
+        while let Some(mut txn) = self.outbox.take(segment_bytes) {
+            // Nobody waits for company at the end.
+            txn.rides = self.stopping.is_none();
+            self.flushes.0 += 1;
+            let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
+            let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
+            self.shared.store.submit(txn, Box::new(completion));
+        }
     }
 
     fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {

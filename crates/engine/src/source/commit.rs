@@ -1,7 +1,10 @@
 //! From judged messages to a commit, and from its answer to settlements.
 
 use super::door::{Append, Decision, DoorPlan, Judged};
-use crate::account::DoorEnd;
+use crate::{
+    account::DoorEnd,
+    limits::{COMMIT_MESSAGES_MAX, Fill},
+};
 use crossdock_connector::{Settlement, Token};
 use crossdock_model::{Fault, MessageId, Refusal, RefusalKind};
 use crossdock_store::{CommitError, Committed, Put, PutResult, Takes, Txn};
@@ -49,20 +52,24 @@ impl Settled {
     }
 }
 
-/// Makes one commit of the first messages of `judged`, up to the bounds; those that need none are settled at once.
+/// Makes one commit of the first messages of `judged`, as many as fit; those that need none are settled at once.
 /// None if no commit is needed.
 pub(crate) fn assemble(
     plan: &DoorPlan,
     judged: &mut VecDeque<Judged>,
-    (messages_max, bytes_max): (usize, usize),
     settled: &mut Settled,
 ) -> Option<(Txn, Pending)> {
     let mut txn = Txn { takes: Takes::Prefix, ..Txn::default() };
-    let (mut entries, mut bytes) = (Vec::with_capacity(judged.len().min(messages_max)), 0);
-    txn.puts.reserve(judged.len().min(messages_max) * plan.channels.len());
-    while entries.len() < messages_max && bytes < bytes_max {
+    let mut fill = Fill::new(plan.shared.plan.gateway().store.segment_bytes);
+    let most = judged.len().min(COMMIT_MESSAGES_MAX);
+    let mut entries = Vec::with_capacity(most);
+    txn.puts.reserve(most * plan.channels.len());
+    loop {
+        let (bytes, records) = judged.front().map_or((0, 0), |message| message.decision.weight(plan.channels.len()));
+        if !fill.takes(bytes, records) {
+            break;
+        }
         let Some(message) = judged.pop_front() else { break };
-        bytes += message.bytes;
         let bundle = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         match enter(plan, message, bundle, &mut txn.puts) {
             Entered::Waits(entry) => entries.push(entry),
@@ -73,6 +80,17 @@ pub(crate) fn assemble(
         }
     }
     (!entries.is_empty()).then_some((txn, Pending { entries }))
+}
+
+impl Decision {
+    /// Bytes and records that it adds to a commit.
+    fn weight(&self, channels: usize) -> (usize, usize) {
+        match self {
+            Self::Append(append) => (append.message.len() * channels, channels + append.keys.len()),
+            Self::Bury { message, .. } => (message.len(), 1),
+            Self::Tell { .. } => (0, 0),
+        }
+    }
 }
 
 enum Entered {

@@ -3,6 +3,7 @@
 use crate::{
     Acceptance, Evaluator,
     account::{Channel, Door, DoorEnd},
+    limits,
     metrics::Histogram,
     shared::Shared,
 };
@@ -122,8 +123,10 @@ impl DoorPlan {
             }
         };
         let message = EncodedMessage::new(&envelope, None);
-        if message.len() as u64 > self.shared.plan.gateway().store.message_bytes_max() {
-            return self.refuse(too_large(message.len()));
+        let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
+        let bytes_max = limits::message_bytes_max(segment_bytes, self.channels.len());
+        if message.len() as u64 > bytes_max {
+            return self.refuse(too_large(message.len(), bytes_max));
         }
         let keys = self.keys(&envelope, claim.as_ref(), &claims);
         Decision::Append(Append { id: envelope.id, message, keys, sender_key: claim.is_some() })
@@ -176,7 +179,8 @@ impl DoorPlan {
     }
 }
 
-fn too_large(bytes: usize) -> Refusal {
-    let text = format!("{bytes} bytes are more than half a segment of the store");
+fn too_large(bytes: usize, bytes_max: u64) -> Refusal {
+    let text =
+        format!("{bytes} bytes are more than the store takes ({bytes_max}): send less, or set `gateway.store.segment`");
     Refusal { kind: RefusalKind::TooLarge, fault: Fault::rejected("message.too_large", text), violations: Vec::new() }
 }

@@ -278,8 +278,7 @@ impl<'a> Session<'a> {
     fn submit(&mut self) {
         while !self.waiting.is_empty() && self.retry_at.is_none() && (self.plan.tells || self.commits == 0) {
             let mut settled = Settled::default();
-            let bounds = (limits::COMMIT_MESSAGES_MAX, limits::COMMIT_BYTES_MAX);
-            let commit = assemble(self.plan, &mut self.waiting, bounds, &mut settled);
+            let commit = assemble(self.plan, &mut self.waiting, &mut settled);
             self.settle(settled);
             if let Some((txn, pending)) = commit {
                 self.commits += 1;
