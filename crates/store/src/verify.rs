@@ -1,7 +1,15 @@
 //! `crossdock verify`: reads every byte of a store and says what is wrong with it.
 
-use crate::{Disk, OpenError};
+use crate::{
+    Disk, OffsetRun, OpenError, OpenMode,
+    checkpoint::{self, CheckpointRead, Extra, Header},
+    format::{BLOCK_BYTES, RecordKind, Seal, SegmentHeader, SegmentRead, number_of, segment_name},
+    recover::{Chunks, Found, ScannedFrame, failed, newest_checkpoint, scan, scan_failed, take_lock},
+    state::{Keys, OpenIndex, State},
+    writer::{key_file_name, read_keys},
+};
 use crossdock_model::Text;
+use std::{io, ops::Range};
 
 /// What a store's files hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +24,9 @@ pub struct Report {
     pub messages: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// Bytes of a frame that was being written when the store was stopped; the next start cuts them. Damage to the very
+    /// last frame looks the same.
+    pub torn_bytes: u64,
     /// What is wrong; empty for a sound store.
     pub findings: Vec<Finding>,
 }
@@ -36,5 +47,126 @@ pub struct Finding {
 /// # Errors
 /// As for opening; damage is no error but a finding.
 pub fn verify(disk: &dyn Disk) -> Result<Report, OpenError> {
-    todo!("{}", disk.list("").is_ok())
+    let _lock = take_lock(disk)?;
+    let mut report = Report::default();
+    for name in checkpoint::FILES {
+        let read = checkpoint::read(disk, name).map_err(|error| failed("reading a checkpoint", name, error))?;
+        if let CheckpointRead::Damaged = read {
+            report.find(name, 0, "it is not whole; the other one counts, and the next one replaces it");
+        }
+    }
+    let Some((header, body, _)) = newest_checkpoint(disk)? else { return Ok(report) };
+    let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
+    let (state, extra) = checkpoint::decode_body(&body).map_err(newer)?;
+    keys(disk, &extra, &mut report)?;
+    let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
+    let mut numbers: Vec<u64> = files.iter().filter_map(|file| number_of(&file.name, ".log")).collect();
+    numbers.sort_unstable();
+    for (number, _) in state.segments.iter().filter(|(number, _)| !numbers.contains(number)) {
+        lost(&state, number, &OpenIndex::default(), &mut report);
+    }
+    let mut last = header.log.sequence;
+    for number in numbers {
+        segment(disk, &header, &state, number, &mut last, &mut report)?;
+    }
+    Ok(report)
+}
+
+impl Report {
+    fn find(&mut self, file: &str, at: u64, what: impl Into<Text>) {
+        self.findings.push(Finding { file: Text::from(file), at, what: what.into() });
+    }
+}
+
+fn keys(disk: &dyn Disk, extra: &Extra, report: &mut Report) -> Result<(), OpenError> {
+    for number in &extra.key_files {
+        let name = key_file_name(*number);
+        let sound =
+            read_keys(disk, *number, &mut Keys::default()).map_err(|error| failed("reading keys", &name, error))?;
+        if !sound {
+            report.find(&name, 0, "it is damaged or gone; repetitions of its keys may be stored again");
+        }
+    }
+    Ok(())
+}
+
+fn segment(
+    disk: &dyn Disk,
+    checkpoint: &Header,
+    state: &State,
+    number: u64,
+    last: &mut u64,
+    report: &mut Report,
+) -> Result<(), OpenError> {
+    let name = segment_name(number);
+    let open = || Chunks::new(disk.open(&name, OpenMode::Read)?);
+    let mut chunks = open().map_err(|error: io::Error| failed("reading the log", &name, error))?;
+    report.segments += 1;
+    report.bytes += chunks.length();
+    let known = state.segments.get(number);
+    let block = chunks.get(0, BLOCK_BYTES).map_err(|error| failed("reading the log", &name, error))?;
+    let told = match SegmentHeader::decode(block.unwrap_or_default()) {
+        SegmentRead::Segment(header) if header.number == number => Some(header.seal()),
+        SegmentRead::Segment(_) | SegmentRead::Invalid => None,
+        SegmentRead::Newer => return Err(OpenError::Newer { what: Text::from(name) }),
+    };
+    if told.is_none() && (known.is_some() || number >= checkpoint.log.segment) && !is_unused(&mut chunks, &name)? {
+        report.find(&name, 0, "its first block is damaged");
+    }
+    let Some(seal) = known.map(|segment| Seal::new(segment.incarnation)).or(told) else { return Ok(()) };
+    let (mut index, mut before) = (OpenIndex::default(), None);
+    scan(&mut chunks, seal, BLOCK_BYTES as u64, &mut |_, found| {
+        match found {
+            Found::Frame(frame) => {
+                let expected =
+                    before.or((number > checkpoint.log.segment).then_some(*last)).map(|before: u64| before + 1);
+                if expected.is_some_and(|expected| frame.header.sequence > expected) {
+                    report.find(&name, frame.start, "frames before it are lost");
+                }
+                before = Some(frame.header.sequence);
+                *last = frame.header.sequence.max(*last);
+                frame_found(&name, &frame, &mut index, report);
+            }
+            Found::Damage(Range { start, end }) => {
+                report.find(&name, start, format!("{} bytes are no frame, with frames behind them", end - start));
+            }
+            Found::End(torn) => report.torn_bytes += torn.map_or(0, |range| range.end - range.start),
+        }
+        Ok(())
+    })
+    .map_err(|error| scan_failed(number, error))?;
+    lost(state, number, &index, report);
+    Ok(())
+}
+
+/// Whether a file has nothing in it yet: its making was interrupted.
+fn is_unused(chunks: &mut Chunks, name: &str) -> Result<bool, OpenError> {
+    let block = chunks.get(BLOCK_BYTES as u64, BLOCK_BYTES).map_err(|error| failed("reading the log", name, error))?;
+    Ok(block.is_none_or(|block| block.iter().all(|byte| *byte == 0)))
+}
+
+fn frame_found(name: &str, frame: &ScannedFrame, index: &mut OpenIndex, report: &mut Report) {
+    report.frames += 1;
+    for record in &frame.records {
+        let (kind, number, offset) = (record.entry.kind, record.entry.number, record.entry.offset);
+        if !record.sound {
+            let what = format!("a record is damaged: {kind:?} of number {number}, offset {offset}");
+            report.find(name, u64::from(record.at), what);
+            continue;
+        }
+        report.records += 1;
+        if kind == RecordKind::Put {
+            report.messages += 1;
+            index.push(number, offset, record.at);
+        }
+    }
+}
+
+/// Finds messages that the checkpoint says are in a segment and are not.
+fn lost(state: &State, segment: u64, index: &OpenIndex, report: &mut Report) {
+    for (channel, OffsetRun { first, count }) in state.lost_of(segment, index) {
+        let name = state.channels.get(channel).map(|channel| channel.name.clone()).unwrap_or_default();
+        let what = format!("{count} messages of `{name}` from offset {first} on are lost");
+        report.find(&segment_name(segment), 0, what);
+    }
 }

@@ -13,7 +13,7 @@ mod segments;
 
 pub use quarantine::keep_bytes;
 pub use scan::{Chunks, Found, ScanError, ScannedFrame, scan};
-pub use segments::index_of;
+pub use segments::{index_of, scan_failed};
 
 use crate::{
     Disk, DiskLock, OpenError, Options,

@@ -6,7 +6,7 @@ use super::{
     scan::{Chunks, Found, ScanError, scan},
 };
 use crate::{
-    Disk, OffsetRun, OpenError, OpenMode,
+    Disk, OpenError, OpenMode,
     checkpoint::{Extra, Header, LogEnd},
     format::{
         BLOCK_BYTES, FrameHeader, HEADER_BYTES, RecordKind, Seal, SegmentHeader, SegmentKind, SegmentRead, index_name,
@@ -193,7 +193,7 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
         } else {
             index_of(disk, number, Seal::new(incarnation)).map_err(|error| scan_failed(number, error))?
         };
-        let missing: Vec<(u32, OffsetRun)> = lost_of(state, number, &index);
+        let missing = state.lost_of(number, &index);
         state.missing.extend(missing);
         if length == 0 {
             state.segments.remove(number);
@@ -202,22 +202,6 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
         }
     }
     Ok(())
-}
-
-/// The live messages of a segment that its index does not have.
-fn lost_of(state: &State, segment: u64, index: &OpenIndex) -> Vec<(u32, OffsetRun)> {
-    let mut lost = Vec::new();
-    for (number, channel) in state.channels.iter() {
-        for run in channel.runs.iter().filter(|run| run.segment == segment) {
-            let open = channel.done.open_runs(OffsetRun { first: run.first, count: run.count });
-            for offset in open.iter().flat_map(|run| run.first..run.first + run.count) {
-                if index.position(number, offset).is_none() {
-                    lost.push((number, OffsetRun { first: offset, count: 1 }));
-                }
-            }
-        }
-    }
-    lost
 }
 
 /// Makes the index of a segment by reading it; what is damaged is not in it, and a copy is kept.

@@ -1,7 +1,7 @@
 //! The account: what was received, what stands, how the rest ended.
 
-use super::{State, declare::pending_of};
-use crate::{ChannelInfo, ChannelNumber, GroupCounts, SubscriptionInfo, SubscriptionNumber};
+use super::{OpenIndex, State, declare::pending_of};
+use crate::{ChannelInfo, ChannelNumber, GroupCounts, OffsetRun, SubscriptionInfo, SubscriptionNumber};
 
 impl State {
     /// Counts messages that were appended, for all who read the channel.
@@ -38,6 +38,24 @@ impl State {
                 tracing::error!(channel, first = run.first, count, "messages are lost to damage (store.damaged)");
             }
         }
+    }
+
+    /// The live messages of a segment that its index does not have.
+    pub fn lost_of(&self, segment: u64, index: &OpenIndex) -> Vec<(u32, OffsetRun)> {
+        let mut lost: Vec<(u32, OffsetRun)> = Vec::new();
+        for (number, channel) in self.channels.iter() {
+            for run in channel.runs.iter().filter(|run| run.segment == segment) {
+                let open = channel.done.open_runs(OffsetRun { first: run.first, count: run.count });
+                let open = open.iter().flat_map(|run| run.first..run.first + run.count);
+                for offset in open.filter(|offset| index.position(number, *offset).is_none()) {
+                    match lost.last_mut() {
+                        Some((same, run)) if *same == number && run.first + run.count == offset => run.count += 1,
+                        Some(_) | None => lost.push((number, OffsetRun { first: offset, count: 1 })),
+                    }
+                }
+            }
+        }
+        lost
     }
 
     /// The account of a group, over all channels where it reads.

@@ -91,8 +91,9 @@ fn encode(keys: &Keys, all: bool) -> Vec<u8> {
     to
 }
 
-/// Reads a key file into what is known. A damaged or lost one is told and passed over: its keys may then be stored again.
-pub fn read_keys(disk: &dyn Disk, number: u64, keys: &mut Keys) -> io::Result<()> {
+/// Reads a key file into what is known; tells whether it is sound. A damaged or lost one is passed over: its keys may then
+/// be stored again.
+pub fn read_keys(disk: &dyn Disk, number: u64, keys: &mut Keys) -> io::Result<bool> {
     let found = match disk.open(&name(number), OpenMode::Read) {
         Ok(file) => {
             let mut bytes = vec![0; usize::try_from(file.length()?).map_err(io::Error::other)?];
@@ -103,10 +104,10 @@ pub fn read_keys(disk: &dyn Disk, number: u64, keys: &mut Keys) -> io::Result<()
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DecodeError("it is gone")),
         Err(error) => return Err(error),
     };
-    if let Err(why) = found {
+    if let Err(why) = &found {
         tracing::error!(file = name(number), %why, "a key file is damaged: repetitions of its keys may be stored again");
     }
-    Ok(())
+    Ok(found.is_ok())
 }
 
 fn decode(bytes: &[u8], keys: &mut Keys) -> Result<(), DecodeError> {

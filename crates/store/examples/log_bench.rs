@@ -1,0 +1,263 @@
+//! Measures the log against a raw append-and-sync loop of the same batch size, alternating, in one run.
+//!
+//! `cargo run --release -p crossdock-store --example log_bench -- [FOLDER] [SECONDS]`
+//!
+//! Three measures, each a line `name value unit`:
+//! - `flow`: batches of 256 messages of 512 bytes appended, fetched and settled, a sync per group: CPU and bytes
+//!   written a message;
+//! - `appenders`: 256 tasks, each appending one message after the other, beside the raw loop;
+//! - `cold`: a backlog written, then fetched from disk and settled, with the process's resident set.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, not part of the gateway")]
+
+use crossdock_model::{Envelope, MessageId, Timestamp};
+use crossdock_store::*;
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+const BATCH: usize = 256;
+const PAYLOAD_BYTES: usize = 512;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let time = Duration::from_secs(seconds);
+    for round in 0..3 {
+        let raw_batches = raw(&folder.path().join("raw"), BATCH * PAYLOAD_BYTES, time);
+        show("raw.messages_per_second", raw_batches * BATCH as f64, round);
+        let appended = appenders(&folder.path().join(format!("appenders{round}")), time);
+        show("appenders.messages_per_second", appended, round);
+        show("appenders.share_of_raw", appended / (raw_batches * BATCH as f64), round);
+        flow(&folder.path().join(format!("flow{round}")), time, round);
+    }
+    cold(&folder.path().join("cold"), 1_000_000);
+}
+
+fn show(name: &str, value: f64, round: usize) {
+    println!("{name:40} {value:14.3} round {round}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Appends and syncs, into a file with room made before; appends a second.
+fn raw(path: &Path, bytes: usize, time: Duration) -> f64 {
+    let file = fs::File::create(path).unwrap();
+    let length = 64_u64 << 20;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).unwrap();
+    let buffer = vec![b'x'; bytes];
+    let (begun, mut count, mut at) = (Instant::now(), 0_u64, 0);
+    while begun.elapsed() < time {
+        file.write_all_at(&buffer, at).unwrap();
+        file.sync_data().unwrap();
+        at = if at + 2 * bytes as u64 > length { 0 } else { at + bytes as u64 };
+        count += 1;
+    }
+    let rate = count as f64 / begun.elapsed().as_secs_f64();
+    fs::remove_file(path).unwrap();
+    rate
+}
+
+fn open(folder: &Path) -> Store {
+    let clock = || Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64);
+    Store::open(Arc::new(RealDisk::new(folder).unwrap()), Options::new(Arc::new(clock))).unwrap()
+}
+
+fn queue(store: &Store) -> (ChannelNumber, SubscriptionNumber) {
+    let channel = store.declare_channel(ChannelSpec::queue("q")).unwrap();
+    let (name, group, start) = ("r/t".into(), "r".into(), Start::Earliest);
+    (channel, store.declare_subscription(SubscriptionSpec { name, channel, group, start }).unwrap())
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+fn message(payload: &bytes::Bytes) -> EncodedMessage {
+    let n = NEXT.fetch_add(1, Relaxed);
+    let id = MessageId::from_time_and_random(n, &[7; 10]);
+    EncodedMessage::new(&Envelope::new(id, Timestamp(1_795_000_000_000 + n as i64), payload.clone()), None)
+}
+
+/// 256 tasks, each with one message on its way; messages a second.
+fn appenders(folder: &Path, time: Duration) -> f64 {
+    let store = open(folder);
+    let (channel, _) = queue(&store);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let begun = Instant::now();
+    let total: u64 = runtime.block_on(async {
+        let tasks: Vec<_> = (0..BATCH)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+                    let mut count = 0;
+                    while begun.elapsed() < time {
+                        let (done, wait) = tokio::sync::oneshot::channel();
+                        let txn = Txn { puts: vec![Put::new(channel, message(&payload), 0)], ..Txn::default() };
+                        store.submit(txn, Box::new(move |result| drop(done.send(result.unwrap()))));
+                        wait.await.unwrap();
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        let mut total = 0;
+        for task in tasks {
+            total += task.await.unwrap();
+        }
+        total
+    });
+    let rate = total as f64 / begun.elapsed().as_secs_f64();
+    let counts = store.counts();
+    println!(
+        "  {} messages in {} frames, sync {:.0} µs",
+        total,
+        counts.frames,
+        counts.sync_time.as_micros() as f64 / counts.syncs as f64
+    );
+    drop(store);
+    fs::remove_dir_all(folder).unwrap();
+    rate
+}
+
+/// A counter that a thread can wait on.
+#[derive(Default)]
+struct Bell(Mutex<u64>, Condvar);
+
+impl Bell {
+    fn ring(&self) {
+        *self.0.lock().unwrap() += 1;
+        self.1.notify_all();
+    }
+
+    fn wait_beyond(&self, seen: u64) -> u64 {
+        let count = self.1.wait_while(self.0.lock().unwrap(), |count| *count <= seen).unwrap();
+        *count
+    }
+}
+
+/// One thread appends batches with two under way, another fetches and settles.
+fn flow(folder: &Path, time: Duration, round: usize) {
+    let store = open(folder);
+    let (channel, reader) = queue(&store);
+    let bell = Arc::new(Bell::default());
+    store.watch(reader, {
+        let bell = Arc::clone(&bell);
+        Arc::new(move || bell.ring())
+    });
+    let (cpu, written, begun) = (cpu_seconds(), written_bytes(), Instant::now());
+    let total = AtomicU64::new(0);
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+            let answered = Arc::new(Bell::default());
+            let (mut sent, mut seen) = (0, 0);
+            while begun.elapsed() < time {
+                let puts = (0..BATCH).map(|n| Put::new(channel, message(&payload), n as u32)).collect();
+                let tell = Arc::clone(&answered);
+                store.submit(
+                    Txn { puts, ..Txn::default() },
+                    Box::new(move |result| {
+                        result.unwrap();
+                        tell.ring();
+                    }),
+                );
+                sent += 1;
+                total.fetch_add(BATCH as u64, Relaxed);
+                while sent - seen > 1 {
+                    seen = answered.wait_beyond(seen);
+                }
+            }
+            done.store(1, Relaxed);
+            bell.ring();
+        });
+        scope.spawn(|| {
+            let (mut count, mut seen) = (0, 0);
+            loop {
+                let fetched = store.fetch(reader, 1024, 1 << 20);
+                if fetched.messages.is_empty() {
+                    assert_ne!(fetched.rest, Rest::Cold, "the reader fell behind the window");
+                    if done.load(Relaxed) == 1 && count == total.load(Relaxed) {
+                        return;
+                    }
+                    seen = bell.wait_beyond(seen);
+                    continue;
+                }
+                count += fetched.messages.len() as u64;
+                let bytes: usize = fetched.messages.iter().map(|m| m.envelope().unwrap().bytes().len()).sum();
+                assert_eq!(bytes, fetched.messages.len() * PAYLOAD_BYTES);
+                let offsets = fetched.messages.iter().map(|message| message.offset).collect();
+                let settle = Settle { subscription: reader, outcome: Outcome::Delivered, offsets };
+                store.submit(
+                    Txn { settles: vec![settle], rides: true, ..Txn::default() },
+                    Box::new(|r| drop(r.unwrap())),
+                );
+            }
+        });
+    });
+    let (messages, took) = (total.load(Relaxed) as f64, begun.elapsed().as_secs_f64());
+    store.close().unwrap();
+    let payload = messages * PAYLOAD_BYTES as f64;
+    show("flow.messages_per_second", messages / took, round);
+    show("flow.cpu_microseconds_per_message", (cpu_seconds() - cpu) * 1e6 / messages, round);
+    show("flow.bytes_written_per_payload_byte", store.counts().bytes_written as f64 / payload, round);
+    show("flow.block_bytes_per_payload_byte", (written_bytes() - written) as f64 / payload, round);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A backlog that is written, then read from disk.
+fn cold(folder: &Path, messages: u64) {
+    let store = open(folder);
+    let (channel, reader) = queue(&store);
+    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let (begun, idle) = (Instant::now(), resident_bytes());
+    for _ in 0..messages / 1000 {
+        let puts = (0..1000).map(|n| Put::new(channel, message(&payload), n)).collect();
+        store.commit(Txn { puts, ..Txn::default() }).unwrap();
+    }
+    show("cold.write_messages_per_second", messages as f64 / begun.elapsed().as_secs_f64(), 0);
+    show("cold.resident_growth_mib", (resident_bytes() - idle) / f64::from(1 << 20), 0);
+    let (begun, mut count) = (Instant::now(), 0);
+    while count < messages {
+        let fetched = store.fetch_cold(reader, 1024, 1 << 20).unwrap();
+        count += fetched.messages.len() as u64;
+        let offsets = fetched.messages.iter().map(|message| message.offset).collect();
+        let settle = Settle { subscription: reader, outcome: Outcome::Delivered, offsets };
+        store.submit(Txn { settles: vec![settle], rides: true, ..Txn::default() }, Box::new(|r| drop(r.unwrap())));
+    }
+    show("cold.read_messages_per_second", messages as f64 / begun.elapsed().as_secs_f64(), 0);
+    store.tidy().unwrap();
+    show("cold.store_mib_after", store.counts().bytes as f64 / f64::from(1 << 20), 0);
+    drop(store);
+    let begun = Instant::now();
+    let store = open(folder);
+    show("cold.open_seconds", begun.elapsed().as_secs_f64(), 0);
+    assert_eq!(store.channel(channel).unwrap().messages, 0);
+}
+
+/// User and system time of the process, in ticks of 10 ms.
+fn cpu_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = text.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<f64>().ok()).unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn written_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").unwrap();
+    text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap()
+}
+
+fn resident_bytes() -> f64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
+}
