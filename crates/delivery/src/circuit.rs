@@ -20,14 +20,29 @@ use crossdock_model::{Fault, Moment};
 const SUSPECTS_HOLD: usize = 5;
 /// Suspects that make an outage; there are never more.
 const SUSPECTS_OUTAGE: usize = 10;
+/// Retries in flight at once, unless retries pass: so many that, with a fresh one that fails too, they do not hold the
+/// circuit. Without it, at full load and with one message in a hundred poison, half of what is in flight are retries
+/// that fail: one outage follows the other, nobody is charged, and the poison never ends.
+const RETRIES: usize = SUSPECTS_HOLD - 2;
 
 /// What the circuit does.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Phase {
-    /// Sends, up to a limit that doubles with each success; `started` of this period are in flight.
-    Up { limit: usize, started: usize },
+    /// Sends, up to a limit that doubles with each success.
+    Up(Up),
     /// Sends probes only.
     Down(Down),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Up {
+    pub(crate) limit: usize,
+    /// Sends of this period in flight.
+    started: usize,
+    /// Most retries among them.
+    retry_limit: usize,
+    /// Retries among them.
+    retries: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -58,6 +73,22 @@ pub(crate) struct Suspect {
     pub(crate) fault: Fault,
 }
 
+/// What is remembered of a start until its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sent {
+    pub(crate) ticket: u64,
+    /// The circuit's period of being up.
+    period: u32,
+    retry: bool,
+}
+
+/// What a start is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Fresh,
+    Retry,
+}
+
 /// Whether an answer that shows the target at work speaks against the suspects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Passed {
@@ -82,10 +113,14 @@ pub(crate) struct Circuit {
     outages: u32,
 }
 
+impl Up {
+    const NEW: Self = Self { limit: 1, started: 0, retry_limit: RETRIES, retries: 0 };
+}
+
 impl Circuit {
     pub(crate) const fn new(limit_max: usize) -> Self {
         Self {
-            phase: Phase::Up { limit: 1, started: 0 },
+            phase: Phase::Up(Up::NEW),
             limit_max,
             ticket: 0,
             amnesty: 0,
@@ -104,25 +139,27 @@ impl Circuit {
         &self.suspects
     }
 
-    pub(crate) const fn period(&self) -> u32 {
-        self.period
-    }
-
     pub(crate) const fn outages(&self) -> u32 {
         self.outages
     }
 
     pub(crate) const fn is_up(&self) -> bool {
         match self.phase {
-            Phase::Up { .. } => true,
+            Phase::Up(_) => true,
             Phase::Down(_) => false,
         }
     }
 
-    /// Whether the limit lets one more start; only while up.
-    pub(crate) const fn has_room(&self) -> bool {
-        match self.phase {
-            Phase::Up { limit, started } => started < limit,
+    /// Whether the limits let one more start; only while up.
+    pub(crate) const fn has_room(&self, kind: Kind) -> bool {
+        match &self.phase {
+            Phase::Up(up) => {
+                let retries = match kind {
+                    Kind::Fresh => true,
+                    Kind::Retry => up.retries < up.retry_limit,
+                };
+                up.started < up.limit && retries
+            }
             Phase::Down(_) => false,
         }
     }
@@ -130,7 +167,7 @@ impl Circuit {
     /// Until when nothing at all may start, because the target asked for patience.
     pub(crate) const fn patience(&self) -> Moment {
         match &self.phase {
-            Phase::Up { .. } => Moment(0),
+            Phase::Up(_) => Moment(0),
             Phase::Down(down) => match down.why {
                 Why::Busy { until } => until,
                 Why::Suspects | Why::Outage => Moment(0),
@@ -140,38 +177,43 @@ impl Circuit {
 
     /// When a message may start as the next probe; none while up or while a probe is under way. One that was never
     /// tried does not wait for the interval while there are suspects only.
-    pub(crate) fn probe_at(&self, never_tried: bool) -> Option<Moment> {
+    pub(crate) fn probe_at(&self, kind: Kind) -> Option<Moment> {
         match &self.phase {
-            Phase::Up { .. } => None,
+            Phase::Up(_) => None,
             Phase::Down(down) if down.probe.is_some() => None,
             Phase::Down(down) => Some(match down.why {
-                Why::Suspects if never_tried => Moment(0),
+                Why::Suspects if kind == Kind::Fresh => Moment(0),
                 Why::Suspects | Why::Outage => down.pace.next(),
                 Why::Busy { until } => until.max(down.pace.next()),
             }),
         }
     }
 
-    /// Counts a start and gives its ticket. While down it is the probe, unless it probes the link.
-    pub(crate) const fn start(&mut self, offset: u64, probes_link: bool) -> u64 {
+    /// Counts a start. While down it is the probe, unless it probes the link.
+    pub(crate) fn start(&mut self, offset: u64, kind: Kind, probes_link: bool) -> Sent {
         self.ticket += 1;
+        let retry = kind == Kind::Retry;
         match &mut self.phase {
-            Phase::Up { started, .. } => *started += 1,
+            Phase::Up(up) => {
+                up.started += 1;
+                up.retries += usize::from(retry);
+            }
             Phase::Down(down) => {
                 if !probes_link {
                     down.probe = Some(offset);
                 }
             }
         }
-        self.ticket
+        Sent { ticket: self.ticket, period: self.period, retry }
     }
 
-    /// A send of the given period ended, or was never made.
-    pub(crate) fn ended(&mut self, offset: u64, period: u32) {
+    /// A send ended, or was never made.
+    pub(crate) fn ended(&mut self, offset: u64, sent: Sent) {
         match &mut self.phase {
-            Phase::Up { started, .. } => {
-                if period == self.period {
-                    *started = started.saturating_sub(1);
+            Phase::Up(up) => {
+                if sent.period == self.period {
+                    up.started = up.started.saturating_sub(1);
+                    up.retries = up.retries.saturating_sub(usize::from(sent.retry));
                 }
             }
             Phase::Down(down) => {
@@ -184,7 +226,7 @@ impl Circuit {
 
     pub(crate) fn is_probe(&self, offset: u64) -> bool {
         match &self.phase {
-            Phase::Up { .. } => false,
+            Phase::Up(_) => false,
             Phase::Down(down) => down.probe == Some(offset),
         }
     }
@@ -196,7 +238,7 @@ impl Circuit {
         }
     }
 
-    /// The target did its work for a message started at `started`. Puts those that it speaks against into `charged`, which
+    /// The target did its work for a message. Puts those that it speaks against into `charged`, which
     /// come off the suspects; true if an outage ended.
     ///
     /// A circuit that the target asked to be patient with stays held until that time, whatever was on its way.
@@ -204,14 +246,19 @@ impl Circuit {
         &mut self,
         now: Moment,
         offset: u64,
-        started: u64,
+        sent: Sent,
         passed: Passed,
         charged: &mut Vec<Suspect>,
     ) -> bool {
         self.acquit(offset);
         self.busy = None;
         match &mut self.phase {
-            Phase::Up { limit, .. } => *limit = limit.saturating_mul(2).min(self.limit_max),
+            Phase::Up(up) => {
+                up.limit = up.limit.saturating_mul(2).min(self.limit_max);
+                if sent.retry {
+                    up.retry_limit = up.retry_limit.saturating_mul(2).min(self.limit_max);
+                }
+            }
             Phase::Down(down) => match down.why {
                 Why::Suspects => self.come_up(),
                 Why::Busy { until } if until > now => {}
@@ -225,15 +272,20 @@ impl Circuit {
             },
         }
         if passed == Passed::Success && !self.suspects.is_empty() {
-            charged.extend(self.suspects.extract_if(.., |suspect| suspect.ticket < started));
+            charged.extend(self.suspects.extract_if(.., |suspect| suspect.ticket < sent.ticket));
         }
         false
     }
 
-    /// A message started at `started` failed after sending began.
-    pub(crate) fn failed(&mut self, now: Moment, offset: u64, started: u64, fault: &Fault) {
+    /// A message failed after sending began.
+    pub(crate) fn failed(&mut self, now: Moment, offset: u64, sent: Sent, fault: &Fault) {
         self.note(fault);
-        if self.is_outage() || started <= self.amnesty {
+        if let Phase::Up(up) = &mut self.phase
+            && sent.retry
+        {
+            up.retry_limit = RETRIES;
+        }
+        if self.is_outage() || sent.ticket <= self.amnesty {
             return;
         }
         self.acquit(offset);
@@ -261,7 +313,7 @@ impl Circuit {
         }
         match &mut self.phase {
             Phase::Down(down) if down.why == Why::Outage => down.pace.put_off(until),
-            Phase::Up { .. } | Phase::Down(_) => self.go_down(now, Why::Busy { until }, fault),
+            Phase::Up(_) | Phase::Down(_) => self.go_down(now, Why::Busy { until }, fault),
         }
     }
 
@@ -291,19 +343,19 @@ impl Circuit {
 
     fn is_outage(&self) -> bool {
         match &self.phase {
-            Phase::Up { .. } => false,
+            Phase::Up(_) => false,
             Phase::Down(down) => down.why == Why::Outage,
         }
     }
 
     fn come_up(&mut self) {
-        self.phase = Phase::Up { limit: 1, started: 0 };
+        self.phase = Phase::Up(Up::NEW);
         self.period = self.period.wrapping_add(1);
     }
 
     fn go_down(&mut self, now: Moment, why: Why, fault: &Fault) {
         match &mut self.phase {
-            Phase::Up { .. } => {
+            Phase::Up(_) => {
                 let pace = Pace::starting(now);
                 self.phase = Phase::Down(Down { why, since: now, fault: fault.clone(), pace, probe: None });
             }

@@ -2,7 +2,7 @@
 
 use crate::{
     Link,
-    circuit::{Circuit, Phase},
+    circuit::{Circuit, Kind, Phase},
     queue::Queue,
 };
 use crossdock_model::Moment;
@@ -26,7 +26,7 @@ pub(crate) struct Member {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pick {
     pub(crate) offset: u64,
-    pub(crate) fresh: bool,
+    pub(crate) kind: Kind,
     pub(crate) probes_link: bool,
 }
 
@@ -59,23 +59,25 @@ impl Member {
             return if may { self.probe(true) } else { None };
         }
         match self.circuit.phase() {
-            Phase::Up { .. } if !self.circuit.has_room() => None,
-            Phase::Up { .. } => {
-                let retry = self.queue.due(now).map(|offset| Pick { offset, fresh: false, probes_link: false });
-                let fresh = self.queue.fresh().map(|offset| Pick { offset, fresh: true, probes_link: false });
+            Phase::Up(_) if !self.circuit.has_room(Kind::Fresh) => None,
+            Phase::Up(_) => {
+                let retry = self.queue.due(now).filter(|_| self.circuit.has_room(Kind::Retry));
+                let retry = retry.map(|offset| Pick { offset, kind: Kind::Retry, probes_link: false });
+                let fresh = self.queue.fresh().map(|offset| Pick { offset, kind: Kind::Fresh, probes_link: false });
                 if self.retry_next { retry.or(fresh) } else { fresh.or(retry) }
             }
             Phase::Down(_) => {
                 let pick = self.probe(false)?;
-                self.circuit.probe_at(pick.fresh).filter(|at| *at <= now).map(|_| pick)
+                self.circuit.probe_at(pick.kind).filter(|at| *at <= now).map(|_| pick)
             }
         }
     }
 
     /// A head that was never tried, else the least recently tried.
     fn probe(&self, probes_link: bool) -> Option<Pick> {
-        let fresh = self.queue.fresh().map(|offset| Pick { offset, fresh: true, probes_link });
-        fresh.or_else(|| self.queue.least_recent().map(|offset| Pick { offset, fresh: false, probes_link }))
+        let fresh = self.queue.fresh().map(|offset| Pick { offset, kind: Kind::Fresh, probes_link });
+        let tried = || self.queue.least_recent().map(|offset| Pick { offset, kind: Kind::Retry, probes_link });
+        fresh.or_else(tried)
     }
 
     /// When `pick` may give something though no answer comes and the link stays as it is.
@@ -87,11 +89,11 @@ impl Member {
             return lost.next_probe().map(|at| at.max(self.circuit.patience()).max(ready));
         }
         match self.circuit.phase() {
-            Phase::Up { .. } if !self.circuit.has_room() => None,
-            Phase::Up { .. } => fresh.or_else(|| self.queue.next_due()),
+            Phase::Up(_) if !self.circuit.has_room(Kind::Fresh) => None,
+            Phase::Up(_) => fresh.or_else(|| self.queue.next_due().filter(|_| self.circuit.has_room(Kind::Retry))),
             Phase::Down(_) => {
-                let of_fresh = fresh.and(self.circuit.probe_at(true));
-                let of_retry = retry.and_then(|ready| self.circuit.probe_at(false).map(|at| at.max(ready)));
+                let of_fresh = fresh.and(self.circuit.probe_at(Kind::Fresh));
+                let of_retry = retry.and_then(|ready| self.circuit.probe_at(Kind::Retry).map(|at| at.max(ready)));
                 of_fresh.into_iter().chain(of_retry).min()
             }
         }
@@ -103,8 +105,8 @@ impl Member {
             return lost.next_probe().map(|at| at.max(self.circuit.patience()));
         }
         match self.circuit.phase() {
-            Phase::Up { .. } => Some(Moment(0)),
-            Phase::Down(_) => self.circuit.probe_at(true),
+            Phase::Up(_) => Some(Moment(0)),
+            Phase::Down(_) => self.circuit.probe_at(Kind::Fresh),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the scheduler keeps of a message: some 80 bytes while it waits, a little more while it is in flight.
 
-use crate::{Entry, Prior, link::LinkProbe, queue::Wait};
+use crate::{Entry, Prior, circuit::Sent, link::LinkProbe, queue::Wait};
 use crossdock_model::{Fault, Moment};
 use std::time::Duration;
 
@@ -106,10 +106,8 @@ impl Slot {
 /// A message in flight.
 #[derive(Clone, Debug)]
 pub(crate) struct Flight {
-    pub(crate) ticket: u64,
+    pub(crate) sent: Sent,
     pub(crate) circuit: u64,
-    /// The circuit's period in which it started.
-    pub(crate) period: u32,
     pub(crate) link_epoch: u64,
     pub(crate) link_probe: Option<LinkProbe>,
     /// It was the probe of its circuit or of the link; known once it landed.

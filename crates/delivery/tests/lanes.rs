@@ -1,5 +1,6 @@
 //! Order lanes: who waits for whom, and what a lone poison message may do to those behind it.
 
+#[cfg(test)]
 mod desk;
 
 use crossdock_delivery::{Entry, Order, Policy, Prior, Retry};

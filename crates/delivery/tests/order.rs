@@ -1,5 +1,6 @@
 //! Promise P10: order by key as declared, under random faults, retries and restarts.
 
+#[cfg(test)]
 mod world;
 
 use crossdock_delivery::{Entry, Order, Policy, Retry};
@@ -10,6 +11,7 @@ use world::{Dice, World, busy, http, refused, rejected, timeout};
 const KEYS: u64 = 11;
 const MESSAGES: u64 = 1_500;
 
+#[cfg(test)]
 fn any_fault(dice: &mut Dice) -> crossdock_model::Fault {
     match dice.below(8) {
         0 => rejected(422),
@@ -23,15 +25,20 @@ fn any_fault(dice: &mut Dice) -> crossdock_model::Fault {
 }
 
 /// Random faults, and a kill every second or so; gives the accepted sends in order.
+#[cfg(test)]
 fn run(order: Order, seed: u64, attempts: u32) -> Vec<(u64, Moment)> {
     println!("{order:?}, seed {seed}");
     let initial = Duration::from_millis(50);
     let retry = Retry { attempts, initial, max: Duration::from_secs(1), ..Retry::default() };
     let policy = Policy { retry, order, max_in_flight: 16, window: 100, held_max: 400 };
-    let mut world = World::new(policy, seed, Box::new(|now, _, dice| {
-        let fails = now < Moment(20_000) && dice.chance(15);
-        (1 + dice.below(40), if fails { Err(any_fault(dice)) } else { Ok(()) })
-    }));
+    let mut world = World::new(
+        policy,
+        seed,
+        Box::new(|now, _, dice| {
+            let fails = now < Moment(20_000) && dice.chance(15);
+            (1 + dice.below(40), if fails { Err(any_fault(dice)) } else { Ok(()) })
+        }),
+    );
     let mut dice = Dice(seed ^ 0x5eed);
     for offset in 0..MESSAGES {
         let entry = Entry { lane: Some(dice.below(KEYS)), ..Entry::fresh(offset) };
@@ -45,10 +52,15 @@ fn run(order: Order, seed: u64, attempts: u32) -> Vec<(u64, Moment)> {
     world.run_until(Moment(10_000_000));
     assert_eq!(world.delivered() + world.dead(), world.records.len(), "nothing is stuck");
     assert!(world.dead() > 0 && world.delivered() > world.dead());
-    world.accepted.iter().map(|(offset, at)| (*offset + (world.records[offset].entry.lane.unwrap_or(0) << 32), *at)).collect()
+    world
+        .accepted
+        .iter()
+        .map(|(offset, at)| (*offset + (world.records[offset].entry.lane.unwrap_or(0) << 32), *at))
+        .collect()
 }
 
 /// The offsets of each key in the order in which the target first took them.
+#[cfg(test)]
 fn firsts(accepted: &[(u64, Moment)]) -> HashMap<u64, Vec<u64>> {
     let mut firsts: HashMap<u64, Vec<u64>> = HashMap::new();
     for (keyed, _) in accepted {

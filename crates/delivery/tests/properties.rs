@@ -1,6 +1,7 @@
 //! For any mix of lanes, circuits, faults, kills and settlements from elsewhere: no message is lost or stuck, none is
 //! sent twice at once, charges never exceed tries. The world checks the latter at each step.
 
+#[cfg(test)]
 mod world;
 
 use crossdock_delivery::{Entry, Order, Policy, Retry};

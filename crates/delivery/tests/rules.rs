@@ -1,5 +1,6 @@
 //! Every rule of blame.md, one at a time.
 
+#[cfg(test)]
 mod desk;
 
 use crossdock_delivery::{Effect, Entry, Hold, Policy, Prior, State};

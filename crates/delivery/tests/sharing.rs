@@ -1,5 +1,6 @@
 //! What schedulers and circuits share, and what they do not; what the caller may do from outside.
 
+#[cfg(test)]
 mod desk;
 
 use crossdock_delivery::{Effect, Entry, Hold, Policy, Scheduler, State};

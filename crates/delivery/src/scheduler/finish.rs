@@ -65,7 +65,7 @@ impl Scheduler {
         }
         if let Some(member) = self.members.get_mut(&flight.circuit) {
             flight.probed = flight.link_probe.is_some() || member.circuit.is_probe(offset);
-            member.circuit.ended(offset, flight.period);
+            member.circuit.ended(offset, flight.sent);
         }
         Some(flight)
     }
@@ -117,7 +117,7 @@ impl Scheduler {
         self.counters.failed += 1;
         self.missed(now, link, flight, &fault);
         let Some(member) = self.members.get_mut(&flight.circuit) else { return };
-        member.circuit.failed(now, offset, flight.ticket, &fault);
+        member.circuit.failed(now, offset, flight.sent, &fault);
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         slot.count_failure(now, member.circuit.outages());
         slot.after_failed = true;
@@ -196,7 +196,7 @@ impl Scheduler {
         charged: &mut Vec<Suspect>,
     ) {
         let Some(member) = self.members.get_mut(&flight.circuit) else { return };
-        if member.circuit.passed(now, offset, flight.ticket, passed, charged) {
+        if member.circuit.passed(now, offset, flight.sent, passed, charged) {
             for released in member.queue.release(now) {
                 if let Some(slot) = self.slots.get_mut(&released) {
                     slot.due = now;

@@ -32,6 +32,9 @@ use std::{
 /// Circuits kept though they have no message; beyond, one that has none is forgotten.
 const IDLE_CIRCUITS_MAX: usize = 1024;
 
+/// Messages taken one at a time beyond [`Policy::held_max`].
+const VOICES_MAX: usize = 4096;
+
 /// Decides what is sent to one target of one route.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -86,18 +89,29 @@ impl Scheduler {
     /// How many more messages it takes now. What waits for a back-off, behind a failed head or in a held circuit of its
     /// own is counted apart (`held_max`), so that it does not keep the others out; the caller may drop such a payload and
     /// read it again at the start. What is admitted beyond is not refused.
+    ///
+    /// When `held_max` is reached, one message that was never tried is taken at a time, up to a bound: if all that wait
+    /// are poison, only another one can show that the target works, and so end them.
     #[must_use]
     pub fn room(&self) -> usize {
-        let mut held = self.lanes.blocked_len();
+        let (mut held, mut voices) = (self.lanes.blocked_len(), 0);
         for (circuit, member) in &self.members {
             held += member.queue.waiting_len();
             if *circuit != 0 && !member.circuit.is_up() {
                 held += member.queue.fresh_len();
+            } else {
+                voices += member.queue.fresh_len();
             }
         }
         let under_way = self.slots.len().saturating_sub(held);
         let window = self.policy.window.max(1).saturating_sub(under_way);
-        window.min(self.policy.held_max.saturating_sub(held))
+        let held_room = self.policy.held_max.saturating_sub(held);
+        if held_room > 0 {
+            return window.min(held_room);
+        }
+        let never_tried = |offset: &u64| self.slots.get(offset).is_some_and(|slot| slot.tries == 0);
+        let silent = voices == 0 && held < self.policy.held_max.saturating_add(VOICES_MAX);
+        window.min(usize::from(silent && !self.flights.keys().any(never_tried)))
     }
 
     /// Takes a message; false if it has one of that offset already. After a restart admit those that were tried before

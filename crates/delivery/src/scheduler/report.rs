@@ -3,7 +3,7 @@
 use super::Scheduler;
 use crate::{
     CircuitStatus, Counters, Entry, Hold, Link, State, Status,
-    circuit::{Circuit, Down, Phase, Why},
+    circuit::{Circuit, Down, Kind, Phase, Why},
     link::Lost,
 };
 use crossdock_model::Moment;
@@ -76,7 +76,7 @@ fn shown_as(number: u64, circuit: &Circuit, link: &Link) -> CircuitStatus {
     let suspects = circuit.suspects().iter().map(|suspect| suspect.offset).collect();
     let lost = link.trouble();
     let (limit, down) = match circuit.phase() {
-        Phase::Up { limit, .. } => (*limit, None),
+        Phase::Up(up) => (up.limit, None),
         Phase::Down(down) => (1, Some(down)),
     };
     let probing = lost.is_some_and(Lost::is_probing) || down.is_some_and(|down| down.probe.is_some());
@@ -110,6 +110,6 @@ fn hold_of(lost: Option<&Lost>, down: Option<&Down>) -> Option<Hold> {
 fn next_probe(circuit: &Circuit, lost: Option<&Lost>) -> Option<Moment> {
     match lost {
         Some(lost) => lost.next_probe().map(|at| at.max(circuit.patience())),
-        None => circuit.probe_at(false),
+        None => circuit.probe_at(Kind::Retry),
     }
 }

@@ -3,6 +3,7 @@
 use super::Scheduler;
 use crate::{
     Link, Start,
+    circuit::Kind,
     member::Pick,
     slot::{Flight, Place},
 };
@@ -92,7 +93,7 @@ impl Scheduler {
             return true;
         }
         let Some(offset) = self.suspected.pop_first() else { return false };
-        let pick = Pick { offset, fresh: false, probes_link: !link.is_reachable() };
+        let pick = Pick { offset, kind: Kind::Fresh, probes_link: !link.is_reachable() };
         starts.extend(self.start(link, pick, true));
         self.alone = Some(offset);
         true
@@ -105,10 +106,9 @@ impl Scheduler {
             let pick = member.pick(now, link)?;
             let slot = self.slots.get(&pick.offset)?;
             let wait = slot.wait();
-            if pick.fresh {
-                member.queue.remove_fresh(pick.offset);
-            } else {
-                member.queue.remove_waiting(pick.offset, wait);
+            match pick.kind {
+                Kind::Fresh => member.queue.remove_fresh(pick.offset),
+                Kind::Retry => member.queue.remove_waiting(pick.offset, wait),
             }
             let Some(lane) = slot.lane else { return self.start(link, pick, false) };
             if !self.lanes.is_busy(lane) {
@@ -123,14 +123,13 @@ impl Scheduler {
     fn start(&mut self, link: &mut Link, pick: Pick, alone: bool) -> Option<Start> {
         let slot = self.slots.get_mut(&pick.offset)?;
         let member = self.members.get_mut(&slot.circuit)?;
-        let ticket = member.circuit.start(pick.offset, pick.probes_link);
-        member.retry_next = pick.fresh;
+        let sent = member.circuit.start(pick.offset, pick.kind, pick.probes_link);
+        member.retry_next = pick.kind == Kind::Fresh;
         slot.place = Place::InFlight;
-        slot.ticket = ticket;
+        slot.ticket = sent.ticket;
         let flight = Flight {
-            ticket,
+            sent,
             circuit: slot.circuit,
-            period: member.circuit.period(),
             link_epoch: link.epoch(),
             link_probe: if pick.probes_link { link.begin_probe() } else { None },
             probed: false,

@@ -204,16 +204,8 @@ impl<'a> World<'a> {
         while let Some(first) = self.coming.first_entry().filter(|first| first.key().0 <= self.now) {
             let ((arrived, offset), entry) = first.remove_entry();
             let due = Moment(0);
-            let record = Record {
-                entry,
-                arrived,
-                tries: 0,
-                charges: 0,
-                due,
-                asked: false,
-                first_failed: None,
-                end: None,
-            };
+            let record =
+                Record { entry, arrived, tries: 0, charges: 0, due, asked: false, first_failed: None, end: None };
             self.records.insert(offset, record);
             self.waiting.insert(offset);
         }
