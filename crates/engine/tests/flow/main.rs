@@ -1,0 +1,6 @@
+//! The way of messages through a gateway: scripted peers on both sides, a store on a disk in memory, kills between.
+
+mod rig;
+
+mod faults;
+mod through;

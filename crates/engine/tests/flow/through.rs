@@ -1,0 +1,142 @@
+//! What goes well, and where each message ends.
+
+use crate::rig::{Rig, peer::Reply, until};
+use crossdock_connector::Settlement;
+use std::collections::BTreeMap;
+
+const HIDDEN: &str = "
+routes:
+  r:
+    from: { ask: {} }
+    steps: [ { filter: .n != 13 }, { transform: .seen = true } ]
+    to: { name: erp, ask: { connection: p, path: \"orders/{{ .id }}\" } }
+";
+
+#[test]
+fn a_message_goes_through_changed_and_is_accounted_for() {
+    let rig = Rig::start(HIDDEN);
+    for n in 0..20 {
+        let settlement = rig.post("r", &format!(r#"{{"id":"o-{n}","n":{n}}}"#));
+        assert!(matches!(settlement, Settlement::Stored { duplicate: false, .. }), "{settlement:?}");
+    }
+    until("19 deliveries", || rig.world.taken().len() == 19);
+    let taken = rig.world.taken();
+    assert_eq!(taken[4].path, "orders/o-4");
+    assert_eq!(taken[4].payload, r#"{"id":"o-4","n":4,"seen":true}"#);
+    assert!(taken.iter().all(|got| got.key == got.envelope.id.to_string()));
+    until("the counts", || {
+        let counts = rig.route("r").counts;
+        (counts.received, counts.delivered, counts.filtered, counts.stored) == (20, 19, 1, 0)
+    });
+    assert_eq!(rig.metric(r#"crossdock_messages_total{route="r",outcome="delivered"}"#), Some(19.0));
+    assert_eq!(rig.metric(r#"crossdock_attempts_total{route="r",target="erp",outcome="delivered"}"#), Some(19.0));
+    rig.account();
+}
+
+#[test]
+fn a_queue_joins_two_routes() {
+    let rig = Rig::start(
+        "
+channels: { q: { queue: {} } }
+routes:
+  in: { from: { ask: {} }, to: { queue: q } }
+  out: { from: { queue: q }, to: { ask: { connection: p, path: a } } }
+",
+    );
+    for n in 0..500 {
+        rig.push("in", &format!(r#"{{"n":{n}}}"#));
+    }
+    until("all deliveries", || rig.world.taken().len() == 500);
+    let numbers: Vec<String> = rig.world.taken().into_iter().map(|got| got.payload).collect();
+    let expected: Vec<String> = (0..500).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+    assert_eq!(numbers, expected, "bytes are untouched, and the order of receipt is kept while nothing fails");
+    until("the counts", || rig.route("out").counts.delivered == 500);
+    let counts = rig.route("in").counts;
+    assert_eq!((counts.received, counts.delivered, counts.stored), (500, 500, 0));
+    rig.account();
+}
+
+#[test]
+fn a_channel_behind_steps_is_moved_to() {
+    let rig = Rig::start(
+        "
+channels: { a: { queue: {} }, b: { queue: {} } }
+routes:
+  move: { from: { queue: a }, steps: [ { transform: .moved = true } ], to: { queue: b } }
+  in: { from: { ask: {} }, to: { queue: a } }
+",
+    );
+    for n in 0..300 {
+        rig.push("in", &format!(r#"{{"n":{n}}}"#));
+    }
+    until("all moved", || rig.channel("b").messages == 300);
+    assert_eq!(rig.channel("a").messages, 0);
+    let page = rig.block_on(rig.gateway().browse("b", None, 10)).unwrap();
+    assert_eq!(page.items.len(), 10);
+    assert_eq!(page.items[3].envelope.bytes(), br#"{"moved":true,"n":3}"#);
+    let rest = rig.block_on(rig.gateway().browse("b", page.next.as_deref(), 1000)).unwrap();
+    assert_eq!((rest.items.len(), rest.next), (290, None));
+    until("the counts", || rig.route("move").counts.delivered == 300);
+    assert_eq!(rig.metric(r#"crossdock_messages_total{route="queue:b",outcome="received"}"#), Some(300.0));
+    assert_eq!(rig.metric(r#"crossdock_queue_messages{queue="b",state="ready"}"#), Some(300.0));
+    rig.account();
+}
+
+#[test]
+fn a_router_addresses_whom_it_says_and_a_list_everybody() {
+    let rig = Rig::start(
+        "
+routes:
+  routed:
+    from: { ask: {} }
+    to:
+      - { ask: { connection: p, path: de }, when: .country == \"DE\" }
+      - { ask: { connection: p, path: big }, when: to_int!(.total) > 100 }
+      - { ask: { connection: p, path: other }, otherwise: true }
+  all:
+    from: { ask: {} }
+    to: [ { ask: { connection: p, path: first } }, { ask: { connection: other, path: second } } ]
+",
+    );
+    for (country, total) in [("DE", 1), ("DE", 200), ("FR", 5)] {
+        rig.post("routed", &format!(r#"{{"country":"{country}","total":{total}}}"#));
+    }
+    for n in 0..200 {
+        rig.push("all", &format!(r#"{{"n":{n}}}"#));
+    }
+    until("all deliveries", || rig.world.taken().len() == 404);
+    let mut by_path = BTreeMap::<String, usize>::new();
+    for got in rig.world.taken() {
+        *by_path.entry(got.path).or_default() += 1;
+    }
+    let expected = [("big", 1), ("de", 2), ("first", 200), ("other", 1), ("second", 200)];
+    assert_eq!(by_path, expected.map(|(path, count)| (path.to_owned(), count)).into());
+    until("the counts", || rig.route("all").counts.delivered == 200 && rig.route("routed").counts.delivered == 3);
+    rig.account();
+}
+
+#[test]
+fn each_target_goes_at_its_own_pace() {
+    let rig = Rig::start(
+        "
+routes:
+  r:
+    from: { ask: {} }
+    to: [ { ask: { connection: p, path: slow } }, { ask: { connection: other, path: fast } } ]
+",
+    );
+    rig.world.script(|got| if got.path == "slow" { Reply::Hang } else { Reply::Taken });
+    // More than a target's window.
+    for n in 0..3000 {
+        rig.push("r", &format!(r#"{{"n":{n}}}"#));
+    }
+    until("the fast one has all", || rig.world.taken().len() == 3000);
+    let counts = rig.route("r").counts;
+    assert_eq!((counts.received, counts.stored, counts.delivered), (3000, 3000, 0));
+    rig.world.script(|_| Reply::Taken);
+    until("the slow one has all", || {
+        rig.world.release(|| Ok(crossdock_connector::Receipt::default()));
+        rig.route("r").counts.delivered == 3000
+    });
+    rig.account();
+}
