@@ -43,7 +43,9 @@ pub fn check_rust(file: &RustFile) -> Vec<Finding> {
     }
     // This list itself stands in strings, so it does not find itself.
     for (number, line) in file.code.lines().enumerate() {
-        for (banned, instead) in BANNED.iter().filter(|(banned, _)| line.contains(banned)) {
+        // A module that several tests share is used whole by none of them, so an `expect` would not hold in each.
+        let is_shared = file.path.contains("tests/") && line.contains("dead_code");
+        for (banned, instead) in BANNED.iter().filter(|(banned, _)| line.contains(banned) && !is_shared) {
             findings.push(Finding::new(&file.path, number + 1, format!("`{banned}`: {instead}")));
         }
     }
