@@ -2,7 +2,10 @@
 
 use crate::{CompileError, Metadata, Value, ValueRef, metadata::FieldSet};
 use crossdock_model::{Envelope, Fault, Text};
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 use vrl::{
     compiler::{
         ExpressionError, SecretTarget, Target, TimeZone,
@@ -154,23 +157,18 @@ impl Program {
         )
     }
 
-    /// `function call error for "string" at (0:12): …` becomes `` `string!(.a)` at line 1, column 1: … ``.
+    /// `function call error for "string" at (0:12): …` becomes `` `string!(.a)` at line 1, column 1: … ``; of calls within
+    /// calls the innermost one is named.
     fn explain_error(&self, error: &ExpressionError) -> String {
         let text = error.to_string();
-        let parsed = text.strip_prefix("function call error for ").and_then(|rest| {
-            let (_, rest) = rest.split_once(" at (")?;
-            let (span, cause) = rest.split_once("): ")?;
-            let (start, end) = span.split_once(':')?;
-            Some((start.parse().ok()?..end.parse().ok()?, cause))
-        });
-        match parsed {
-            Some((span, cause)) => {
-                let place = self.place(span.start);
-                let snippet = crate::diagnose::one_line(self.0.text.get(span).unwrap_or_default());
-                format!("`{snippet}` at {place}: {cause}")
-            }
-            None => text,
+        let (mut cause, mut innermost) = (text.as_str(), None);
+        while let Some((span, rest)) = call_error(cause) {
+            (innermost, cause) = (Some(span), rest);
         }
+        let Some(span) = innermost else { return text };
+        let place = self.place(span.start);
+        let snippet = crate::diagnose::one_line(self.0.text.get(span).unwrap_or_default());
+        format!("`{snippet}` at {place}: {cause}")
     }
 
     fn place(&self, offset: usize) -> String {
@@ -179,6 +177,14 @@ impl Program {
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
         format!("line {line}, column {column}")
     }
+}
+
+/// The span and the cause of `function call error for "NAME" at (START:END): CAUSE`.
+fn call_error(text: &str) -> Option<(Range<usize>, &str)> {
+    let (_, rest) = text.strip_prefix("function call error for ")?.split_once(" at (")?;
+    let (span, cause) = rest.split_once("): ")?;
+    let (start, end) = span.split_once(':')?;
+    Some((start.parse().ok()?..end.parse().ok()?, cause))
 }
 
 /// What a program sees that changes nothing; its text was checked to assign nothing.

@@ -19,6 +19,10 @@ mod pipeline;
 mod router;
 mod schema;
 mod steps;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trace;
 mod working;

@@ -18,27 +18,24 @@ pub fn compile(
     environment: &mut Environment<'_>,
     found: &mut Diagnostics,
 ) -> Option<Pipeline> {
-    let mut list = List { pipeline: Pipeline { inherited, ..Pipeline::empty(stage) }, environment, found };
-    let mut complete = true;
+    let mut own = Diagnostics::new();
+    let mut list = List { pipeline: Pipeline { inherited, ..Pipeline::empty(stage) }, environment, found: &mut own };
     for (index, item) in items.iter().enumerate() {
-        let Setting::Variant { name, value } = &item.value else {
-            complete = false;
-            continue;
-        };
-        match list.action(name, value) {
-            Some(action) => {
-                let stage = match stage {
-                    Stage::Accept => "accept",
-                    Stage::Steps => "steps",
-                };
-                list.check_order(&action, value.span);
-                let label = Text::from(format!("{stage}[{index}] {name}"));
-                list.pipeline.steps.push(Step { label, action });
-            }
-            None => complete = false,
+        let Setting::Variant { name, value } = &item.value else { continue };
+        if let Some(action) = list.action(name, value) {
+            let stage = match stage {
+                Stage::Accept => "accept",
+                Stage::Steps => "steps",
+            };
+            list.check_order(&action, value.span);
+            let label = Text::from(format!("{stage}[{index}] {name}"));
+            list.pipeline.steps.push(Step { label, action });
         }
     }
-    complete.then_some(list.pipeline)
+    let pipeline = list.pipeline;
+    let complete = pipeline.steps.len() == items.len() && !own.has_errors();
+    found.append(own);
+    complete.then_some(pipeline)
 }
 
 struct List<'a, 'b> {

@@ -43,6 +43,9 @@ const SHOWN_BYTES_MAX: usize = 4096;
 /// What differs between two states of a message.
 pub(crate) fn changes(before: &Working, after: &Working) -> Vec<Change> {
     let mut found = Vec::new();
+    let mut before = before.clone();
+    // The step may be the one that first needed the value.
+    drop(before.prepare(after.decoded().is_some()));
     if let (Some(old), Some(new)) = (before.decoded(), after.decoded()) {
         compare("", Some(old.as_ref()), Some(new.as_ref()), &mut found);
         for change in &mut found {

@@ -7,7 +7,7 @@ use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, Validato
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -101,13 +101,15 @@ impl Document {
             return false;
         }
         let Ok(validator) = jsonschema::meta::validator_for(&self.schema) else { return true };
-        let mut fine = true;
-        for error in validator.iter_errors(&self.schema).take(FINDINGS_MAX) {
-            let message = format!("this is no valid schema: {error}");
-            found.push(self.finding(error.instance_path().as_str(), "schema.invalid", message));
-            fine = false;
+        let mut told = BTreeSet::new();
+        for error in validator.iter_errors(&self.schema) {
+            let (pointer, message) = (error.instance_path().as_str(), format!("this is no valid schema: {error}"));
+            // The parts of a meta-schema say the same thing several times.
+            if told.len() < FINDINGS_MAX && told.insert((pointer.to_owned(), message.clone())) {
+                found.push(self.finding(pointer, "schema.invalid", message));
+            }
         }
-        fine
+        told.is_empty()
     }
 
     fn finding(&self, pointer: &str, code: &'static str, message: impl Into<String>) -> Diagnostic {
