@@ -4,7 +4,8 @@
 //! behind it is damage: the frames in it are lost and everything else counts. Where frames are not synced one by one
 //! (`sync: every`, `never`), a loss of power may leave a later one and lose an earlier; every header therefore
 //! says up to where the log was synced when it was written. A gap above the highest such number is the torn tail: it
-//! and all behind it, none of which was promised, is cut.
+//! and all behind it, none of which was promised, is cut. A frame of which a record does not verify is such a gap too, or
+//! it would be there in part; below that number only the record is lost.
 
 use super::{
     quarantine,
@@ -50,7 +51,8 @@ impl<'a> Replay<'a> {
             Found::Frame(frame) => {
                 self.keep_damaged_records(segment, chunks, &frame)?;
                 self.synced = self.synced.max(frame.header.synced_sequence);
-                if self.held.is_empty() && frame.header.sequence == self.end.sequence + 1 {
+                let follows = frame.header.sequence == self.end.sequence + 1;
+                if self.held.is_empty() && follows && frame.is_whole() {
                     self.apply(segment, frame)?;
                 } else if frame.header.sequence > self.end.sequence {
                     self.held.push((segment, frame));
@@ -98,7 +100,9 @@ impl<'a> Replay<'a> {
         let mut dropped = Vec::new();
         for (segment, frame) in held.by_ref() {
             let expected = self.end.sequence + 1;
-            if frame.header.sequence > expected && expected > self.synced {
+            let gap = frame.header.sequence > expected && expected > self.synced;
+            let torn = !frame.is_whole() && frame.header.sequence > self.synced;
+            if gap || torn {
                 dropped.push((segment, frame.start..frame.end()));
                 break;
             }

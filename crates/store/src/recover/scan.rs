@@ -62,6 +62,11 @@ impl ScannedFrame {
     pub const fn end(&self) -> u64 {
         self.start + self.header.frame_bytes as u64
     }
+
+    /// Whether all its records verify.
+    pub fn is_whole(&self) -> bool {
+        self.records.iter().all(|record| record.sound)
+    }
 }
 
 /// What there is in a segment.

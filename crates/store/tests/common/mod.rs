@@ -1,6 +1,8 @@
 //! What the tests of the store share.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+pub mod model;
+
 use crossdock_model::{Digest, DigestBuilder, Envelope, Fault, FaultClass, MessageId, Text, Timestamp};
 use crossdock_store::*;
 use std::sync::{
