@@ -91,6 +91,7 @@ impl RouteTask {
             targets,
             cache: Cache::default(),
             chunks: VecDeque::new(),
+            ended: super::ended::Ended::default(),
             outbox: Outbox::default(),
             grave: Grave::default(),
             flushes: (0, 0),

@@ -291,6 +291,7 @@ impl RouteTask {
                     self.trouble = None;
                 }
                 for letter in &letters {
+                    self.ended.settled(letter.offset);
                     let route = &self.evaluator.route().id;
                     tracing::warn!(%route, offset = letter.offset, fault = %letter.fault, "a message is dead");
                 }

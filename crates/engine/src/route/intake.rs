@@ -4,6 +4,7 @@ use super::{
     RouteTask,
     bury::Letter,
     live::{Live, Loaded, Stage},
+    target::Reading,
 };
 use crate::{Addressed, Evaluation, Evaluator, limits};
 use crossdock_delivery::Entry;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Chunk {
     pub target: usize,
     pub count: usize,
+    pub first: u64,
     pub handle: JoinHandle<Vec<Evaluated>>,
 }
 
@@ -56,6 +58,7 @@ impl RouteTask {
             if count == 0 {
                 return;
             }
+            let first = chunk.first().map_or(0, |stored| stored.offset);
             let (evaluator, now) = (self.evaluator.clone(), self.shared.time.now());
             let step_seconds = Arc::clone(&self.step_seconds);
             let handle = tokio::spawn(async move {
@@ -67,7 +70,7 @@ impl RouteTask {
             if let Some(target) = self.targets.get_mut(at) {
                 target.evaluating += count;
             }
-            self.chunks.push_back(Chunk { target: at, count, handle });
+            self.chunks.push_back(Chunk { target: at, count, first, handle });
         }
     }
 
@@ -115,12 +118,18 @@ impl RouteTask {
     /// Gives a message to the target that read it, if it is for that one.
     fn admit(&mut self, at: usize, Evaluated { stored, deadline, result }: Evaluated) {
         let (offset, now) = (stored.offset, self.shared.time.moment());
+        if self.ended.has(offset) {
+            return;
+        }
         let routed = match result {
             Found::Evaluation(Evaluation::Routed(routed)) => routed,
             Found::Evaluation(Evaluation::Filtered { .. }) => return self.settle_for_all(offset, Outcome::Filtered),
             Found::Evaluation(Evaluation::Fault(fault)) => {
-                self.forget_everywhere(offset);
-                return self.bury(Letter::of_message(stored, fault));
+                if self.targets.len() == 1 || self.ended.note(offset) {
+                    self.forget_everywhere(offset);
+                    self.bury(Letter::of_message(stored, fault));
+                }
+                return;
             }
             Found::Expired => return self.settle(at, offset, Outcome::Expired),
             Found::Damaged => {
@@ -192,6 +201,16 @@ impl RouteTask {
         for target in 0..self.targets.len() {
             self.settle(target, offset, outcome);
         }
+    }
+
+    /// Forgets of the messages that are dead for all those that nobody can meet any more.
+    pub(super) fn forget_ended(&mut self) {
+        if self.ended.is_empty() || self.targets.iter().any(|target| target.reading == Reading::Cold) {
+            return;
+        }
+        let parked = self.targets.iter().filter_map(|target| target.parked.front()).map(|stored| stored.offset);
+        let oldest = parked.chain(self.chunks.iter().map(|chunk| chunk.first)).min();
+        self.ended.forget_below(oldest.unwrap_or(u64::MAX));
     }
 
     /// No target has the message any more; it is not settled yet.

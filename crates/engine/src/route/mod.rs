@@ -17,6 +17,7 @@
 mod build;
 mod bury;
 mod cache;
+mod ended;
 mod event;
 mod fetch;
 mod intake;
@@ -40,6 +41,7 @@ use crate::{Evaluator, account::Channel, metrics::Histogram, shared::Shared};
 use bury::Grave;
 use cache::Cache;
 use crossdock_model::{Text, Timestamp};
+use ended::Ended;
 use intake::Chunk;
 use outbox::Outbox;
 use std::{collections::VecDeque, sync::Arc};
@@ -64,6 +66,7 @@ pub(crate) struct RouteTask {
     cache: Cache,
     /// On worker tasks, in the order fetched.
     chunks: VecDeque<Chunk>,
+    ended: Ended,
     outbox: Outbox,
     grave: Grave,
     /// Flushes submitted and answered.

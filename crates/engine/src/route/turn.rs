@@ -67,6 +67,7 @@ impl RouteTask {
         }
         self.flush();
         self.dig();
+        self.forget_ended();
     }
 
     fn take(&mut self, event: RouteEvent) {
