@@ -1,4 +1,4 @@
-//! One circuit: the state machine of blame.md, without the messages that wait behind it.
+//! One circuit: its state machine, without the messages that wait behind it.
 //!
 //! ```text
 //!              5 suspects            10 suspects

@@ -1,4 +1,4 @@
-//! Which message kills the process (blame.md, Crash).
+//! Which message kills the process.
 //!
 //! Before a send the offsets in flight are noted. One that was in flight at two unclean ends in a row is a suspect: it
 //! is sent before all others, with nothing else in flight in the process. Only a crash then charges it, and acquits the

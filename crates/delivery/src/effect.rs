@@ -12,7 +12,7 @@ pub struct Start {
     /// Which try of it this is, from 1.
     pub attempt: u32,
     /// The last try failed after sending began: where the protocol opens a connection per request or pools them, take
-    /// a new one (blame.md: after `Failed`, HTTP retries on a new connection).
+    /// a new one (after `Failed`, HTTP retries on a new connection).
     pub new_connection: bool,
     /// It may kill the process: nothing else may be in flight in the whole process while it is sent, and the note of
     /// what is in flight must say that it was alone.

@@ -1,4 +1,4 @@
-//! Every rule of blame.md, one at a time.
+//! Every rule of who is to blame, one at a time.
 
 #[cfg(test)]
 mod desk;

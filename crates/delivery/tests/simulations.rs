@@ -1,4 +1,4 @@
-//! The simulations that blame.md rests on, in virtual time, from printed seeds.
+//! The simulations that the rule of blame rests on, in virtual time, from printed seeds.
 
 #[cfg(test)]
 mod world;
