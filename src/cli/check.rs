@@ -5,12 +5,11 @@ use super::{
     file::{self, ProcessEnvironment},
     table::{Cell, Column, Table},
     terminal::{Paint, Tone, data, json, note},
-    units::count,
 };
 use crate::registry;
 use clap::Args;
 use crossdock_config::{Plan, Report};
-use crossdock_connector::{Severity, StoreTag};
+use crossdock_connector::StoreTag;
 use crossdock_model::Fault;
 use serde_json::{Value, json};
 use std::{
@@ -77,19 +76,10 @@ fn show(path: &Path, report: &Report, probes: Option<&[Probe]>) -> Result<(), Fa
         }
         data(&table.render(paint))?;
     }
-    let (errors, warnings) = (findings(report, Severity::Error), findings(report, Severity::Warning));
-    let verdict = match (errors, warnings) {
-        (0, 0) => paint.text(Tone::Good, "fine"),
-        (0, _) => count(warnings, "warning"),
-        (_, 0) => count(errors, "error"),
-        (_, _) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
-    };
-    note(&format!("{}: {verdict}", path.display()));
+    if report.is_empty() {
+        note(&format!("{}: {}", path.display(), paint.text(Tone::Good, "fine")));
+    }
     Ok(())
-}
-
-fn findings(report: &Report, severity: Severity) -> u64 {
-    report.iter().filter(|diagnostic| diagnostic.severity == severity).count() as u64
 }
 
 /// The API's shape of a check; `connections` is there if they were asked.

@@ -80,7 +80,8 @@ impl Client {
 
     /// Waits, as between two looks at an operation.
     pub fn pause(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        // Made within the runtime: a timer needs its clock.
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 
     fn call<T: DeserializeOwned>(

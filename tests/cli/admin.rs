@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const ROUTES: &str = "
 channels: { q: { queue: {} }, held: { queue: {} } }
-connections: { erp: { http: { base_url: \"http://user:hunter2@127.0.0.1:1\", auth: { bearer: \"${env:NONE:-hunter2}\" } } } }
+connections: { erp: { http: { base_url: \"http://127.0.0.1:1\", auth: { bearer: \"${env:NONE:-hunter2}\" } } } }
 routes:
   in: { from: { http: { path: /a } }, to: { queue: q } }
   out:

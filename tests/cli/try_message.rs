@@ -24,7 +24,7 @@ routes:
         http: { connection: erp, path: \"/orders/{{ .order_id }}\", method: PUT }
       - name: rest
         otherwise: true
-        file: { path: rest.jsonl }
+        file: { path: \"rest/{{ .order_id }}.xml\", mode: create }
 ";
 const ORDER: &str = r#"{"order_id": "o-4", "total": 14, "customer": {"name": "Ada"}, "ship_to": {"country": "DE"}}"#;
 
@@ -51,9 +51,9 @@ fn check(arguments: &[&str], stdin: &str, status: i32, shown: &[&str], not_shown
 fn each_step_is_shown_and_what_would_be_sent() {
     let sent =
         ["transform", ".name: \"ADA\"", "%headers.region", "PUT", "/api/orders/o-4", "<Order>", "<name>ADA</name>"];
-    check(&["out", "m.json"], "", 0, &sent, &["rest.jsonl"]);
+    check(&["out", "m.json"], "", 0, &sent, &["rest/o-4"]);
     check(&["out", "--content-type", "application/json"], ORDER, 0, &sent, &[]);
-    check(&["out"], &ORDER.replace("DE", "FR"), 0, &["rest.jsonl"], &["/api/orders"]);
+    check(&["out"], &ORDER.replace("DE", "FR"), 0, &["rest/o-4"], &["/api/orders"]);
     check(&["in", "m.json"], "", 0, &["append to channel orders"], &[]);
 }
 
@@ -79,7 +79,7 @@ fn programs_see_the_same() {
 fn nothing_is_made_by_trying() {
     let folder = folder();
     assert_eq!(folder.run(&["try", "out", "m.json"]).status, 0);
-    assert!(!folder.dir.path().join("data").exists() && !folder.dir.path().join("rest.jsonl").exists());
+    assert!(!folder.dir.path().join("data").exists() && !folder.dir.path().join("rest").exists());
 }
 
 #[test]

@@ -49,10 +49,13 @@ fn render(letter: &DeadLetter, paint: Paint) -> String {
         ("type", letter.content_type.clone().unwrap_or_else(|| "-".into())),
     ];
     let mut text: String = facts.iter().map(|(name, value)| format!("{name:<12}{}\n", disarm(value, paint))).collect();
-    text += &format!("\n{}", attempts(letter).render(paint));
+    if !letter.attempts.is_empty() {
+        text += &format!("\n{}", attempts(letter).render(paint));
+    }
+    text += "\n";
     for (name, value) in &letter.headers {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text += &format!("{}{}: {}\n", if text.ends_with("\n\n") { "" } else { "" }, name, disarm(&value, paint));
+        text += &format!("{}: {}\n", disarm(name, paint), disarm(&value, paint));
     }
     text += &format!("\n{}\n", payload(letter, paint));
     text
