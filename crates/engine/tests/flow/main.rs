@@ -2,5 +2,7 @@
 
 mod rig;
 
+mod bounds;
 mod faults;
+mod restart;
 mod through;

@@ -1,0 +1,303 @@
+//! What is full pushes back.
+
+use crate::rig::{
+    Rig,
+    peer::{Reply, fault},
+    until,
+};
+use crossdock_connector::{Event, Settlement};
+use crossdock_engine::{DeadFilter, OperationState, RedriveRequest};
+use crossdock_model::FaultClass;
+use std::time::{Duration, Instant};
+
+const FULL: &str = "
+channels: { q: { queue: { max_messages: 100 } } }
+routes:
+  told: { from: { ask: {} }, to: { queue: q } }
+  kept: { from: { broker: {} }, to: { queue: q } }
+  out: { from: { queue: q }, to: { ask: { connection: p, path: a } } }
+";
+
+#[test]
+fn a_full_queue_is_told_or_waited_for() {
+    let rig = Rig::start(FULL);
+    rig.block_on(rig.gateway().pause("out")).unwrap();
+    for n in 0..100 {
+        assert!(matches!(rig.post("told", &format!("{{\"n\":{n}}}")), Settlement::Stored { .. }), "{n}");
+    }
+    assert!(matches!(rig.post("told", "{}"), Settlement::Again { after: Some(_) }));
+    assert_eq!(rig.route("told").counts.received, 100, "what found no room is not received");
+    for n in 100..250 {
+        rig.push("kept", &format!("{{\"n\":{n}}}"));
+    }
+    until("the source says why", || rig.route("kept").sources[0].reason.as_deref().is_some_and(|r| r.contains('q')));
+    assert_eq!(rig.world.settled_count("kept"), 0, "neither acknowledged nor refused");
+    rig.block_on(rig.gateway().resume("out")).unwrap();
+    until("all deliveries", || rig.world.taken().len() == 250);
+    let payloads: Vec<String> = rig.world.taken().into_iter().map(|got| got.payload).collect();
+    let expected: Vec<String> = (0..250).map(|n| format!("{{\"n\":{n}}}")).collect();
+    assert_eq!(payloads, expected, "the order of receipt is kept over the wait");
+    until("all settlements", || rig.world.settled_count("kept") == 150);
+    until("the source is at ease", || rig.route("kept").sources[0].reason.is_none());
+    rig.account();
+}
+
+#[test]
+fn a_full_channel_behind_steps_is_busy() {
+    let rig = Rig::start(
+        "
+channels: { a: { queue: {} }, b: { queue: { max_messages: 10 } } }
+routes:
+  in: { from: { ask: {} }, to: { queue: a } }
+  move:
+    from: { queue: a }
+    to: { queue: b }
+    retry: { attempts: 3, initial: 20ms, factor: 1, max: 20ms }
+  out: { from: { queue: b }, to: { ask: { connection: p, path: a } } }
+",
+    );
+    rig.block_on(rig.gateway().pause("out")).unwrap();
+    for n in 0..60 {
+        rig.push("in", &format!("{{\"n\":{n}}}"));
+    }
+    until("it is full", || rig.channel("b").messages == 10);
+    until("the target says so", || rig.route("move").targets[0].reason.is_some());
+    assert!(rig.dead().is_empty());
+    rig.block_on(rig.gateway().resume("out")).unwrap();
+    until("all deliveries", || rig.world.taken().len() == 60);
+    assert!(rig.dead().is_empty());
+    rig.account();
+}
+
+#[test]
+fn several_channels_take_a_message_or_none_does() {
+    let rig = Rig::start(
+        "
+channels: { a: { queue: {} }, b: { queue: { max_messages: 3 } } }
+routes: { in: { from: { ask: {} }, to: [ { queue: a }, { queue: b } ] } }
+",
+    );
+    let stored = (0..5).filter(|_| matches!(rig.post("in", "{}"), Settlement::Stored { .. })).count();
+    assert_eq!((stored, rig.channel("a").messages, rig.channel("b").messages), (3, 3, 3));
+    assert_eq!(rig.route("in").counts.delivered, 3, "a message for two channels is one message");
+    rig.account();
+}
+
+#[test]
+fn a_full_dead_letter_queue_holds_the_route() {
+    let rig = Rig::start(
+        "
+channels: { graves: { queue: { max_messages: 3 } } }
+routes:
+  r:
+    from: { ask: {} }
+    to: { name: erp, ask: { connection: p, path: a } }
+    dead_letter: { queue: graves }
+",
+    );
+    rig.world.script(|got| {
+        if got.payload.contains("bad") { Reply::Fault(fault(FaultClass::Rejected, "ask.no")) } else { Reply::Taken }
+    });
+    for n in 0..5 {
+        rig.post("r", &format!("{{\"bad\":{n}}}"));
+    }
+    until("the route holds", || rig.route("r").reason.is_some());
+    assert_eq!(rig.dead().len(), 3);
+    rig.push("r", "{\"good\":1}");
+    std::thread::park_timeout(Duration::from_millis(300));
+    let counts = rig.route("r").counts;
+    assert_eq!((counts.dead, counts.delivered), (3, 0), "{counts:?}");
+    rig.block_on(rig.gateway().delete_dead_letters(DeadFilter::default(), false)).unwrap();
+    until("all are dead", || rig.route("r").counts.dead == 5);
+    until("the good one", || rig.route("r").counts.delivered == 1);
+    until("the route goes on", || rig.route("r").reason.is_none());
+    rig.account();
+}
+
+#[test]
+fn a_source_takes_no_more_than_it_can_hold() {
+    let rig = Rig::start(
+        "channels: { q: { queue: { max_messages: 1 } } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n",
+    );
+    for _ in 0..10_000 {
+        rig.push("r", "{}");
+    }
+    until("one is stored", || rig.world.settled_count("r") == 1);
+    let credit = rig.world.credit("r").unwrap();
+    assert!(credit.messages <= 4096 && credit.bytes <= 16 << 20, "{credit:?}");
+}
+
+#[test]
+fn a_scope_that_is_taken_away_is_settled_and_released() {
+    let rig = Rig::start("channels: { q: { queue: {} } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n");
+    rig.world.scope("r", 4);
+    for _ in 0..100 {
+        rig.push("r", "{}");
+    }
+    until("all settlements", || rig.world.settled_count("r") == 100);
+    rig.world.event("r", Event::Revoking { scope: 4, by: Instant::now() + Duration::from_secs(5) });
+    until("it is released", || rig.world.released("r") == [4]);
+    rig.account();
+}
+
+#[test]
+fn a_broken_session_is_opened_again() {
+    let rig = Rig::start("channels: { q: { queue: {} } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n");
+    for round in 1..=5 {
+        for _ in 0..50 {
+            rig.push("r", "{}");
+        }
+        rig.world.break_session("r");
+        until("all settlements", || rig.world.settled_count("r") == 50 * round);
+    }
+    until("everything is stored", || rig.channel("q").messages >= 250);
+    rig.account();
+}
+
+#[test]
+fn nothing_more_comes_and_the_source_is_at_rest() {
+    let rig = Rig::start("channels: { q: { queue: {} } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n");
+    for _ in 0..10 {
+        rig.push("r", "{}");
+    }
+    until("all settlements", || rig.world.settled_count("r") == 10);
+    rig.world.event("r", Event::End);
+    until("it says so", || rig.route("r").sources[0].reason.as_deref().is_some_and(|r| r.contains("nothing more")));
+    rig.account();
+}
+
+/// Lets a number of messages die.
+fn graveyard(yaml: &str, count: usize) -> Rig {
+    let rig = Rig::start(yaml);
+    rig.world.script(|_| Reply::Fault(fault(FaultClass::Rejected, "ask.no")));
+    for n in 0..count {
+        rig.push("r", &format!("{{\"id\":\"o-{n}\",\"n\":{n}}}"));
+    }
+    until("all are dead", || rig.dead().len() == count);
+    rig
+}
+
+const MORTAL: &str = "
+routes:
+  r:
+    from: { ask: {} }
+    to: [ { name: one, ask: { connection: p, path: a } }, { name: two, ask: { connection: other, path: b }, idempotency: per_redrive } ]
+";
+
+#[test]
+fn a_redriven_letter_goes_to_the_target_that_failed_with_its_id() {
+    let rig = Rig::start(MORTAL);
+    rig.world.script(
+        |got| {
+            if got.path == "b" { Reply::Fault(fault(FaultClass::Rejected, "ask.no")) } else { Reply::Taken }
+        },
+    );
+    for n in 0..30 {
+        rig.push("r", &format!("{{\"n\":{n}}}"));
+    }
+    until("thirty are dead", || rig.dead().len() == 30);
+    until("the other has all", || rig.world.taken().len() == 30);
+    let dry = RedriveRequest { dry_run: true, ..RedriveRequest::default() };
+    let dry = rig.block_on(rig.gateway().redrive(dry)).unwrap();
+    assert_eq!((dry.matched, dry.operation, rig.dead().len()), (30, None, 30));
+    rig.world.script(|_| Reply::Taken);
+    let redrive = rig.block_on(rig.gateway().redrive(RedriveRequest::default())).unwrap();
+    let id = redrive.operation.unwrap();
+    until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+    until("sixty deliveries", || rig.world.taken().len() == 60);
+    let taken = rig.world.taken();
+    let second: Vec<_> = taken.iter().filter(|got| got.path == "b").collect();
+    assert_eq!(second.len(), 30, "the target that had it was not bothered again");
+    assert!(second.iter().all(|got| got.key == format!("{}-1", got.envelope.id)), "{:?}", second[0].key);
+    assert!(
+        second.iter().all(|got| taken.iter().any(|other| other.path == "a" && other.envelope.id == got.envelope.id))
+    );
+    let view = rig.gateway().operation(id).unwrap();
+    assert_eq!((view.total, view.done, view.failed), (30, 30, 0));
+    until("the count", || rig.route("r").counts.delivered == 30);
+    let counts = rig.route("r").counts;
+    assert_eq!((counts.received, counts.dead, counts.stored), (60, 30, 0), "a redriven message is received again");
+    assert!(rig.dead().is_empty());
+    rig.account();
+}
+
+#[test]
+fn a_redrive_keeps_its_pace_over_a_kill_and_counts_what_dies_again() {
+    let mut rig =
+        graveyard("routes: { r: { from: { ask: {} }, to: { name: one, ask: { connection: p, path: a } } } }\n", 40);
+    rig.world.script(|got| {
+        let again = got.payload.contains("\"o-7\"");
+        if again { Reply::Fault(fault(FaultClass::Rejected, "ask.no")) } else { Reply::Taken }
+    });
+    let rate = Some(crossdock_settings::Rate { per_second: 40.0 });
+    let began = Instant::now();
+    let redrive = rig.block_on(rig.gateway().redrive(RedriveRequest { rate, ..RedriveRequest::default() })).unwrap();
+    let id = redrive.operation.unwrap();
+    until("ten are through", || rig.world.taken().len() >= 10);
+    assert!(began.elapsed() >= Duration::from_millis(200), "a burst");
+    rig.kill();
+    rig.restart();
+    until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+    assert!(began.elapsed() >= Duration::from_millis(900), "the pace was not kept: {:?}", began.elapsed());
+    until("the one that died again", || rig.dead().len() == 1);
+    assert_eq!(rig.dead()[0].redrives, 1);
+    until("the others", || rig.route("r").counts.stored == 0);
+    rig.account();
+}
+
+#[test]
+fn a_redrive_can_be_narrowed_bounded_and_cancelled() {
+    let rig =
+        graveyard("routes: { r: { from: { ask: {} }, to: { name: one, ask: { connection: p, path: a } } } }\n", 20);
+    rig.world.script(|_| Reply::Taken);
+    let ids = Some(rig.dead().iter().take(3).map(|dead| dead.message.envelope.id).collect());
+    let gateway = rig.gateway();
+    let dry = |filter| {
+        let request = RedriveRequest { filter, dry_run: true, ..RedriveRequest::default() };
+        rig.block_on(gateway.redrive(request)).unwrap().matched
+    };
+    assert_eq!(dry(DeadFilter { ids, ..DeadFilter::default() }), 3);
+    assert_eq!(dry(DeadFilter { route: Some("none".into()), ..DeadFilter::default() }), 0);
+    assert_eq!(dry(DeadFilter { code: Some("ask.no".into()), ..DeadFilter::default() }), 20);
+    let some = RedriveRequest { max: Some(5), ..RedriveRequest::default() };
+    let some = rig.block_on(gateway.redrive(some)).unwrap();
+    assert_eq!(some.matched, 5);
+    until("five are back", || rig.dead().len() == 15);
+    let slow = Some(crossdock_settings::Rate { per_second: 5.0 });
+    let slow = rig.block_on(gateway.redrive(RedriveRequest { rate: slow, ..RedriveRequest::default() })).unwrap();
+    let id = slow.operation.unwrap();
+    let cancelled = rig.block_on(gateway.cancel(id)).unwrap();
+    assert_eq!(cancelled.state, OperationState::Cancelled);
+    assert!(rig.block_on(gateway.cancel(id)).is_err(), "it has ended");
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert!(rig.dead().len() >= 13, "{}", rig.dead().len());
+    rig.account();
+}
+
+#[test]
+fn what_accept_refused_goes_through_accept_again() {
+    let mut rig = Rig::start(
+        "
+channels: { q: { queue: {} } }
+routes:
+  r: { from: { broker: {} }, accept: [ { validate: { json_schema: s.json } } ], to: { queue: q } }
+",
+    );
+    rig.post("r", "{\"n\":1}");
+    assert_eq!(rig.dead().len(), 1);
+    let again = |rig: &Rig| {
+        let id = rig.block_on(rig.gateway().redrive(RedriveRequest::default())).unwrap().operation.unwrap();
+        until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+        rig.gateway().operation(id).unwrap()
+    };
+    let refused = again(&rig);
+    assert_eq!((refused.done, refused.failed, rig.dead().len()), (0, 1, 1));
+    rig.kill();
+    rig.write("channels: { q: { queue: {} } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n");
+    rig.restart();
+    let taken = again(&rig);
+    assert_eq!((taken.done, taken.failed, rig.dead().len(), rig.channel("q").messages), (1, 0, 0, 1));
+    let counts = rig.route("r").counts;
+    assert_eq!((counts.received, counts.delivered), (1, 1));
+    rig.account();
+}
