@@ -83,23 +83,28 @@ impl Diagnostic {
 
 /// Findings in the order found.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    errors: usize,
+}
 
 impl Diagnostics {
     /// Nothing found.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { list: Vec::new(), errors: 0 }
     }
 
     /// Adds a finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        self.list.push(diagnostic);
     }
 
     /// Adds all findings of another list.
     pub fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.errors += other.errors;
+        self.list.extend(other.list);
     }
 
     /// Keeps the value of a result, or adds its findings.
@@ -115,30 +120,38 @@ impl Diagnostics {
 
     /// Whether one of them is an error.
     #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    pub const fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// How many of them are errors.
+    #[must_use]
+    pub const fn error_count(&self) -> usize {
+        self.errors
     }
 
     /// Whether there is none, not even a warning.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// All findings.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Sorts by file and place.
     pub fn sort(&mut self) {
-        self.0.sort_by(|a, b| (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start)));
+        self.list.sort_by(|a, b| (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start)));
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self(vec![diagnostic])
+        let mut one = Self::new();
+        one.push(diagnostic);
+        one
     }
 }
 
@@ -147,6 +160,6 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
