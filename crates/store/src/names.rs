@@ -194,6 +194,12 @@ impl Offsets {
         self.0.is_empty()
     }
 
+    /// Those below a bound.
+    pub(crate) fn below(&self, end: u64) -> Self {
+        let within = self.0.iter().filter(|run| run.first < end);
+        Self(within.map(|run| OffsetRun { first: run.first, count: run.count.min(end - run.first) }).collect())
+    }
+
     /// Each offset.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().flat_map(|run| run.first..run.first.saturating_add(run.count))

@@ -76,7 +76,7 @@ impl<'a> Plan<'a> {
                 Fate::Full => PutResult::Full,
             });
         }
-        for touch in &txn.touches {
+        for touch in txn.touches.iter().filter(|touch| touch.offset < self.next_offset_of(touch.subscription.0)) {
             let number = touch.subscription.0;
             self.draft.push_small(RecordKind::Touch, number, touch.offset, |to| put_touch(to, touch));
         }
@@ -253,11 +253,24 @@ impl<'a> Plan<'a> {
         self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
     }
 
+    /// Settles what has been given of these offsets. A record of others would, read again after damage, tell of messages
+    /// that never were.
     fn settle(&mut self, subscription: u32, outcome: Outcome, offsets: &Offsets) {
+        let next = self.next_offset_of(subscription);
+        let beyond = offsets.runs().iter().any(|run| run.first.saturating_add(run.count) > next);
+        let within = if beyond { offsets.below(next) } else { Offsets::new() };
+        let offsets = if beyond { &within } else { offsets };
         if let Some(first) = offsets.runs().first() {
             let body = |to: &mut Vec<u8>| put_settle(to, outcome, offsets);
             self.draft.push_small(RecordKind::Settle, subscription, first.first, body);
         }
+    }
+
+    /// The offset that the next message gets of the channel that a subscription reads.
+    fn next_offset_of(&self, subscription: u32) -> u64 {
+        let channel = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
+        let known = channel.and_then(|number| Some((number, self.state.channels.get(number)?)));
+        known.map_or(0, |(number, channel)| self.growth(number, channel).next_offset)
     }
 
     /// Drops the oldest messages, as dead, until the channel is within its bounds.

@@ -1,0 +1,154 @@
+//! A channel's bounds, and those of decisions.
+
+mod common;
+
+use common::*;
+use crossdock_model::Text;
+use crossdock_store::*;
+
+fn bounded(store: &Store, spec: ChannelSpec) -> (ChannelNumber, SubscriptionNumber) {
+    let channel = store.declare_channel(spec).unwrap();
+    (channel, reader(store, channel, "r/t", "r"))
+}
+
+fn of_messages(messages_max: u64) -> ChannelSpec {
+    ChannelSpec { messages_max: Some(messages_max), ..ChannelSpec::queue("q") }
+}
+
+fn offsets(committed: &Committed) -> Vec<Option<u64>> {
+    let offset = |result: &PutResult| match result {
+        PutResult::Stored { offset } => Some(*offset),
+        PutResult::Full => None,
+        PutResult::Duplicate { .. } | PutResult::Conflict { .. } => panic!("no keys here"),
+    };
+    committed.puts.iter().map(offset).collect()
+}
+
+#[test]
+fn a_full_queue_takes_all_or_nothing_or_what_fits() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    let (channel, reader) = bounded(&store, of_messages(5));
+    assert_eq!(store.commit(puts(channel, 0..6, 10)), Err(CommitError::Full { channel }));
+    assert_eq!(store.channel(channel).unwrap().messages, 0);
+    let prefix = Txn { takes: Takes::Prefix, ..puts(channel, 0..7, 10) };
+    let taken = store.commit(prefix).unwrap();
+    assert_eq!(offsets(&taken), [Some(0), Some(1), Some(2), Some(3), Some(4), None, None]);
+    assert_eq!(store.commit(puts(channel, [7], 10)), Err(CommitError::Full { channel }));
+    store.commit(settle(reader, Outcome::Delivered, [3])).unwrap();
+    assert_eq!(offsets(&store.commit(puts(channel, [7], 10)).unwrap()), [Some(5)]);
+    // A dead letter keeps to the bounds as well: a full dead-letter queue holds the source.
+    let letter = Txn { puts: vec![Put { use_reserve: true, ..put(channel, 8, 10) }], ..Txn::default() };
+    assert_eq!(store.commit(letter), Err(CommitError::Full { channel }));
+    // Bounds are the plan's: a restart with others has those.
+    drop(store);
+    let store = open(&disk);
+    bounded(&store, of_messages(6));
+    assert_eq!(offsets(&store.commit(puts(channel, [9], 10)).unwrap()), [Some(6)]);
+    assert!(store.commit(puts(channel, [10], 10)).is_err());
+}
+
+#[test]
+fn a_bundle_goes_to_all_its_channels_or_to_none() {
+    let store = open(&MemoryDisk::new());
+    let (small, _) = bounded(&store, of_messages(2));
+    let large = store.declare_channel(ChannelSpec::queue("large")).unwrap();
+    let bundle = |n: u64| [put(large, n, 10), put(small, n, 10)];
+    let txn = Txn { puts: (0..3).flat_map(bundle).collect(), takes: Takes::Prefix, ..Txn::default() };
+    let taken = store.commit(txn).unwrap();
+    assert_eq!(offsets(&taken), [Some(0), Some(0), Some(1), Some(1), None, None]);
+    assert_eq!(store.channel(large).unwrap().messages, 2);
+}
+
+#[test]
+fn bytes_are_bounded_and_given_back() {
+    let store = open(&MemoryDisk::new());
+    let spec = ChannelSpec { bytes_max: Some(10_000), ..ChannelSpec::queue("q") };
+    let (channel, reader) = bounded(&store, spec);
+    let each = message(0, 1000).len() as u64;
+    let taken = store.commit(Txn { takes: Takes::Prefix, ..puts(channel, 0..20, 1000) }).unwrap();
+    assert_eq!(offsets(&taken).iter().flatten().count() as u64, 10_000 / each);
+    assert_eq!(store.channel(channel).unwrap().bytes, 10_000 / each * each);
+    store.commit(settle(reader, Outcome::Delivered, 0..5)).unwrap();
+    assert_eq!(store.channel(channel).unwrap().bytes, (10_000 / each - 5) * each);
+    store.commit(settle(reader, Outcome::Delivered, 5..20)).unwrap();
+    assert_eq!(store.channel(channel).unwrap().bytes, 0);
+}
+
+#[test]
+fn a_channel_that_drops_its_oldest_counts_them_as_dead() {
+    let store = open(&MemoryDisk::new());
+    let (channel, reader) = bounded(&store, ChannelSpec { when_full: WhenFull::DropOldest, ..of_messages(3) });
+    store.commit(puts(channel, 0..2, 10)).unwrap();
+    store.commit(puts(channel, 2..7, 10)).unwrap();
+    assert_eq!(numbers(&drain(&store, reader)), [4, 5, 6]);
+    let counts = store.group_counts("r").unwrap();
+    assert_eq!((counts.received, counts.stored, counts.ended(Outcome::Dead)), (7, 3, 4));
+    let spec = ChannelSpec { bytes_max: Some(100), when_full: WhenFull::DropOldest, ..ChannelSpec::queue("bytes") };
+    let tiny = store.declare_channel(spec).unwrap();
+    assert_eq!(store.commit(puts(tiny, [1], 500)), Err(CommitError::Full { channel: tiny }));
+}
+
+#[test]
+fn what_cannot_be_stored_is_refused_with_a_reason() {
+    let store = open(&MemoryDisk::new());
+    let (channel, reader) = queue(&store);
+    let refused = |txn: Txn, about: &str| match store.commit(txn) {
+        Err(CommitError::Invalid(why)) => assert!(why.contains(about), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    refused(puts(channel, [1], 40_000), "half a segment");
+    refused(puts(channel, 0..10, 20_000), "split it");
+    refused(puts(ChannelNumber(77), [1], 10), "no channel");
+    refused(settle(SubscriptionNumber(77), Outcome::Dead, [1]), "no subscription");
+    store.commit(puts(channel, [1], 30_000)).unwrap();
+    assert_eq!(numbers(&drain(&store, reader)), [1]);
+    // What is not there is not settled.
+    store.commit(settle(reader, Outcome::Dead, [0, 5, 1_000_000])).unwrap();
+    let counts = store.group_counts("r").unwrap();
+    assert_eq!((counts.received, counts.stored, counts.ended(Outcome::Dead)), (1, 0, 1));
+    let unusable = Options { segment_bytes: 1000, ..options() };
+    let opened = Store::open(std::sync::Arc::new(MemoryDisk::new()), unusable);
+    assert!(matches!(opened, Err(OpenError::Unusable { .. })));
+}
+
+#[test]
+fn a_put_may_be_settled_for_some_from_the_start() {
+    let store = open(&MemoryDisk::new());
+    let channel = store.declare_channel(ChannelSpec::queue("q")).unwrap();
+    let (a, b) = (reader(&store, channel, "r/a", "r"), reader(&store, channel, "r/b", "r"));
+    let put = Put { settled_for: vec![(a, Outcome::Delivered)], ..put(channel, 1, 10) };
+    store.commit(Txn { puts: vec![put], ..Txn::default() }).unwrap();
+    assert_eq!((numbers(&drain(&store, a)), numbers(&drain(&store, b))), (vec![], vec![1]));
+    store.commit(settle(b, Outcome::Delivered, [0])).unwrap();
+    assert_eq!(store.group_counts("r").unwrap().ended(Outcome::Delivered), 1);
+}
+
+#[test]
+fn operations_are_kept() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    let operation = |n: u64, state| Operation {
+        id: id(n),
+        kind: Text::from_static("redrive"),
+        state,
+        total: 10,
+        done: n,
+        failed: 1,
+        body: vec![1, 2, 3].into(),
+    };
+    let commit = |store: &Store, n, state| {
+        store.commit(Txn { operations: vec![operation(n, state)], ..Txn::default() }).unwrap();
+    };
+    commit(&store, 1, OperationState::Running);
+    for n in 2..1100 {
+        commit(&store, n, OperationState::Done);
+    }
+    commit(&store, 2000, OperationState::Cancelled);
+    store.close().unwrap();
+    let store = open(&disk);
+    let kept = store.operations();
+    assert_eq!(kept.len(), 1001);
+    assert_eq!(kept[0], operation(1, OperationState::Running));
+    assert_eq!(kept[1000], operation(2000, OperationState::Cancelled));
+}

@@ -1,0 +1,123 @@
+//! Keys: what was seen under a key is not stored again, over restarts, crashes and the end of the segment that noted it.
+
+mod common;
+
+use common::*;
+use crossdock_model::Timestamp;
+use crossdock_store::*;
+use std::{sync::Arc, time::Duration};
+
+const FAR: Timestamp = Timestamp(i64::MAX);
+
+fn keyed(channel: ChannelNumber, n: u64, key: u64, body: u64, until: Timestamp) -> Put {
+    Put { keys: vec![claim("door", key, body, until, n)], ..put(channel, n, 50) }
+}
+
+fn commit(store: &Store, puts: Vec<Put>) -> Vec<PutResult> {
+    store.commit(Txn { puts, ..Txn::default() }).unwrap().puts
+}
+
+#[test]
+fn p14_a_key_is_stored_once_over_restarts_and_crashes() {
+    let mut disk = MemoryDisk::new();
+    for round in 0..6 {
+        let store = open(&disk);
+        let (channel, _) = queue(&store);
+        let results = commit(&store, vec![keyed(channel, round, 1, 7, FAR)]);
+        let expected = if round == 0 { PutResult::Stored { offset: 0 } } else { PutResult::Duplicate { id: id(0) } };
+        assert_eq!(results, [expected], "round {round}");
+        assert_eq!(commit(&store, vec![keyed(channel, round, 1, 8, FAR)]), [PutResult::Conflict { id: id(0) }]);
+        match round % 3 {
+            0 => drop(store),
+            1 => store.close().unwrap(),
+            _ => {
+                store.tidy().unwrap();
+                disk = disk.after_crash(CrashPolicy::LoseAll);
+            }
+        }
+    }
+}
+
+#[test]
+fn within_a_decision_and_within_a_group_the_first_one_counts() {
+    let store = open(&MemoryDisk::new());
+    let (channel, _) = queue(&store);
+    let results = commit(
+        &store,
+        vec![
+            keyed(channel, 1, 1, 7, FAR),
+            keyed(channel, 2, 1, 7, FAR),
+            keyed(channel, 3, 1, 8, FAR),
+            keyed(channel, 4, 2, 7, FAR),
+        ],
+    );
+    let (stored, duplicate) = (|offset| PutResult::Stored { offset }, PutResult::Duplicate { id: id(1) });
+    assert_eq!(results, [stored(0), duplicate, PutResult::Conflict { id: id(1) }, stored(1)]);
+    // A bundle stands or falls with its key.
+    let mut bundle = vec![keyed(channel, 5, 1, 7, FAR), put(channel, 6, 50)];
+    bundle.iter_mut().for_each(|put| put.bundle = 9);
+    assert_eq!(commit(&store, bundle), [duplicate, duplicate]);
+    // Other scopes have keys of their own.
+    let other = Put { keys: vec![claim("other", 1, 7, FAR, 8)], ..put(channel, 8, 50) };
+    assert_eq!(commit(&store, vec![other]), [stored(2)]);
+}
+
+#[test]
+fn many_senders_of_one_key_at_once_store_it_once() {
+    let store = open(&MemoryDisk::new());
+    let (channel, _) = queue(&store);
+    let results: Vec<PutResult> = std::thread::scope(|scope| {
+        let send = |n: u64| {
+            let store = store.clone();
+            move || (0..50).flat_map(|key| commit(&store, vec![keyed(channel, n, key, 7, FAR)])).collect::<Vec<_>>()
+        };
+        let senders: Vec<_> = (0..8).map(|n| scope.spawn(send(n))).collect();
+        senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
+    });
+    let stored = results.iter().filter(|result| matches!(result, PutResult::Stored { .. })).count();
+    let duplicates = results.iter().filter(|result| matches!(result, PutResult::Duplicate { .. })).count();
+    assert_eq!((stored, duplicates), (50, 350));
+}
+
+#[test]
+fn a_key_runs_out() {
+    let (disk, clock) = (MemoryDisk::new(), TestClock::new());
+    let store = Store::open(Arc::new(disk.clone()), options_at(&clock)).unwrap();
+    let (channel, _) = queue(&store);
+    let until = clock.now().after(Duration::from_secs(60));
+    commit(&store, vec![keyed(channel, 1, 1, 7, until)]);
+    clock.advance(Duration::from_secs(59));
+    assert_eq!(commit(&store, vec![keyed(channel, 2, 1, 7, until)]), [PutResult::Duplicate { id: id(1) }]);
+    clock.advance(Duration::from_secs(1));
+    let until = clock.now().after(Duration::from_secs(60));
+    assert_eq!(commit(&store, vec![keyed(channel, 3, 1, 7, until)]), [PutResult::Stored { offset: 1 }]);
+    drop(store);
+    let store = Store::open(Arc::new(disk), options_at(&clock)).unwrap();
+    assert_eq!(commit(&store, vec![keyed(channel, 4, 1, 7, until)]), [PutResult::Duplicate { id: id(3) }]);
+}
+
+#[test]
+fn keys_outlive_the_segments_that_noted_them() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk);
+    let (channel, reader) = queue(&store);
+    // Far more checkpoints than there may be key files, and every segment is removed.
+    for n in 0..400 {
+        commit(&store, vec![keyed(channel, n, n, n, FAR), put(channel, 10_000 + n, 9000)]);
+        store.commit(settle(reader, Outcome::Delivered, [2 * n, 2 * n + 1])).unwrap();
+    }
+    store.tidy().unwrap();
+    let files: Vec<String> = disk.list("").unwrap().into_iter().map(|file| file.name).collect();
+    let key_files = files.iter().filter(|name| name.starts_with("keys-")).count();
+    assert!((1..=16).contains(&key_files), "{files:?}");
+    assert!(files.iter().filter(|name| name.ends_with(".log")).count() <= 2, "{files:?}");
+    for disk in [disk.after_crash(CrashPolicy::LoseAll), disk] {
+        drop(store.close());
+        let store = open(&disk);
+        for n in 0..400 {
+            let again = commit(&store, vec![keyed(channel, 9999, n, n, FAR)]);
+            assert_eq!(again, [PutResult::Duplicate { id: id(n) }], "key {n}");
+        }
+        store.close().unwrap();
+    }
+}
