@@ -76,9 +76,11 @@ impl<'a> Plan<'a> {
                 Fate::Full => PutResult::Full,
             });
         }
-        for touch in txn.touches.iter().filter(|touch| touch.offset < self.next_offset_of(touch.subscription.0)) {
+        for touch in &txn.touches {
             let number = touch.subscription.0;
-            self.draft.push_small(RecordKind::Touch, number, touch.offset, |to| put_touch(to, touch));
+            if touch.offset < self.next_offset_of(number) {
+                self.draft.push_small(RecordKind::Touch, number, touch.offset, |to| put_touch(to, touch));
+            }
         }
         for (subscription, outcome, offsets) in &settled {
             self.settle(*subscription, *outcome, offsets);
