@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use crossdock_testkit::{Gateway, Random, pause, seed, wait, wait_for};
+use crossdock_testkit::{Gateway, Random, Stopped, pause, seed, wait, wait_for};
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 fn gateway(routes: &str) -> Gateway {
@@ -71,6 +71,38 @@ routes:
     wait_for(Duration::from_secs(60), "the file to go", || (!gateway.path("in/a.txt").exists()).then_some(()));
     let stored = gateway.metrics().unwrap().sum("crossdock_queue_messages", &[("queue", "lines")]);
     assert_eq!(stored, Some(20_000.0));
+    gateway.assert_account();
+}
+
+#[test]
+fn files_of_the_folder_itself_are_read_moved_kept_and_written() {
+    let mut gateway = gateway(
+        r#"
+routes:
+  moved:
+    from: { file: { path: "*.json", done: { move: done }, poll: 20ms, quiet: 20ms } }
+    to: { file: { path: out.jsonl } }
+  kept:
+    from: { file: { path: "*.txt", mode: lines, done: keep, poll: 20ms } }
+    to: { file: { path: "by-{{ %content_type }}/all.txt", name: archive } }
+"#,
+    );
+    gateway.write("a.json", "{\"a\": 1}");
+    gateway.write("b.txt", "one\ntwo\n");
+    gateway.start();
+    let out = || (lines(&gateway.path("out.jsonl")), lines(&gateway.path("by-text/plain/all.txt")));
+    let expected = (vec![r#"{"a": 1}"#.to_owned()], vec!["one".to_owned(), "two".to_owned()]);
+    wait("both to come out", || (out() == expected).then_some(()));
+    wait("the file to be moved", || gateway.path("done/a.json").exists().then_some(()));
+    gateway.wait_until_drained("kept", Duration::from_secs(10));
+    assert_eq!(gateway.terminate(Duration::from_secs(13)), Stopped::Status(0));
+    gateway.write("c.txt", "three\n");
+    gateway.start();
+    let found = wait("what is new, and nothing again", || {
+        let found = lines(&gateway.path("by-text/plain/all.txt"));
+        found.contains(&"three".to_owned()).then_some(found)
+    });
+    assert_eq!(found, ["one", "two", "three"]);
     gateway.assert_account();
 }
 

@@ -123,7 +123,8 @@ fn ends_with_line_break(file: &mut File) -> io::Result<bool> {
 
 /// Makes the folder and those above it that are missing, each with its entry synced.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    // The empty path is the folder we are in.
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {

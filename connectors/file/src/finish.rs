@@ -86,6 +86,7 @@ fn dispose(
     finished: Vec<Finished>,
     remove: impl Fn(&Path) -> Result<(), SourceError>,
 ) -> Result<(), SourceError> {
+    // One file of each folder that an entry was removed from.
     let mut folders: Vec<PathBuf> = Vec::new();
     let (mut gone, mut failed) = (Vec::new(), Ok(()));
     for file in finished {
@@ -95,9 +96,8 @@ fn dispose(
                 if failed.is_err() {
                     break;
                 }
-                let folder = file.path.parent().unwrap_or(Path::new("/")).to_owned();
-                if !folders.contains(&folder) {
-                    folders.push(folder);
+                if !folders.iter().any(|other| other.parent() == file.path.parent()) {
+                    folders.push(file.path.clone());
                 }
                 lock(&shared.progress).forget(file.file);
             }
@@ -111,10 +111,10 @@ fn dispose(
         }
         gone.push((file, None));
     }
-    for folder in folders {
+    for path in folders {
         // A deletion that a power failure takes back is met by the claims of the file's messages.
-        if let Err(error) = File::open(&folder).and_then(|folder| folder.sync_all()) {
-            tracing::warn!(folder = %folder.display(), %error, "the folder could not be synced");
+        if let Err(error) = sync_folder_of(&path) {
+            tracing::warn!(path = %path.display(), %error, "the file's folder could not be synced");
         }
     }
     if shared.plan.mode == Mode::Lines && !gone.is_empty() {

@@ -134,7 +134,8 @@ impl Scanner {
         };
         self.next_look = Some(now + plan.poll.min(plan.quiet).max(LOOK_EVERY_MIN));
         self.stuck.retain(|_, (_, since)| now.duration_since(*since) < STUCK_FOR);
-        if !plan.root.is_dir() {
+        // The empty path is the folder we are in.
+        if !plan.root.as_os_str().is_empty() && !plan.root.is_dir() {
             return Ok(Some(format!("there is no folder {}", plan.root.display())));
         }
         let paths = glob::glob_with(&plan.pattern, options)
