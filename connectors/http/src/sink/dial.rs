@@ -38,14 +38,16 @@ pub(super) async fn dial(
     system_tls: &OnceCell<Arc<ClientConfig>>,
     by: Instant,
 ) -> Result<Stream, DialError> {
-    let late = |what: &str| {
+    let late = |code, what: &str| {
         let text = format!("{what} {}:{} took too long", base.host, base.port);
-        move |_| DialError { code: "http.connect", text }
+        move |_| DialError { code, text }
     };
-    let addresses = timeout_at(by, resolve(base)).await.map_err(late("resolving"))??;
-    let stream = timeout_at(by, connect(base, &addresses, by)).await.map_err(late("connecting to"))??;
+    let addresses = timeout_at(by, resolve(base)).await.map_err(late("http.dns", "resolving"))??;
+    let connecting = timeout_at(by, connect(base, &addresses, by));
+    let stream = connecting.await.map_err(late("http.connect", "connecting to"))??;
     let Some(config) = &base.tls else { return Ok(Stream::Plain(stream)) };
-    timeout_at(by, secure(base, config.as_ref(), system_tls, stream)).await.map_err(late("TLS with"))?
+    let securing = timeout_at(by, secure(base, config.as_ref(), system_tls, stream));
+    securing.await.map_err(late("http.tls", "TLS with"))?
 }
 
 /// The addresses of the host that may be used. What was checked here is what is connected to: a second look at the name

@@ -1,12 +1,11 @@
 //! What the tests share: settings from JSON as if it were routes.yaml, a player of the engine, raw requests.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use crossdock_connector::{
     ConnectionConfig, Connector, Credit, Event, Field, Formulas, GatewayConfig, HTTP_LISTENER, Received, Settings,
     Settlement, SinkConfig, SourceConfig, Span,
 };
 use crossdock_http::{DESCRIPTION, Http};
-use crossdock_model::{MessageId, Text};
+use crossdock_model::{Fault, MessageId, Refusal, RefusalKind, Text, Violation};
 use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar};
 use serde_json::{Value, json};
 use std::{
@@ -91,15 +90,18 @@ pub fn sink(connection: &Value, target: &Value) -> SinkConfig {
     }
 }
 
-/// What the engine would say of a message.
-pub type Verdict = dyn Fn(&Received) -> Option<Settlement> + Send + Sync;
-
 /// A gateway with one route, and a player of the engine that settles as it is told; what has no verdict stays open.
 pub struct Door {
     pub http: Arc<Http>,
     pub address: SocketAddr,
     pub received: Arc<Mutex<Vec<Received>>>,
-    pub player: JoinHandle<()>,
+    player: JoinHandle<()>,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.player.abort();
+    }
 }
 
 impl Door {
@@ -214,4 +216,15 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "waited for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A refusal of a kind, with places.
+pub fn refusal(kind: RefusalKind, violations: &[(&'static str, &'static str)]) -> Settlement {
+    let violation = |(at, message): &(&'static str, &'static str)| Violation {
+        at: Text::from_static(at),
+        message: Text::from_static(message),
+        rule: None,
+    };
+    let fault = Fault::rejected("validate.json_schema", "it is wrong").retry_after(Some(Duration::from_millis(2500)));
+    Settlement::Refused(Refusal { kind, fault, violations: violations.iter().map(violation).collect() })
 }

@@ -1,0 +1,4 @@
+//! The listener over real sockets.
+
+#[cfg(test)]
+mod connections;
