@@ -1,7 +1,5 @@
 //! Files and made messages through the real program: in by lines and whole, out as lines and as files, with kills between.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
 use crossdock_testkit::{Gateway, Random, Stopped, pause, seed, wait, wait_for};
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
