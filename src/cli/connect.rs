@@ -83,7 +83,7 @@ fn url(plan: &Plan) -> String {
     let ip = match admin.listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let scheme = if admin.tls.is_some() { "https" } else { "http" };
     format!("{scheme}://{}", SocketAddr::new(ip, admin.listen.port()))

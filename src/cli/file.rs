@@ -47,10 +47,8 @@ impl Environment for ProcessEnvironment {
 /// The file cannot be read at all.
 pub fn load(path: &Path, environment: &dyn Environment) -> Result<Loaded, Failure> {
     let bytes = fs::read(path).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "; name one with `-c FILE`, or try `crossdock demo`",
-            _ => "",
-        };
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let hint = if missing { "; name one with `-c FILE`, or try `crossdock demo`" } else { "" };
         Failure::usage(format!("cannot read the configuration `{}`: {error}{hint}", path.display()))
     })?;
     let name = path.display().to_string();

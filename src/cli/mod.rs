@@ -108,12 +108,12 @@ fn execute(line: CommandLine) -> Outcome {
 /// Help and version are data; everything else is bad usage.
 fn refuse(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    let exit = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => data(&text).map_or_else(|f| f.exit, |()| Exit::Fine),
-        _ => {
-            note(text.trim_end());
-            Exit::Usage
-        }
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let exit = if asked {
+        data(&text).map_or_else(|failure| failure.exit, |()| Exit::Fine)
+    } else {
+        note(text.trim_end());
+        Exit::Usage
     };
     exit.into()
 }
