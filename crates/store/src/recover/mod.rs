@@ -147,7 +147,9 @@ fn recover(disk: &dyn Disk, mut header: Header, body: &Bytes, both: bool) -> Res
     state.begin_account();
     let found = segments::find(disk, &header, &state, &extra)?;
     let clean = header.clean && both && found.beyond.is_empty() && found.is_whole(&state);
-    if !clean {
+    if clean {
+        segments::forget_removed(&mut state, &found);
+    } else {
         header.log = segments::replay(disk, &mut state, &header, &found)?;
         segments::check_short(disk, &mut state)?;
         state.begin_account();

@@ -33,9 +33,11 @@ impl Present {
         self.files.iter().find(|(known, _)| *known == number).map(|(_, length)| *length)
     }
 
-    /// Whether all segments that the state knows are there to their end.
+    /// Whether all segments that hold something are there to their end. Those that do not were removed after the
+    /// checkpoint that still names them.
     pub fn is_whole(&self, state: &State) -> bool {
-        state.segments.iter().all(|(number, segment)| self.length(number).is_some_and(|length| length >= segment.end))
+        let mut needed = state.segments.iter().filter(|(_, segment)| !segment.is_idle());
+        needed.all(|(number, segment)| self.length(number).is_some_and(|length| length >= segment.end))
     }
 }
 
@@ -173,6 +175,13 @@ fn forget_empty(disk: &dyn Disk, state: &mut State, found: &Present) -> Result<(
     Ok(())
 }
 
+/// Forgets segments that were removed after the checkpoint was written.
+pub fn forget_removed(state: &mut State, found: &Present) {
+    let gone: Vec<u64> =
+        state.segments.iter().map(|(number, _)| number).filter(|n| found.length(*n).is_none()).collect();
+    gone.into_iter().for_each(|number| state.segments.remove(number));
+}
+
 /// Settles as dead what stood in segments that are gone or end too soon.
 pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> {
     let mut short = Vec::new();
@@ -183,10 +192,14 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
             Err(error) => return Err(failed("opening a segment", &segment_name(number), error)),
         };
         if length < segment.end {
-            short.push((number, segment.incarnation, length));
+            short.push((number, segment.incarnation, length, segment.is_idle()));
         }
     }
-    for (number, incarnation, length) in short {
+    for (number, incarnation, length, is_idle) in short {
+        if is_idle && length == 0 {
+            state.segments.remove(number);
+            continue;
+        }
         tracing::error!(segment = number, length, "a segment of the log is gone or ends too soon");
         let index = if length == 0 {
             OpenIndex::default()
