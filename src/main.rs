@@ -4,6 +4,7 @@
 mod cli;
 mod demo;
 mod registry;
+mod signals;
 mod start;
 
 use std::process::ExitCode;

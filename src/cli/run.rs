@@ -5,7 +5,10 @@ use super::{
     file,
     terminal::Paint,
 };
-use crate::start::{Running, start};
+use crate::{
+    signals::Signals,
+    start::{Running, start},
+};
 use clap::Args;
 use crossdock_config::Plan;
 use std::{
@@ -13,7 +16,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// How long what is under way may take to end after SIGTERM.
@@ -105,24 +107,4 @@ async fn stop(running: Running, mut signals: Signals) -> Outcome {
     stopped?;
     tracing::info!("stopped");
     Ok(Exit::Fine)
-}
-
-/// What asks a process to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::other(format!("cannot listen to signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -8,7 +8,10 @@ mod report;
 mod stage;
 mod traffic;
 
-use crate::cli::{Exit, Outcome, Paint, Tone, note};
+use crate::{
+    cli::{Exit, Failure, Outcome, Paint, Tone, note},
+    signals::Signals,
+};
 use account::Account;
 use orders::{ORDERS, Order};
 use partners::{Manner, Partner};
@@ -36,29 +39,47 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// Plays the demo; fine only if the account is right.
+/// A demo that has been played; the gateway and the partners go on.
+struct Played {
+    stage: Stage,
+    erp: Partner,
+    _carrier: Partner,
+    account: Account,
+}
+
+/// Plays the demo; fine only if the account is right. A signal ends it early, which is no account.
 ///
 /// # Errors
 /// Something that the demo needs is not there, or went wrong on the way.
 pub async fn play(options: Options) -> Outcome {
+    let mut signals = Signals::new()?;
     let story = Story { began: Instant::now(), paint: Paint::stderr() };
+    let Played { stage, erp, account, _carrier } = tokio::select! {
+        played = perform(&story, options.seed) => played?,
+        // What is dropped here takes its temporary folder with it.
+        name = signals.next() => return Err(Failure::other(format!("{name} ended the demo before its account was drawn up"))),
+    };
+    report::print(&account, Paint::stdout())?;
+    if !options.exit {
+        erp.learn_customers();
+        report::next(&stage, Paint::stdout())?;
+        let name = signals.next().await;
+        story.tell(&format!("stopping after {name}"));
+    }
+    stage.strike(Instant::now() + DRAIN).await?;
+    Ok(if account.is_right() { Exit::Fine } else { Exit::Findings })
+}
+
+async fn perform(story: &Story, seed: u64) -> Result<Played, Failure> {
     let erp = Partner::open(Manner::KnowsCustomers).await.map_err(anyhow::Error::from)?;
     let manner = Manner::GoesDown { after: DOWN_AFTER, pause: DOWN_FOR };
     let carrier = Partner::open(manner).await.map_err(anyhow::Error::from)?;
     let stage = Stage::set(erp.address(), carrier.address()).await?;
     story.tell(&format!("the gateway is up: orders at http://{}/orders, data in {}", stage.door, stage.folder()));
-    let orders = orders::orders(options.seed);
-    let heard = act(&story, &stage, &orders, &carrier).await?;
-    let account = settle(&story, &stage, &orders, &heard, [&erp, &carrier]).await?;
-    report::print(&account, Paint::stdout())?;
-    if !options.exit {
-        erp.learn_customers();
-        report::next(&stage, Paint::stdout())?;
-        tokio::signal::ctrl_c().await.map_err(anyhow::Error::from)?;
-        story.tell("stopping");
-    }
-    stage.strike(Instant::now() + DRAIN).await?;
-    Ok(if account.is_right() { Exit::Fine } else { Exit::Findings })
+    let orders = orders::orders(seed);
+    let heard = act(story, &stage, &orders, &carrier).await?;
+    let account = settle(story, &stage, &orders, &heard, [&erp, &carrier]).await?;
+    Ok(Played { stage, erp, _carrier: carrier, account })
 }
 
 /// The shop sends, the carrier goes down and comes back.
