@@ -1,7 +1,10 @@
 //! Exit statuses, and what goes to stdout and to stderr.
 
 use crate::harness::{Folder, free, request, wait};
-use std::net::TcpListener;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+};
 
 const ROUTES: &str =
     "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
@@ -171,6 +174,13 @@ routes: {{ r: {{ from: {{ http: {{ path: /a }} }}, to: {{ http: {{ connection: p
     let value: serde_json::Value = serde_json::from_str(&folder.run(&["check", "--connect", "--json"]).stdout).unwrap();
     assert_eq!(value["connections"][0]["up"], false, "{value}");
     folder.write_routes(&routes(up.local_addr().unwrap()), "");
+    // Any answer will do: whoever answers 404 is there.
+    std::thread::spawn(move || {
+        for mut stream in up.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
     let fine = folder.run(&["check", "--connect"]);
     assert!(fine.status == 0 && fine.stdout.contains("up"), "{}{}", fine.stdout, fine.stderr);
 }
