@@ -6,6 +6,7 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 
 /// The most items of a part of a list.
 pub const LIMIT_MAX: usize = 1000;
@@ -13,6 +14,9 @@ pub const LIMIT_MAX: usize = 1000;
 pub const LIMIT_DEFAULT: usize = 100;
 /// The largest JSON body of a request; a message to publish is bounded by the store.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a body may take; operators' bodies are small.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The query, in which an unknown key is an error.
 #[derive(Debug)]
@@ -44,12 +48,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// The whole body, or 413.
+/// The whole body; 413 if it is too large, 408 if it does not come.
 pub async fn read(request: Request, bytes_max: usize) -> Result<axum::body::Bytes, Problem> {
-    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|_| {
-        let detail = format!("the body is not complete, or larger than {bytes_max} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", detail)
-    })
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), bytes_max)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => {
+            let detail = format!("the body is not complete, or larger than {bytes_max} bytes");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", detail))
+        }
+        Err(_) => {
+            let detail = format!("the body was not complete within {BODY_TIMEOUT:?}");
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body.late", detail))
+        }
+    }
 }
 
 /// The number of items asked for.
