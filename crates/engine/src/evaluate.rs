@@ -41,6 +41,13 @@ pub enum Acceptance {
     Refused(Refusal),
 }
 
+/// What the steps at the door said.
+enum Judged {
+    Pass(Vec<Claim>),
+    Filtered(Text),
+    Refused(Box<Refusal>),
+}
+
 /// What `steps`, `order_by`, `circuit`, `when` and the targets' formulas make of a stored message.
 #[derive(Clone, Debug)]
 pub enum Evaluation {
@@ -108,9 +115,18 @@ impl Evaluator {
         }
         let envelope = Arc::new(envelope);
         let mut message = self.route.accept.start(Arc::clone(&envelope));
-        let result = tasks::catch(|| self.route.accept.accept(&mut message));
+        let judged = tasks::catch(|| match self.route.accept.accept(&mut message) {
+            Ok(Verdict::Pass { claims }) => Judged::Pass(claims),
+            Ok(Verdict::Filtered { step }) => Judged::Filtered(step),
+            Err(refusal) => Judged::Refused(Box::new(refusal)),
+        });
         drop(message);
-        self.acceptance(envelope, result.unwrap_or_else(|panic| Err(refused(panicked(&panic)))))
+        match judged {
+            Ok(Judged::Pass(claims)) => Acceptance::Taken { envelope: self.with_expiry(envelope), claims },
+            Ok(Judged::Filtered(step)) => Acceptance::Filtered { step },
+            Ok(Judged::Refused(refusal)) => Acceptance::Refused(*refusal),
+            Err(panic) => Acceptance::Refused(refused(panicked(&panic))),
+        }
     }
 
     /// Runs the steps at the door and tells what each did.
@@ -122,20 +138,13 @@ impl Evaluator {
         self.accept(Arc::unwrap_or_clone(envelope))
     }
 
-    fn acceptance(&self, envelope: Arc<Envelope>, result: Result<Verdict, Refusal>) -> Acceptance {
-        match result {
-            Ok(Verdict::Pass { claims }) => {
-                let Some(after) = self.route.accept.expire_after() else {
-                    return Acceptance::Taken { envelope, claims };
-                };
-                let mut envelope = Arc::unwrap_or_clone(envelope);
-                let until = envelope.received_at.after(after);
-                envelope.properties.expires_at = earlier(envelope.properties.expires_at, Some(until));
-                Acceptance::Taken { envelope: Arc::new(envelope), claims }
-            }
-            Ok(Verdict::Filtered { step }) => Acceptance::Filtered { step },
-            Err(refusal) => Acceptance::Refused(refusal),
-        }
+    /// The message with the expiry that `accept` gives it; its own stands if it is earlier.
+    fn with_expiry(&self, envelope: Arc<Envelope>) -> Arc<Envelope> {
+        let Some(after) = self.route.accept.expire_after() else { return envelope };
+        let mut envelope = Arc::unwrap_or_clone(envelope);
+        let until = envelope.received_at.after(after);
+        envelope.properties.expires_at = earlier(envelope.properties.expires_at, Some(until));
+        Arc::new(envelope)
     }
 
     /// Runs everything behind the store.

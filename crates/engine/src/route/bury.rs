@@ -37,6 +37,9 @@ pub(crate) struct Letter {
     tries: Tries,
 }
 
+/// What the store has of a dead message: the original, and the tries that are noted.
+pub(crate) type Exhumed = Result<(StoredMessage, Vec<Try>), ReadError>;
+
 /// What is known of the tries.
 enum Tries {
     /// All of them.
@@ -195,7 +198,7 @@ impl RouteTask {
     }
 
     /// Originals and tries were read.
-    pub(super) fn exhumed(&mut self, letters: Vec<(Letter, Result<(StoredMessage, Vec<Try>), ReadError>)>) {
+    pub(super) fn exhumed(&mut self, letters: Vec<(Letter, Exhumed)>) {
         self.grave.under_way -= 1;
         for (mut letter, read) in letters {
             match read {
@@ -300,7 +303,9 @@ impl RouteTask {
             Err(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
                 self.stuck(match error {
                     CommitError::Full { .. } => format!("the dead-letter queue `{}` is full", self.dead_letters.name),
-                    other => format!("a dead letter cannot be stored: {other}"),
+                    CommitError::NoSpace | CommitError::Invalid(_) | CommitError::Failed(_) | CommitError::Closed => {
+                        format!("a dead letter cannot be stored: {error}")
+                    }
                 });
                 self.grave.ready.extend(letters);
             }
@@ -319,7 +324,7 @@ fn read(
     channel: crossdock_store::ChannelNumber,
     letter: &Letter,
     subscriptions: &[(SubscriptionNumber, Text)],
-) -> Result<(StoredMessage, Vec<Try>), ReadError> {
+) -> Exhumed {
     let stored = match &letter.stored {
         Some(stored) => stored.clone(),
         None => store.read(channel, letter.offset)?,

@@ -1,9 +1,12 @@
 //! What a route's task hears.
 
-use super::{bury::Letter, report::RouteReport};
+use super::{
+    bury::{Exhumed, Letter},
+    report::RouteReport,
+};
 use crate::MessageState;
 use crossdock_connector::Results;
-use crossdock_store::{CommitError, Committed, Fetched, ReadError, StoredMessage, Try};
+use crossdock_store::{CommitError, Committed, Fetched, ReadError, StoredMessage};
 use tokio::sync::oneshot;
 
 /// Everything that a route's task hears but the clock, the store's watch and its own futures.
@@ -57,7 +60,7 @@ pub(crate) enum RouteEvent {
         result: Result<Committed, CommitError>,
     },
     /// Dead letters whose originals and tries were read.
-    Exhumed(Vec<(Letter, Result<(StoredMessage, Vec<Try>), ReadError>)>),
+    Exhumed(Vec<(Letter, Exhumed)>),
     /// Dead letters were to be stored.
     Buried {
         /// Which.

@@ -198,7 +198,7 @@ fn a_lost_session_is_opened_again_and_loses_nothing() {
     rig.world.script(move |got| {
         let tries = seen.entry(number(got)).or_default();
         *tries += 1;
-        if number(got) % 40 == 0 && *tries == 1 { Reply::Lost } else { Reply::Taken }
+        if number(got).is_multiple_of(40) && *tries == 1 { Reply::Lost } else { Reply::Taken }
     });
     for n in 100..400 {
         rig.push("r", &message(n));

@@ -21,7 +21,7 @@ fn a_message_goes_through_changed_and_is_accounted_for() {
     }
     until("19 deliveries", || rig.world.taken().len() == 19);
     let taken = rig.world.taken();
-    assert_eq!(taken[4].path, "orders/o-4");
+    assert_eq!((&*taken[4].target, &*taken[4].path), ("r/erp", "orders/o-4"));
     assert_eq!(taken[4].payload, r#"{"id":"o-4","n":4,"seen":true}"#);
     assert!(taken.iter().all(|got| got.key == got.envelope.id.to_string()));
     until("the counts", || {
