@@ -29,7 +29,7 @@ pub use names::{
     Amendment, ChannelKind, ChannelNumber, ChannelSpec, OffsetRun, Offsets, Outcome, Start, SubscriptionNumber,
     SubscriptionSpec, WhenFull,
 };
-pub use options::{Clock, Options, Random, SyncPolicy};
+pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
 pub use store::{Store, Watch};
 pub use txn::{
     CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Takes, Touch, Txn,

@@ -21,6 +21,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Draws 64 random bits.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Hears of a failure, from the writer's thread: must not block.
+pub type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How a store is opened; `Options::new` has the defaults.
 #[derive(Clone)]
 pub struct Options {
@@ -41,7 +44,7 @@ pub struct Options {
     /// Told how long each sync of the log took.
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Told, once, that the store has failed for good.
-    pub on_failure: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub on_failure: Option<OnFailure>,
 }
 
 impl Options {

@@ -1,5 +1,7 @@
 //! A channel's bounds, and those of decisions.
 
+#![cfg(test)]
+
 mod common;
 
 use common::*;

@@ -1,6 +1,8 @@
 //! P1, P5, P8: whatever operation of the disk is the last one, and whatever a loss of power does to what was not synced,
 //! what was answered is there, nothing else is, and a moved message is in exactly one place.
 
+#![cfg(test)]
+
 mod common;
 
 use common::{

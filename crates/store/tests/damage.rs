@@ -1,6 +1,8 @@
 //! P7: a torn tail is recovered, other damage is found: a small store is cut at every byte, and every bit of it flipped.
 //! No panic, no silent loss, no phantom.
 
+#![cfg(test)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,7 @@
 //! Keys: what was seen under a key is not stored again, over restarts, crashes and the end of the segment that noted it.
 
+#![cfg(test)]
+
 mod common;
 
 use common::*;

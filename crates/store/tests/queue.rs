@@ -1,5 +1,7 @@
 //! The way of a message through a queue, over restarts.
 
+#![cfg(test)]
+
 mod common;
 
 use common::*;

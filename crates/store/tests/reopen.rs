@@ -1,5 +1,7 @@
 //! What a restart finds does not depend on how the store came to its end, nor on which checkpoint is read.
 
+#![cfg(test)]
+
 mod common;
 
 use common::{
@@ -96,11 +98,19 @@ fn a_store_that_was_closed_is_opened_without_reading_its_log() {
     drop(store);
 }
 
-/// Changes a byte of a file, and the checksum over what stands before it.
-fn patch(disk: &MemoryDisk, name: &str, at: usize, to: u8, checksum_at: usize, begin: usize, seed: u32) {
+/// A header in a file: where it begins, where in it its checksum is, and what the checksum begins with.
+struct Header {
+    begin: usize,
+    checksum_at: usize,
+    seed: u32,
+}
+
+/// Sets the version in a header, and makes its checksum hold.
+fn set_version(disk: &MemoryDisk, name: &str, header: &Header, version: u8) {
+    let Header { begin, checksum_at, seed } = header;
     let mut bytes = disk.contents(name).unwrap();
-    bytes[begin + at] = to;
-    let checksum = crc32c::crc32c_append(seed, &bytes[begin..begin + checksum_at]);
+    bytes[begin + 4] = version;
+    let checksum = crc32c::crc32c_append(*seed, &bytes[*begin..begin + checksum_at]);
     bytes[begin + checksum_at..begin + checksum_at + 4].copy_from_slice(&checksum.to_le_bytes());
     disk.plant(name, bytes);
 }
@@ -124,16 +134,17 @@ fn a_store_of_a_newer_version_is_left_alone() {
         assert_eq!(left, before, "{what}");
     };
     let newer = crashed.copy();
-    patch(&newer, "checkpoint-1", 4, 2, 60, 0, 0);
-    patch(&newer, "checkpoint-0", 4, 2, 60, 0, 0);
+    for name in ["checkpoint-0", "checkpoint-1"] {
+        set_version(&newer, name, &Header { begin: 0, checksum_at: 60, seed: 0 }, 2);
+    }
     check(&newer, "checkpoint");
     let log = crashed.list("").unwrap().into_iter().find(|file| file.name.ends_with(".log")).unwrap().name;
     let newer = crashed.copy();
-    patch(&newer, &log, 4, 9, 48, 0, 0);
+    set_version(&newer, &log, &Header { begin: 0, checksum_at: 48, seed: 0 }, 2);
     check(&newer, "segment");
     let incarnation: [u8; 8] = crashed.contents(&log).unwrap()[16..24].try_into().unwrap();
     let newer = crashed.copy();
-    patch(&newer, &log, 4, 9, 60, 4096, crc32c::crc32c(&incarnation));
+    set_version(&newer, &log, &Header { begin: 4096, checksum_at: 60, seed: crc32c::crc32c(&incarnation) }, 2);
     check(&newer, "frame");
 }
 

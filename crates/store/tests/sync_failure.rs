@@ -1,6 +1,8 @@
 //! P6: a failed sync, or a failed write other than for want of room, is final: nothing is acknowledged after it, and a
 //! restart finds what was acknowledged before.
 
+#![cfg(test)]
+
 mod common;
 
 use common::*;

@@ -27,6 +27,7 @@ pub use read::decode_body;
 
 use crate::{
     DecodeError, Disk, DiskFile, OpenMode,
+    disk::is_missing,
     format::{Reader, Write},
     state::State,
 };
@@ -136,7 +137,7 @@ pub fn write(disk: &dyn Disk, header: &Header, bytes: &[u8]) -> io::Result<Arc<d
 pub fn read(disk: &dyn Disk, name: &str) -> io::Result<CheckpointRead> {
     let file = match disk.open(name, OpenMode::Read) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CheckpointRead::Missing),
+        Err(error) if is_missing(&error) => return Ok(CheckpointRead::Missing),
         Err(error) => return Err(error),
     };
     let mut bytes = vec![0; usize::try_from(file.length()?).map_err(io::Error::other)?];

@@ -145,3 +145,13 @@ pub struct Space {
     /// Bytes in all.
     pub total: u64,
 }
+
+/// Whether an error says that the volume, or this user's part of it, is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether an error says that there is no such file.
+pub fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}

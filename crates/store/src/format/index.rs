@@ -55,6 +55,9 @@ pub struct IndexedRun {
     pub start: u32,
 }
 
+/// The first byte and time of each frame, and the runs.
+pub type Tables = (Vec<(u32, Timestamp)>, Vec<IndexedRun>);
+
 /// The whole file.
 pub fn encode_index(segment: u64, incarnation: u64, end: u64, index: &OpenIndex) -> Vec<u8> {
     let mut runs: Vec<&PlacedRun> = index.runs.iter().collect();
@@ -119,7 +122,7 @@ impl IndexHeader {
     }
 
     /// Reads frames and runs; an error if they are damaged.
-    pub fn tables(&self, bytes: &[u8]) -> Result<(Vec<(u32, Timestamp)>, Vec<IndexedRun>), DecodeError> {
+    pub fn tables(&self, bytes: &[u8]) -> Result<Tables, DecodeError> {
         if crc32c::crc32c(bytes) != self.checksum {
             return Err(DecodeError("the index is damaged"));
         }

@@ -3,6 +3,7 @@
 use super::Loaded;
 use crate::{
     DiskFile, OpenMode, StoredMessage,
+    disk::is_missing,
     format::{RECORD_BYTES, RecordHead, RecordKind, Seal, segment_name},
     message::id_of,
     recover::keep_bytes,
@@ -60,7 +61,7 @@ impl Shared {
             rest = later;
             match self.read_segment(channel, first.segment, first.seal, here, &mut loaded) {
                 // The segment was removed while nobody held the state: everything in it was settled by all.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(error) if is_missing(&error) => {
                     loaded.extend(here.iter().map(|place| Loaded::Damaged(place.offset)));
                 }
                 Err(error) => return Err(error),
@@ -149,7 +150,7 @@ impl Shared {
         };
         let file = match self.disk.open(&segment_name(place.segment), OpenMode::Read) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let reader = SegmentReader { file, seal, channel: number };

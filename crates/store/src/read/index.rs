@@ -2,6 +2,7 @@
 
 use crate::{
     DiskFile, OpenMode,
+    disk::{is_full, is_missing},
     format::{INDEX_HEADER_BYTES, IndexHeader, IndexedRun, Seal, encode_index, index_name},
     recover::{ScanError, index_of},
     shared::Shared,
@@ -141,7 +142,7 @@ impl Shared {
     fn load_index(&self, segment: u64, seal: Seal) -> io::Result<Option<Arc<LoadedIndex>>> {
         match self.disk.open(&index_name(segment), OpenMode::Read) {
             Ok(file) => self.read_index(segment, seal, Source::File(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -174,7 +175,7 @@ impl Shared {
         let bytes = encode_index(segment, seal.incarnation, end, &index);
         let source = match self.write_index(segment, &bytes) {
             Ok(file) => Source::File(file),
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => Source::Memory(bytes),
+            Err(error) if is_full(&error) => Source::Memory(bytes),
             Err(error) => return Err(error),
         };
         let made = self.read_index(segment, seal, source)?;

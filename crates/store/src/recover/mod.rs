@@ -18,6 +18,7 @@ pub use segments::{index_of, scan_failed};
 use crate::{
     Disk, DiskLock, OpenError, Options,
     checkpoint::{self, CheckpointRead, Extra, Header},
+    disk::{is_full, is_missing},
     format::{BLOCK_BYTES, number_of},
     meters::Meters,
     shared::Shared,
@@ -70,20 +71,23 @@ fn check_options(options: &Options) -> Result<(), OpenError> {
 
 /// Takes the lock; no other process may.
 pub fn take_lock(disk: &dyn Disk) -> Result<Box<dyn DiskLock>, OpenError> {
-    disk.lock(LOCK).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Held,
-        _ => failed("locking the data folder", LOCK, error),
+    disk.lock(LOCK).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            OpenError::Held
+        } else {
+            failed("locking the data folder", LOCK, error)
+        }
     })
 }
 
 /// What an error of the system means to whoever opens a store.
 pub fn failed(doing: &str, name: &str, error: io::Error) -> OpenError {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            OpenError::Permission { name: Text::from(name) }
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::NoSpace,
-        _ => OpenError::Io { doing: Text::from(format!("{doing} ({name})")), source: error },
+    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        OpenError::Permission { name: Text::from(name) }
+    } else if is_full(&error) {
+        OpenError::NoSpace
+    } else {
+        OpenError::Io { doing: Text::from(format!("{doing} ({name})")), source: error }
     }
 }
 
@@ -169,7 +173,7 @@ fn assemble(
 ) -> Result<(Arc<Shared>, Writer), OpenError> {
     let spare = match disk.open(SPARE, crate::OpenMode::Read) {
         Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) if is_missing(&error) => false,
         Err(error) => return Err(failed("opening a file", SPARE, error)),
     };
     let segment_bytes = options.segment_bytes;

@@ -1,7 +1,7 @@
 //! What is damaged is copied aside before it is skipped or cut.
 
 use super::scan::Chunks;
-use crate::{Disk, OpenMode};
+use crate::{Disk, OpenMode, disk::is_full};
 use std::{io, ops::Range};
 
 /// The folder of what was damaged.
@@ -22,7 +22,7 @@ pub fn keep(disk: &dyn Disk, chunks: &mut Chunks, segment: u64, range: &Range<u6
 pub fn keep_bytes(disk: &dyn Disk, segment: u64, at: u64, damaged: &[u8], what: &str) -> io::Result<()> {
     let name = format!("{FOLDER}/{segment:016}-{at:010}-{what}");
     match write(disk, &name, damaged) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+        Err(error) if is_full(&error) => {
             tracing::warn!(%name, "there is no room to keep a copy of damaged bytes");
             Ok(())
         }

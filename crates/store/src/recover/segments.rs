@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Disk, OpenError, OpenMode,
     checkpoint::{Extra, Header, LogEnd},
+    disk::is_missing,
     format::{
         BLOCK_BYTES, FrameHeader, HEADER_BYTES, RecordKind, Seal, SegmentHeader, SegmentKind, SegmentRead, index_name,
         number_of, segment_name,
@@ -152,7 +153,7 @@ fn cut_off(disk: &dyn Disk, segment: u64, end: u64) -> io::Result<()> {
             file.sync()
         }
         // The last frame may be in a segment that was dead and is gone.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -188,7 +189,7 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
     for (number, segment) in state.segments.iter() {
         let length = match disk.open(&segment_name(number), OpenMode::Read).and_then(|file| file.length()) {
             Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) if is_missing(&error) => 0,
             Err(error) => return Err(failed("opening a segment", &segment_name(number), error)),
         };
         if length < segment.end {

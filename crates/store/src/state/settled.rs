@@ -261,7 +261,7 @@ impl Outcomes {
 
     /// Forgets whole pages below an offset.
     pub fn forget_below(&mut self, offset: u64) {
-        while let Some(first) = self.0.first_entry().filter(|first| first.key() + 1 <= offset / PAGE_OFFSETS) {
+        while let Some(first) = self.0.first_entry().filter(|first| *first.key() < offset / PAGE_OFFSETS) {
             first.remove();
         }
     }

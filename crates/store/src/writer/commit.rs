@@ -18,7 +18,7 @@ type Answers = Vec<(Completion, Result<Committed, CommitError>)>;
 impl Writer {
     /// Takes decisions from the front, as many as make a frame, and commits them.
     pub fn commit_group(&mut self, requests: &mut VecDeque<Request>) {
-        self.space.refresh(&self.log, &self.shared.meters);
+        self.refresh_space();
         let group = self.next_group(requests);
         match self.try_commit(&group) {
             Ok(answers) => answer(group, answers),
@@ -125,7 +125,7 @@ impl Writer {
 
     /// Begins a new segment and writes the index of the old one.
     fn roll(&mut self, now: crossdock_model::Timestamp, may_use_reserve: bool) -> Result<(), Trouble> {
-        if !may_use_reserve && !self.space.allows_segment(&self.log) {
+        if !self.space.allows_segment(&self.log, !may_use_reserve) {
             return Err(Trouble::NoSpace);
         }
         let old = self.log.active.as_ref().map(|active| active.number);

@@ -14,6 +14,7 @@
 use super::{Writer, log::Trouble, space::remove_file};
 use crate::{
     DecodeError, Disk, OpenMode,
+    disk::is_missing,
     format::{Reader, Write, key, put_key},
     state::Keys,
 };
@@ -101,7 +102,7 @@ pub fn read_keys(disk: &dyn Disk, number: u64, keys: &mut Keys) -> io::Result<bo
             bytes.truncate(read);
             decode(&bytes, keys)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DecodeError("it is gone")),
+        Err(error) if is_missing(&error) => Err(DecodeError("it is gone")),
         Err(error) => return Err(error),
     };
     if let Err(why) = &found {

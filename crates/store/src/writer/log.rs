@@ -4,6 +4,7 @@ use super::draft::{Draft, Stamp};
 use crate::{
     Disk, DiskFile, OpenMode,
     checkpoint::LogEnd,
+    disk::is_full,
     format::{BLOCK_BYTES, Seal, SegmentHeader, SegmentKind, segment_name},
     meters::Meters,
     state::{AppliedFrame, Segment},
@@ -30,10 +31,7 @@ pub enum Trouble {
 impl Trouble {
     /// What an error of a write means.
     pub fn of(doing: &str, error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
-            _ => Self::fatal(doing, error),
-        }
+        if is_full(error) { Self::NoSpace } else { Self::fatal(doing, error) }
     }
 
     /// An error after which nothing can be known.

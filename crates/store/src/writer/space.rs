@@ -4,6 +4,7 @@ use super::{Writer, log::Log, log::SPARE, log::Trouble};
 use crate::{
     Disk,
     checkpoint::Header,
+    disk::is_missing,
     format::{index_name, segment_name},
     meters::Meters,
 };
@@ -32,19 +33,29 @@ impl Watermark {
         self.low_since_look.is_some()
     }
 
-    /// Looks again, now and then, whether there is room.
-    pub fn refresh(&mut self, log: &Log, meters: &Meters) {
-        if self.low_since_look.is_some_and(|looked| looked.elapsed() >= LOOK_AGAIN) {
-            self.low_since_look = if self.allows_segment(log) { None } else { Some(Instant::now()) };
-            meters.full.store(self.is_low(), Relaxed);
-        }
+    /// Whether it is time to look again.
+    fn is_due(&self) -> bool {
+        self.low_since_look.is_some_and(|looked| looked.elapsed() >= LOOK_AGAIN)
     }
 
-    /// Whether a new segment leaves the reserve as it is.
-    pub fn allows_segment(&self, log: &Log) -> bool {
+    fn look(&mut self, log: &Log, meters: &Meters) {
+        self.low_since_look = if self.allows_segment(log, true) { None } else { Some(Instant::now()) };
+        meters.full.store(self.is_low(), Relaxed);
+    }
+
+    /// Whether there is room for a new segment: beside the reserve, or within it. There too some is left, for without a
+    /// checkpoint nothing could be given back.
+    pub fn allows_segment(&self, log: &Log, beside_reserve: bool) -> bool {
         let needed = if log.spare { 0 } else { log.segment_bytes };
         match log.disk.space() {
-            Ok(space) => space.free >= needed + (log.segment_bytes * 2).min(space.total / 8),
+            Ok(space) => {
+                let left = if beside_reserve {
+                    (log.segment_bytes * 2).min(space.total / 8)
+                } else {
+                    (log.segment_bytes / 2).min(space.total / 32)
+                };
+                space.free >= needed + left
+            }
             // A volume that cannot say is written to until it refuses.
             Err(_) => true,
         }
@@ -52,15 +63,25 @@ impl Watermark {
 }
 
 impl Writer {
+    /// While the volume is full: gives back, now and then, what is no longer needed, and looks whether that was enough.
+    pub fn refresh_space(&mut self) {
+        if !self.space.is_due() {
+            return;
+        }
+        let dead = self.state().segments.iter().any(|(_, segment)| segment.sealed && segment.is_idle());
+        if dead && let Err(trouble) = self.checkpoint_twice(false) {
+            let _ = self.give_up(&trouble);
+        }
+        self.space.look(&self.log, &self.shared.meters);
+    }
+
     /// The volume is full but for the reserve: gives back what it can, and takes only what may use the reserve.
     pub fn run_low(&mut self) {
         tracing::warn!("the volume of the data folder is full: only settlements and dead letters are taken");
         if let Err(trouble) = self.checkpoint_twice(false) {
             let _ = self.give_up(&trouble);
         }
-        let fits = self.space.allows_segment(&self.log);
-        self.space.low_since_look = if fits { None } else { Some(Instant::now()) };
-        self.shared.meters.full.store(self.space.is_low(), Relaxed);
+        self.space.look(&self.log, &self.shared.meters);
     }
 
     /// Puts everything in order while nothing is going on: both checkpoints new, dead segments and the spare gone, the room
@@ -122,6 +143,9 @@ impl Writer {
         }
         if !dead.is_empty() {
             self.shared.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
+            if self.space.is_low() {
+                self.space.look(&self.log, &self.shared.meters);
+            }
         }
         Ok(())
     }
@@ -146,7 +170,7 @@ impl Writer {
 /// Removes a file that may be gone already.
 pub fn remove_file(disk: &dyn Disk, name: &str) -> io::Result<()> {
     match disk.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if !is_missing(&error) => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -95,7 +95,7 @@ impl Life {
 
     fn put(&self, model: &mut Model, dice: &mut Dice) -> Result<(), CommitError> {
         let count = 1 + dice.below(5);
-        let bytes = [20, 400, 3000, 9000][dice.below(4) as usize];
+        let bytes = 20 * [1, 20, 150, 450][dice.below(4) as usize];
         let numbers = model.next..model.next + count;
         model.next += count;
         let moves: Vec<_> = numbers.clone().map(|n| (n, Where::Queue(0))).collect();
