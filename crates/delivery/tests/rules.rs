@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod desk;
 
-use crossdock_delivery::{Effect, Entry, Hold, Policy, Prior, State};
+use crossdock_delivery::{Effect, Entry, Hold, Policy, Prior, Retry, State};
 use crossdock_model::Moment;
 use desk::{Desk, attempts, busy, charged, died, failed, policy, rejected, silent, unreachable, wait};
 use std::time::Duration;
@@ -115,21 +115,19 @@ fn what_started_before_the_amnesty_is_no_suspect() {
 
 #[test]
 fn the_end_of_an_outage_makes_due_what_failed_delayed_and_starts_back_off_anew() {
-    let mut desk = Desk::with(policy(), 12);
+    let retry = Retry { initial: Duration::from_secs(60), max: Duration::from_secs(600), ..policy().retry };
+    let mut desk = Desk::with(Policy { retry, ..policy() }, 11);
     desk.fail(0..10);
-    desk.now = Moment(200);
     desk.pass(10, Ok(()));
-    let (at, started) = desk.next();
-    assert_eq!((at, started.clone()), (desk.now.0, vec![0]), "due though its second is not over");
-    assert_eq!(wait(&desk.end(0, failed())), Some(1_000), "its first back-off again");
-    loop {
-        let (_, started) = desk.next();
-        if started.contains(&0) {
-            assert_eq!(wait(&desk.end(0, failed())), Some(2_000), "and its second");
-            break;
-        }
-        started.into_iter().for_each(|offset| drop(desk.end(offset, Ok(()))));
+    assert!(desk.now < Moment(2_000));
+    let before = desk.now.0;
+    assert_eq!(desk.next(), (before, vec![0]), "due though its minute is not over");
+    assert_eq!(wait(&desk.end(0, failed())), Some(60_000), "its first back-off again");
+    while desk.scheduler.len() > 1 {
+        desk.poll().into_iter().for_each(|offset| drop(desk.end(offset, Ok(()))));
     }
+    assert_eq!(desk.next(), (before + 60_000, vec![0]));
+    assert_eq!(wait(&desk.end(0, failed())), Some(120_000), "and its second");
 }
 
 #[test]
@@ -163,6 +161,7 @@ fn waits() {
     check(busy(None), 1_000);
     let failed_after = |seconds| failed().map_err(|fault| fault.retry_after(Some(Duration::from_secs(seconds))));
     check(failed_after(30), 30_000);
+    check(failed_after(86_400), 3_600_000);
     check(failed_after(0), 1_000);
 }
 
@@ -210,6 +209,23 @@ fn a_success_on_its_way_does_not_cut_the_patience_short() {
     desk.end(5, Ok(()));
     assert_eq!((desk.hold(), desk.poll()), (Some(Hold::Busy), vec![]));
     assert_eq!(desk.next(), (3_000, vec![6]));
+}
+
+#[test]
+fn a_lost_connection_does_not_cut_the_patience_short() {
+    let mut desk = Desk::with(policy(), 9);
+    desk.pass(0, Ok(()));
+    let mut started = desk.poll();
+    desk.end(started.remove(0), Ok(()));
+    started.extend(desk.poll());
+    desk.end(2, busy(Some(9)));
+    desk.end(3, busy(Some(4)));
+    desk.end(4, unreachable());
+    assert_eq!(desk.hold(), Some(Hold::Unreachable));
+    assert_eq!(desk.scheduler.status(&desk.link).circuit.next_probe, Some(Moment(9_000)));
+    desk.now = Moment(500);
+    desk.admit(Entry::fresh(20));
+    assert_eq!(desk.next(), (9_000, vec![4]));
 }
 
 #[test]
