@@ -205,10 +205,10 @@ fn p9_a_full_volume_is_survived() {
         let mut stored = Vec::new();
         loop {
             match store.commit(puts(channel, [next], 3000)) {
-                Ok(committed) => stored.extend(committed.puts.iter().map(|result| match result {
-                    PutResult::Stored { offset } => (*offset, next),
-                    other => panic!("{other:?}"),
-                })),
+                Ok(committed) => {
+                    let [PutResult::Stored { offset }] = committed.puts[..] else { panic!("{committed:?}") };
+                    stored.push((offset, next));
+                }
                 Err(CommitError::NoSpace) => break,
                 Err(error) => panic!("{error}"),
             }
