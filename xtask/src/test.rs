@@ -116,7 +116,9 @@ fn report(steps: &[Step], missing: &[String], sum: Sum) -> bool {
     // A step that is no test runner's counts as a test of its own.
     let others = steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync"));
     let (good, bad): (Vec<_>, Vec<_>) = others.partition(|step| step.is_good);
-    let (passed, failed) = (sum.passed + good.len() as u64, sum.failed + bad.len() as u64);
+    // A runner that failed and told of no failed test could not even be built.
+    let is_unbuilt = steps.iter().any(|step| !step.is_good) && sum.failed == 0 && bad.is_empty();
+    let (passed, failed) = (sum.passed + good.len() as u64, sum.failed + bad.len() as u64 + u64::from(is_unbuilt));
     println!("\n{passed} passed, {failed} failed, {} skipped", sum.ignored + missing.len() as u64);
     steps.iter().all(|step| step.is_good) && failed == 0
 }
