@@ -1,6 +1,6 @@
 //! What the steps cost a message: a 522-byte order is parsed, validated, mapped (ten fields) and encoded, on one core.
 //!
-//! `cargo run --release -p crossdock-rules --example rules_bench [ROUNDS]` prints microseconds of CPU a message for each list
+//! `cargo run --release -p crossdock-rules --example rules_bench [ROUNDS [NAME]]` prints microseconds of CPU a message for each list
 //! of steps: the least and the median of rounds that alternate between the lists. CPU time is the kernel's
 //! (`/proc/thread-self/schedstat`), so that other work on the machine counts as little as can be.
 #![expect(
@@ -117,6 +117,16 @@ fn cpu_nanos() -> u64 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// What a round costs with the generic value of serde_json, to tell a slow machine from slow steps.
+fn generic(orders: &[Arc<Envelope>]) -> f64 {
+    let start = cpu_nanos();
+    for order in orders {
+        let value: serde_json::Value = serde_json::from_slice(order.bytes()).unwrap();
+        black_box(serde_json::to_vec(&value).unwrap());
+    }
+    (cpu_nanos() - start) as f64 / 1e3 / MESSAGES as f64
+}
+
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(15);
     let map = include_str!("../fixtures/order.vrl");
@@ -139,7 +149,9 @@ fn main() {
         ("parse, validate, map, encode xml", vec![validate(), transform(), encode("xml")]),
     ];
     let orders = orders();
-    let pipelines: Vec<_> = cases.iter().map(|(name, steps)| (*name, pipeline(steps))).collect();
+    let wanted = std::env::args().nth(2).unwrap_or_default();
+    let cases = cases.iter().filter(|(name, _)| name.contains(&wanted));
+    let pipelines: Vec<_> = cases.map(|(name, steps)| (*name, pipeline(steps))).collect();
     let mut times = vec![Vec::new(); pipelines.len()];
     for _ in 0..rounds {
         for ((_, pipeline), times) in pipelines.iter().zip(&mut times) {
@@ -153,7 +165,9 @@ fn main() {
             times.push((cpu_nanos() - start) as f64 / 1e3 / MESSAGES as f64);
         }
     }
-    for ((name, _), mut times) in pipelines.iter().zip(times) {
+    let names = pipelines.iter().map(|(name, _)| *name).chain(["serde_json::Value, parse and write"]);
+    times.push((0..rounds).map(|_| generic(&orders)).collect());
+    for (name, mut times) in names.zip(times) {
         times.sort_by(f64::total_cmp);
         let (least, median) = (times.first().unwrap(), times.get(times.len() / 2).unwrap());
         println!("{name:<36} {least:6.2} µs  (median {median:.2})");
