@@ -4,7 +4,7 @@
 //! the message's fault.
 
 use crate::tasks;
-use crossdock_config::{Destination, Route};
+use crossdock_config::Route;
 use crossdock_connector::{Rendered, RenderedValue};
 use crossdock_expression::Program;
 use crossdock_model::{Envelope, Fault, Refusal, RefusalKind, Text, Timestamp};
@@ -222,12 +222,6 @@ impl Evaluation {
             }),
         }
     }
-}
-
-/// What is told of where a target sends a message, for `try`: the channel, or the connector with what it was given.
-#[must_use]
-pub fn destination(route: &Route, target: usize) -> Option<&Destination> {
-    route.targets.get(target).map(|target| &target.to)
 }
 
 fn flatten(result: Result<Result<Evaluation, Fault>, Text>) -> Evaluation {

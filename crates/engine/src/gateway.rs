@@ -173,8 +173,10 @@ impl Gateway {
         self.0.commit(Txn { operations: vec![operation], ..Txn::default() }).await?;
         handle.paused.send_replace(paused);
         if let Some(events) = &handle.events {
+            let (answer, obeyed) = oneshot::channel();
+            drop(events.send(crate::route::RouteEvent::Pause(paused, answer)));
             // A task that has ended delivers nothing anyhow.
-            drop(events.send(crate::route::RouteEvent::Pause(paused)));
+            drop(obeyed.await);
         }
         Ok(())
     }

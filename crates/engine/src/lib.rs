@@ -34,7 +34,7 @@ mod view;
 
 pub use crossdock_delivery::State as TargetState;
 pub use crossdock_store::{ChannelKind, OperationState};
-pub use evaluate::{Acceptance, Addressed, Evaluation, Evaluator, Routed, destination};
+pub use evaluate::{Acceptance, Addressed, Evaluation, Evaluator, Routed};
 pub use gateway::{Gateway, StartError};
 pub use options::{Clock, Options};
 pub use view::{

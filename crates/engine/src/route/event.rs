@@ -68,8 +68,8 @@ pub(crate) enum RouteEvent {
         /// What the store said.
         result: Result<Committed, CommitError>,
     },
-    /// The route is to stop or to go on delivering.
-    Pause(bool),
+    /// The route is to stop or to go on delivering; answered when it does.
+    Pause(bool, oneshot::Sender<()>),
     /// Somebody asks what is to be shown.
     Report(oneshot::Sender<RouteReport>),
     /// Somebody asks where messages stand, by offset.

@@ -80,7 +80,12 @@ impl RouteTask {
             RouteEvent::Moved { target, offsets, result } => self.moved(target, offsets, result),
             RouteEvent::Exhumed(letters) => self.exhumed(letters),
             RouteEvent::Buried { letters, result } => self.buried(letters, result),
-            RouteEvent::Pause(paused) => self.paused = paused,
+            RouteEvent::Pause(paused, answer) => {
+                self.paused = paused;
+                self.hold_or_release();
+                // Who asked may have gone.
+                let _ = answer.send(());
+            }
             // Who asked may have gone.
             RouteEvent::Report(answer) => drop(answer.send(self.report())),
             RouteEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),

@@ -1,10 +1,6 @@
 //! What is full pushes back.
 
-use crate::rig::{
-    Rig,
-    peer::{Reply, fault},
-    until,
-};
+use crate::rig::{Rig, peer::fault, until, world::Reply};
 use crossdock_connector::{Event, Settlement};
 use crossdock_engine::{DeadFilter, OperationState, RedriveRequest};
 use crossdock_model::FaultClass;

@@ -2,8 +2,9 @@
 
 use crate::rig::{
     Rig,
-    peer::{Got, Reply, fault},
+    peer::fault,
     until, wait,
+    world::{Got, Reply},
 };
 use crossdock_connector::Settlement;
 use crossdock_engine::{DeadFilter, TargetState};

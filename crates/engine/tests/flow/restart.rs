@@ -1,10 +1,6 @@
 //! Kills, stops, and what a new process finds.
 
-use crate::rig::{
-    Rig, envelope,
-    peer::{Reply, fault},
-    until,
-};
+use crate::rig::{Rig, envelope, peer::fault, until, world::Reply};
 use crossdock_connector::{Claim, Settlement};
 use crossdock_engine::{RouteState, TargetState};
 use crossdock_model::{Digest, FaultClass};

@@ -1,6 +1,6 @@
 //! What goes well, and where each message ends.
 
-use crate::rig::{Rig, peer::Reply, until};
+use crate::rig::{Rig, until, world::Reply};
 use crossdock_connector::Settlement;
 use std::collections::BTreeMap;
 

@@ -1,13 +1,14 @@
 //! A gateway over a disk in memory, between scripted peers: what the tests of the engine are made of.
 
 pub mod peer;
+pub mod world;
 
 use crossdock_config::{ConfigFile, Environment, Plan, Protocol};
 use crossdock_connector::{Connector, Settlement};
 use crossdock_engine::{ChannelView, DeadFilter, DeadLetter, Gateway, Options, RouteView};
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
 use crossdock_store::{Disk, MemoryDisk, Store};
-use peer::{ASK, BROKER, Peer, World};
+use peer::{ASK, BROKER, Peer};
 use std::{
     collections::HashMap,
     io,
@@ -19,6 +20,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::runtime::Runtime;
+use world::World;
 
 /// A gateway and everything around it.
 pub struct Rig {
