@@ -1,4 +1,20 @@
-//! The durable store: one log for all channels (docs/specs/log.md).
+//! The durable store: channels and their subscriptions over one log (docs/specs/log.md).
+//!
+//! ```text
+//! submit(Txn) ─► queue ─► writer: plan ─► frame ─► write, sync ─► apply to the state ─► completion, watches
+//!                                                                        │
+//! fetch, peek ◄──────────────── window: the newest frames ◄──────────────┤
+//! fetch_cold, read, browse ◄─── segments, by their indexes ◄─────────────┘
+//! ```
+//!
+//! What holds:
+//! - One thread writes. A decision ([`Txn`]) is in one frame: whole or absent, across channels.
+//! - A completion is called once its frame is durable, as the [`SyncPolicy`] says; readers see a message not before.
+//! - What a restart finds is what was applied: frames go through the same function when written and when read again.
+//! - A failed sync is final ([`Store::failure`]).
+//! - Memory does not grow with what waits.
+//!
+//! There is no async runtime in here. What may block says so: call it from a thread that may.
 
 mod checkpoint;
 mod disk;

@@ -3,15 +3,13 @@
 //! Every file has the bytes that readers see, those that are durable, and the writes in between; every folder has names
 //! in the same three states. [`MemoryDisk::after_crash`] makes the disk that the machine finds when it is up again.
 
+use super::inode::{Change, Dice, Inode};
 use super::{Disk, DiskFile, DiskLock, FileEntry, OpenMode, Space};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-/// What reaches the platter as one: a torn write is torn between these.
-const SECTOR_BYTES: usize = 512;
 
 /// What a loss of power does to what was not synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,18 +48,6 @@ enum NameChange {
     Folder(String),
 }
 
-#[derive(Default)]
-struct Inode {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    changes: Vec<Change>,
-}
-
-enum Change {
-    Write { at: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
 impl MemoryDisk {
     /// An empty disk.
     #[must_use]
@@ -84,7 +70,7 @@ impl MemoryDisk {
 
     /// Makes a file of these durable bytes, behind the back of whoever uses the disk.
     pub fn plant(&self, name: &str, bytes: Vec<u8>) {
-        let inode = Arc::new(Mutex::new(Inode { seen: bytes.clone(), durable: bytes, changes: Vec::new() }));
+        let inode = Arc::new(Mutex::new(Inode::of(bytes)));
         let mut contents = lock(&self.0);
         contents.names.insert(name.to_owned(), Arc::clone(&inode));
         contents.durable_names.insert(name.to_owned(), inode);
@@ -167,48 +153,6 @@ impl NameChange {
     fn is_in(&self, folder: &str) -> bool {
         let (Self::File(name, _) | Self::Gone(name) | Self::Renamed(name, _) | Self::Folder(name)) = self;
         name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder
-    }
-}
-
-impl Inode {
-    fn change(&mut self, change: Change) {
-        apply(&mut self.seen, &change, |_| true);
-        self.changes.push(change);
-    }
-
-    fn after_crash(&self, policy: CrashPolicy, dice: &mut Dice) -> Arc<Mutex<Self>> {
-        let mut bytes = self.durable.clone();
-        for change in &self.changes {
-            match policy {
-                CrashPolicy::KeepAll => apply(&mut bytes, change, |_| true),
-                CrashPolicy::LoseAll => {}
-                CrashPolicy::Tear { .. } => match dice.below(3) {
-                    0 => apply(&mut bytes, change, |_| true),
-                    1 => apply(&mut bytes, change, |_| dice.below(2) == 0),
-                    _ => {}
-                },
-            }
-        }
-        Arc::new(Mutex::new(Self { seen: bytes.clone(), durable: bytes, changes: Vec::new() }))
-    }
-}
-
-fn apply(to: &mut Vec<u8>, change: &Change, mut sector_survives: impl FnMut(usize) -> bool) {
-    match change {
-        Change::Length(bytes) => to.resize(*bytes, 0),
-        Change::Write { at, bytes } => {
-            if to.len() < at + bytes.len() {
-                to.resize(at + bytes.len(), 0);
-            }
-            for (sector, piece) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                let begin = at + sector * SECTOR_BYTES;
-                if sector_survives(sector)
-                    && let Some(place) = to.get_mut(begin..begin + piece.len())
-                {
-                    place.copy_from_slice(piece);
-                }
-            }
-        }
     }
 }
 
@@ -341,11 +285,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut inode = lock(&self.inode);
-        let inode = &mut *inode;
-        for change in inode.changes.drain(..) {
-            apply(&mut inode.durable, &change, |_| true);
-        }
+        lock(&self.inode).sync();
         Ok(())
     }
 
@@ -370,19 +310,6 @@ fn place(at: u64) -> io::Result<usize> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! name after the `sync_dir` of its folder: neither implies the other.
 
 mod faulty;
+mod inode;
 mod memory;
 mod real;
 
