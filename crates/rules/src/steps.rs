@@ -52,7 +52,10 @@ impl List<'_, '_> {
             ("validate", Setting::Group(group)) => self.validate(group),
             ("decode", Setting::Variant { name, value }) => self.decode(name, value).map(Action::Decode),
             ("encode", Setting::Variant { name, value }) => self.encode(name, value),
-            ("dedupe", Setting::Group(group)) => self.dedupe(group),
+            ("dedupe", Setting::Group(group)) => match self.pipeline.stage {
+                Stage::Accept => self.dedupe(group),
+                Stage::Steps => self.dedupe_behind_the_door(group.span),
+            },
             ("delay", Setting::Duration(delay)) => {
                 let before = self.pipeline.delay.replace(*delay);
                 self.once(before, "delay", value.span)
@@ -130,6 +133,14 @@ impl List<'_, '_> {
         let key = self.program(&group.get("key")?.value)?;
         let keys_max = group.integer("max_keys").and_then(|keys| u64::try_from(keys).ok())?;
         Some(Action::Dedupe { key, window: group.duration("window")?, keys_max })
+    }
+
+    /// A key is claimed in the frame that stores the message; behind the door it is stored already.
+    fn dedupe_behind_the_door<T>(&mut self, span: Span) -> Option<T> {
+        let message = "`dedupe` is not built in yet among `steps`";
+        let hint = "put it under `accept`, where a repetition is not even stored";
+        self.found.push(Diagnostic::error("step.unsupported", span, message).hint(hint));
+        None
     }
 
     fn once(&mut self, before: Option<Duration>, name: &str, span: Span) -> Option<Action> {

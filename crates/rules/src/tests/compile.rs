@@ -24,6 +24,7 @@ fn findings() {
         ),
         (json!([{"split": {"by": ".lines"}}]), vec!["step.unsupported"], "`split` is not built in yet"),
         (json!([{"throttle": {"rate": "1/s"}}]), vec!["step.unsupported"], "`throttle`"),
+        (json!([{"dedupe": {"key": ".a", "window": "1m"}}]), vec!["step.unsupported"], "among `steps`"),
         (json!([{"enrich": {}}]), vec!["step.unsupported"], "`enrich`"),
         (json!([{"decode": "csv"}]), vec!["step.unsupported"], "`decode: csv`"),
         (json!([{"encode": "cloudevent"}]), vec!["step.unsupported"], "`encode: cloudevent`"),
