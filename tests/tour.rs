@@ -65,7 +65,9 @@ mod tour {
             let (kind, body) = part.split_once('\n').unwrap();
             match kind {
                 "sh" => steps.push(Step { commands: body.to_owned(), printed: None }),
-                "text" => steps.last_mut().expect("a `text` block stands behind its commands").printed = Some(body.to_owned()),
+                "text" => {
+                    steps.last_mut().expect("a `text` block stands behind its commands").printed = Some(body.to_owned())
+                }
                 other => panic!("a block of `{other}` in the tour: write `sh` or `text`"),
             }
         }
@@ -77,7 +79,11 @@ mod tour {
         let words = text.lines().map(|line| {
             let words = line.split_whitespace().map(|word| {
                 let (inner, open) = (word.trim_matches(|c: char| "\",{}:;".contains(c)), word);
-                if is_id(inner) || is_time(inner) || is_age(inner) { open.replace(inner, "…") } else { with_id_gone(open) }
+                if is_id(inner) || is_time(inner) || is_age(inner) {
+                    open.replace(inner, "…")
+                } else {
+                    with_id_gone(open)
+                }
             });
             words.collect::<Vec<_>>().join(" ").replace("… …", "…")
         });
@@ -159,7 +165,11 @@ mod tour {
                 assert!(self.printed.read_line(&mut line).unwrap() > 0, "the shell ended in\n{commands}\n{printed}");
                 if line.trim_end() == MARK {
                     // Where the commands end with a line break, the one before the mark is ours.
-                    return if printed.ends_with("\n\n") { printed.strip_suffix('\n').unwrap().to_owned() } else { printed };
+                    return if printed.ends_with("\n\n") {
+                        printed.strip_suffix('\n').unwrap().to_owned()
+                    } else {
+                        printed
+                    };
                 }
                 printed += &line;
             }
