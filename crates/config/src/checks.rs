@@ -3,12 +3,14 @@
 use crate::{
     context::Context,
     names::Names,
-    plan::{Channel, ChannelKind, ChannelUse, QueueLimits, Route},
-    read::route::check_dead_letter,
+    plan::{Channel, ChannelKind, ChannelUse, From, QueueLimits, Route},
 };
 use crossdock_model::Text;
 use crossdock_settings::{Diagnostic, Entry};
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Everything that is wrong between routes that may each be right.
 pub(crate) fn check(entries: &[&Entry], routes: &[Arc<Route>], names: &Names<'_>, context: &mut Context<'_>) {
@@ -17,28 +19,41 @@ pub(crate) fn check(entries: &[&Entry], routes: &[Arc<Route>], names: &Names<'_>
     check_was(entries, names, context);
     check_loops(entries, names, context);
     for route in routes {
-        let place = entries
-            .iter()
-            .find(|entry| *entry.key == *route.id)
-            .map(|entry| entry.value.get("dead_letter").map_or(entry.key_span, |node| node.span));
-        check_dead_letter(route, place.unwrap_or_default(), context);
+        check_dead_letter(route, entries, context);
     }
     check_unused(names, context);
 }
 
+/// A route whose dead letters go back into the queue it reads would read them for ever.
+fn check_dead_letter(route: &Route, entries: &[&Entry], context: &mut Context<'_>) {
+    if !matches!(&route.from, From::Queue(queue) if *queue == route.dead_letter) {
+        return;
+    }
+    let entry = entries.iter().find(|entry| *entry.key == *route.id);
+    let place = entry.map(|entry| entry.value.get("dead_letter").map_or(entry.key_span, |node| node.span));
+    let message = format!("the dead letters of `{}` would go back into the queue that it reads", route.id);
+    context.error_hint(
+        "dead_letter.loop",
+        place.unwrap_or_default(),
+        message,
+        "name another queue under `dead_letter`",
+    );
+}
+
 /// A queue has one reader; so has a subscription.
 fn check_readers(names: &Names<'_>, context: &mut Context<'_>) {
-    let readers = &names.seen.readers;
-    for (index, (queue, route, span)) in readers.iter().enumerate() {
-        if let Some((_, first, _)) = readers.iter().take(index).find(|(earlier, _, _)| earlier == queue) {
+    let mut readers: HashMap<&Text, &Text> = HashMap::new();
+    for (queue, route, span) in &names.seen.readers {
+        if let Some(first) = readers.get(queue) {
             let message = format!("`{queue}` has two readers: `{first}` and `{route}`");
             let hint = "make it a topic, from which each route gets every message, or let one route read it";
             context.error_hint("queue.two_readers", *span, message, hint);
         }
+        readers.entry(queue).or_insert(route);
     }
-    let subscriptions = &names.seen.subscriptions;
-    for (index, (topic, name, span)) in subscriptions.iter().enumerate() {
-        if subscriptions.iter().take(index).any(|(earlier, other, _)| (earlier, other) == (topic, name)) {
+    let mut subscriptions = HashSet::new();
+    for (topic, name, span) in &names.seen.subscriptions {
+        if !subscriptions.insert((topic, name)) {
             let message = format!("another route reads `{topic}` under the subscription `{name}` already");
             context.error_hint("topic.two_readers", *span, message, "give it another `subscription`");
         }
@@ -115,8 +130,9 @@ pub(crate) fn channels(names: &Names<'_>, routes: &[Arc<Route>]) -> Vec<Channel>
         kind: ChannelKind::Queue(QueueLimits::default()),
         purpose,
     };
+    let declared: HashSet<&Text> = names.channels.iter().map(|declared| &declared.channel.name).collect();
     for name in &names.dead_letters {
-        if !channels.iter().any(|channel| channel.name == *name) {
+        if !declared.contains(name) {
             channels.push(queue(name, ChannelUse::DeadLetters));
         }
     }

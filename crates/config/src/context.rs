@@ -47,7 +47,7 @@ impl<'a> Context<'a> {
 
     /// How many errors there are up to now; the same number later means that nothing went wrong between.
     pub(crate) fn error_count(&self) -> usize {
-        self.found.iter().filter(|finding| finding.severity == crossdock_settings::Severity::Error).count()
+        self.found.error_count()
     }
 
     /// Reads a map by its table.

@@ -15,7 +15,7 @@ use crate::{
 use crossdock_connector::GatewayConfig;
 use crossdock_model::{DigestBuilder, Text};
 use crossdock_settings::{Diagnostic, Diagnostics, Entry, Node, NodeKind, Span};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 pub(crate) fn load(file: &ConfigFile<'_>, environment: &dyn Environment, protocols: &[Protocol]) -> Loaded {
     let text = match yaml::decode(file.bytes) {
@@ -60,6 +60,8 @@ fn settle(found: Diagnostics, substituted: &Substituted) -> Diagnostics {
     let within =
         |place: Span| substituted.failed.iter().any(|failed| failed.start <= place.start && place.start < failed.end);
     let mut kept = Diagnostics::new();
+    // An alias is read where it is used, each time with the same findings.
+    let mut known = HashSet::new();
     for mut finding in found {
         let own = finding.code.starts_with("substitution.");
         if !own && finding.place.file.is_none() && within(finding.place.span) {
@@ -67,7 +69,8 @@ fn settle(found: Diagnostics, substituted: &Substituted) -> Diagnostics {
         }
         finding.message = mask::scrub(finding.message, &substituted.secrets);
         finding.hint = finding.hint.map(|hint| mask::scrub(hint, &substituted.secrets));
-        if !kept.iter().any(|known| *known == finding) {
+        let start = finding.place.span.start;
+        if known.insert((finding.code, finding.place.file.clone(), start, finding.message.clone())) {
             kept.push(finding);
         }
     }
@@ -136,9 +139,10 @@ fn names<'n>(
     context: &Context<'_>,
 ) -> Names<'n> {
     let mut dead_letters: Vec<Text> = Vec::new();
+    let mut known: HashSet<Text> = HashSet::new();
     let dropped = channels.iter().filter_map(|declared| declared.dead_letter.as_ref()).map(|named| named.value.clone());
     for name in entries.iter().map(|entry| read::route::dead_letter_name(entry)).chain(dropped) {
-        if !dead_letters.contains(&name) {
+        if known.insert(name.clone()) {
             dead_letters.push(name);
         }
     }

@@ -5,7 +5,7 @@
 use crate::{mask, substitute::MASK};
 use crossdock_settings::{Diagnostic, Diagnostics, Severity, Span};
 use serde_json::json;
-use std::{fmt::Write, ops::Range, sync::Arc};
+use std::{collections::HashMap, fmt::Write, ops::Range, sync::Arc};
 
 /// Everything found in a configuration, sorted by place, with the lines it was found in.
 #[derive(Clone, Debug)]
@@ -40,18 +40,25 @@ struct Excerpt {
 /// Longest line that is shown whole; of a longer one, what is around the finding.
 const LINE_CHARACTERS_MAX: usize = 160;
 
+/// Longest line that is shown at all, bytes.
+const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Most findings with the line they are about; of further ones there is the place.
+const EXCERPTS_MAX: usize = 500;
+
 impl Report {
     pub(crate) fn new(mut diagnostics: Diagnostics, sources: &Sources<'_>) -> Self {
         diagnostics.sort();
-        let finding = |mut diagnostic: Diagnostic| {
+        let lines = Lines::new(sources);
+        let finding = |(number, mut diagnostic): (usize, Diagnostic)| {
             let start = &mut diagnostic.place.span.start;
             if start.line > 0 {
                 start.column = start.column.max(1);
             }
-            let excerpt = excerpt(&diagnostic, sources);
+            let excerpt = if number < EXCERPTS_MAX { lines.excerpt(&diagnostic) } else { None };
             Finding { diagnostic, excerpt }
         };
-        Self { file: Arc::clone(&sources.name), findings: diagnostics.into_iter().map(finding).collect() }
+        Self { file: Arc::clone(&sources.name), findings: diagnostics.into_iter().enumerate().map(finding).collect() }
     }
 
     /// Whether one of the findings is an error: then there is no plan.
@@ -196,28 +203,68 @@ fn printable(text: &str) -> String {
     text.chars().map(|sign| if sign.is_control() && sign != '\n' { '\u{fffd}' } else { sign }).collect()
 }
 
-fn excerpt(diagnostic: &Diagnostic, sources: &Sources<'_>) -> Option<Excerpt> {
-    let span = diagnostic.place.span;
-    let index = usize::try_from(span.start.line).ok()?.checked_sub(1)?;
-    let (text, secrets) = match &diagnostic.place.file {
-        None => (sources.text, sources.secrets.as_deref()),
-        Some(file) => (&*sources.others.iter().find(|(name, _)| name == file)?.1, Some(&[][..])),
-    };
-    let line = text.lines().nth(index)?;
-    let hidden = match secrets {
-        Some(secrets) => secrets.iter().filter_map(|secret| columns(*secret, span.start.line, line)).collect(),
-        None => mask::guess(line).into_iter().map(|range| in_characters(line, range)).collect(),
-    };
-    let marked = columns(span, span.start.line, line).unwrap_or_else(|| {
-        let at = (span.start.column as usize).saturating_sub(1).min(line.chars().count());
-        at..at
-    });
-    Some(window(&blot(line, marked, hidden)))
+/// The lines of the texts, and where in them are secrets.
+struct Lines<'a> {
+    own: Vec<&'a str>,
+    others: Vec<(&'a str, Vec<&'a str>)>,
+    /// By line; none where the text could not be parsed.
+    secrets: Option<HashMap<u32, Vec<Span>>>,
 }
 
-/// The characters of a line that a span covers.
-fn columns(span: Span, number: u32, line: &str) -> Option<Range<usize>> {
+impl<'a> Lines<'a> {
+    fn new(sources: &'a Sources<'_>) -> Self {
+        let others = sources.others.iter().map(|(name, text)| (&**name, text.lines().collect()));
+        Self {
+            own: sources.text.lines().collect(),
+            others: others.collect(),
+            secrets: sources.secrets.as_ref().map(|secrets| by_line(secrets)),
+        }
+    }
+
+    fn excerpt(&self, diagnostic: &Diagnostic) -> Option<Excerpt> {
+        let span = diagnostic.place.span;
+        let index = usize::try_from(span.start.line).ok()?.checked_sub(1)?;
+        let lines = match &diagnostic.place.file {
+            None => &self.own,
+            Some(file) => &self.others.iter().find(|(name, _)| *name == &**file)?.1,
+        };
+        let line = *lines.get(index)?;
+        if line.len() > LINE_BYTES_MAX {
+            return None;
+        }
+        let hidden = match (&diagnostic.place.file, &self.secrets) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(secrets)) => hidden(secrets, span.start.line, line),
+            (None, None) => mask::guess(line).into_iter().map(|range| in_characters(line, range)).collect(),
+        };
+        let length = line.chars().count();
+        let marked = columns(span, span.start.line, length).unwrap_or_else(|| {
+            let at = (span.start.column as usize).saturating_sub(1).min(length);
+            at..at
+        });
+        Some(window(&blot(line, marked, hidden)))
+    }
+}
+
+fn by_line(secrets: &[Span]) -> HashMap<u32, Vec<Span>> {
+    let mut lines: HashMap<u32, Vec<Span>> = HashMap::new();
+    for secret in secrets {
+        for line in secret.start.line..=secret.end.line {
+            lines.entry(line).or_default().push(*secret);
+        }
+    }
+    lines
+}
+
+/// The characters of a line that are secret.
+fn hidden(secrets: &HashMap<u32, Vec<Span>>, number: u32, line: &str) -> Vec<Range<usize>> {
+    let Some(secrets) = secrets.get(&number) else { return Vec::new() };
     let length = line.chars().count();
+    secrets.iter().filter_map(|secret| columns(*secret, number, length)).collect()
+}
+
+/// The characters of a line of this length that a span covers.
+fn columns(span: Span, number: u32, length: usize) -> Option<Range<usize>> {
     let column = |column: u32| (column as usize).saturating_sub(1).min(length);
     let from = if span.start.line == number { column(span.start.column) } else { 0 };
     let to = if span.end.line == number { column(span.end.column) } else { length };
@@ -276,8 +323,9 @@ fn window(excerpt: &Excerpt) -> Excerpt {
 /// A configuration's text with secrets taken out.
 pub(crate) fn masked_text(text: &str, secrets: &[Span]) -> String {
     let mut out = String::with_capacity(text.len());
+    let secrets = by_line(secrets);
     for (number, line) in (1..).zip(text.lines()) {
-        let hidden: Vec<_> = secrets.iter().filter_map(|secret| columns(*secret, number, line)).collect();
+        let hidden = hidden(&secrets, number, line);
         if hidden.is_empty() {
             out.push_str(line);
         } else {

@@ -1,7 +1,7 @@
 //! Compiling a text, or saying everything that is wrong with it.
 
 use crate::{
-    Program, diagnose,
+    Program, bounds, diagnose,
     functions::admitted,
     metadata::{Field, FieldSet},
 };
@@ -61,6 +61,9 @@ impl Compiler {
     /// # Errors
     /// Everything that is wrong with it; of syntax errors the first one of each line.
     pub fn compile(&self, text: &str, usage: Use) -> Result<Program, Vec<CompileError>> {
+        if let Some(error) = bounds::check(text) {
+            return Err(vec![error]);
+        }
         let compiled = compile_with_external(text, &self.functions, &environment(), permissions(usage));
         let compiled = compiled.map_err(|list| diagnose::all(text, list, usage, &self.names()))?;
         let mut errors = diagnose::unknown_metadata(text, compiled.program.info());

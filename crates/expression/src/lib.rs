@@ -9,6 +9,7 @@
 //! fractions, so larger whole numbers and long decimals lose digits in a payload that is decoded and encoded again
 //! (keep money as text); the keys of an object come out sorted.
 
+mod bounds;
 mod compile;
 mod diagnose;
 mod functions;

@@ -269,18 +269,18 @@ pub fn is_in_literal(text: &str, offset: usize) -> bool {
 }
 
 /// Walks over the signs of an expression that are outside of its literals and comments.
-struct Scan<'a> {
+pub struct Scan<'a> {
     signs: std::str::CharIndices<'a>,
     start: usize,
     before: char,
 }
 
 impl<'a> Scan<'a> {
-    fn new(text: &'a str, start: usize) -> Self {
+    pub fn new(text: &'a str, start: usize) -> Self {
         Self { signs: text.get(start..).unwrap_or_default().char_indices(), start, before: ' ' }
     }
 
-    fn next_outside(&mut self) -> Option<(usize, char)> {
+    pub fn next_outside(&mut self) -> Option<(usize, char)> {
         let (at, sign) = self.signs.next()?;
         match sign {
             '"' => self.skip_to('"'),

@@ -10,7 +10,7 @@ use crate::{
 };
 use crossdock_model::Text;
 use crossdock_rules::{ACCEPT_STEPS, STEPS, Stage};
-use crossdock_settings::{Diagnostic, Entry, Kind, Node, NodeKind, Placed, Settings};
+use crossdock_settings::{Entry, Kind, Node, NodeKind, Placed, Settings};
 use std::{sync::Arc, time::Duration};
 
 /// What the name of a route's hidden queue begins with.
@@ -177,15 +177,5 @@ fn note_moves(route: &Route, names: &mut Names<'_>) {
     };
     for to in route.targets.iter().filter_map(|target| target.to.channel()) {
         names.seen.moves.push((route.id.clone(), from.clone(), to.clone()));
-    }
-}
-
-/// A route whose dead letters go back into the queue it reads would read them for ever.
-pub(crate) fn check_dead_letter(route: &Route, span: crossdock_settings::Span, context: &mut Context<'_>) {
-    if matches!(&route.from, From::Queue(queue) if *queue == route.dead_letter) {
-        let message = format!("the dead letters of `{}` would go back into the queue that it reads", route.id);
-        context
-            .found
-            .push(Diagnostic::error("dead_letter.loop", span, message).hint("name another queue under `dead_letter`"));
     }
 }

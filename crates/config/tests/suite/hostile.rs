@@ -21,6 +21,7 @@ fn depth_and_size_are_bounded() {
         format!("a: {}", "x".repeat(9 << 20)),
         format!("version: 1\nroutes: {{ r: {{ steps: [{}] }} }}", "filter, ".repeat(5_000)),
         format!("version: 1\nroutes: {{ r: {{ order_by: \"{}\" }} }}", "(".repeat(5_000)),
+        format!("version: 1\nroutes: {{ r: {{ order_by: \"{}1{}\" }} }}", "(".repeat(5_000), ")".repeat(5_000)),
         format!("version: 1\nroutes: {{ r: {{ order_by: \"{}\" }} }}", "\u{1b}[31m${env:".repeat(500)),
     ] {
         check(text.as_bytes());
