@@ -9,7 +9,7 @@ use crate::{
     start::{Declared, build, declare},
     tasks::blocking,
 };
-use crossdock_config::Plan;
+use crossdock_config::{From as Origin, Plan};
 use crossdock_connector::Connector;
 use crossdock_model::{Envelope, MessageId, Text};
 use crossdock_store::{CommitError, Committed, EncodedMessage, Put, Store, Txn};
@@ -77,6 +77,7 @@ impl Gateway {
         let shared = Arc::new(Shared::new(plan, store, options));
         let operations = Operations::load(&shared.store);
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
+        let connectors = with_sources(&shared.plan, connectors);
         start_connectors(&connectors).await?;
         let Declared { channels, .. } = declared;
         let (routes, queues, closed) = (built.routes, built.queues, Mutex::new(false));
@@ -224,6 +225,19 @@ pub(crate) async fn commit(shared: &Shared, txn: Txn) -> Result<Committed, Commi
         shared.store_failed(error);
     }
     result
+}
+
+/// The connectors that have a source: the others share nothing that must be made ready, and a port that no route
+/// listens on is left alone.
+fn with_sources(plan: &Plan, mut connectors: Vec<Arc<dyn Connector>>) -> Vec<Arc<dyn Connector>> {
+    let has_source = |name: &str| {
+        plan.routes().iter().any(|route| match &route.from {
+            Origin::Connector(source) => source.connector == name,
+            Origin::Queue(_) | Origin::Topic { .. } => false,
+        })
+    };
+    connectors.retain(|connector| has_source(connector.description().name));
+    connectors
 }
 
 async fn start_connectors(connectors: &[Arc<dyn Connector>]) -> Result<(), StartError> {

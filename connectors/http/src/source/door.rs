@@ -12,7 +12,11 @@ use crate::convert::{self, BadRequest};
 use bytes::Bytes;
 use crossdock_connector::Claim;
 use crossdock_model::{Digest, DigestBuilder, Envelope, MessageId, Origin, Text, Timestamp};
-use http::{Method, Request, StatusCode, header::EXPECT, request::Parts};
+use http::{
+    Method, Request, StatusCode, Version,
+    header::{EXPECT, HOST},
+    request::Parts,
+};
 use hyper::body::{Body, Incoming};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +32,9 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
     if doors.is_stopping() {
         return answer::then_close(answer::unavailable(None, "the gateway is stopping"));
     }
+    if !names_its_host(&request) {
+        return answer::then_close(answer::problem(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+    }
     let endpoint = match doors.table.find(request.uri().path(), request.method()) {
         Meets::Endpoint(endpoint) => endpoint,
         other @ (Meets::OtherMethods(_) | Meets::Nothing) => {
@@ -40,6 +47,11 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
     };
     let answer = take(doors, &endpoint, principal, remote, request).await;
     if doors.is_stopping() { answer::then_close(answer) } else { answer }
+}
+
+/// RFC 9112 §3.2: a request of HTTP/1.1 without a Host, or with several, is answered with 400.
+fn names_its_host(request: &Request<Incoming>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }
 
 async fn take(

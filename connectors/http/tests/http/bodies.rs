@@ -75,3 +75,15 @@ async fn a_sender_that_hangs_up_harms_nobody() {
     assert_eq!(door.post("/orders", "", "{}").await.status, 202);
     timeout(SOON, door.stop()).await.expect("requests without a sender hold up the stop");
 }
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let door = Door::storing().await;
+    for (hosts, status) in [("", 400), ("Host: a\r\nHost: b\r\n", 400), ("Host: a\r\n", 202)] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        let head = format!("POST /orders HTTP/1.1\r\n{hosts}Content-Length: 2\r\n\r\n{{}}");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut stream).await.status, status, "{hosts:?}");
+    }
+    assert_eq!(door.received.lock().unwrap().len(), 1);
+}
