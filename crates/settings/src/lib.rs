@@ -12,6 +12,7 @@ mod read;
 mod settings;
 mod suggest;
 mod units;
+mod url;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use field::{Field, Kind, Presence, Returns, TemplateUse};
