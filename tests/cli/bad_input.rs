@@ -71,6 +71,45 @@ fn broken_bodies_are_refused() {
     unharmed(&gateway);
 }
 
+/// What is answered 400, 415 or 422 is received and refused, also where `accept` never sees it; what is answered 401,
+/// 404, 405, 408, 413 or 503 is not received, and what is no request of HTTP belongs to no route.
+#[test]
+fn what_is_refused_is_accounted_for() {
+    let gateway = gateway();
+    let head = "POST /json HTTP/1.1\r\nconnection: close\r\n";
+    let refused: &[(&[u8], u16)] = &[
+        (b"host: h\r\ncontent-type: M\xfcller\r\ncontent-length: 2\r\n\r\n{}", 400),
+        (b"host: h\r\nidempotency-key: a\r\nidempotency-key: b\r\ncontent-length: 2\r\n\r\n{}", 400),
+        (b"host: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"host: h\r\ncontent-type: application/cloudevents-batch+json\r\ncontent-length: 2\r\n\r\n{}", 400),
+        (b"content-length: 2\r\n\r\n{}", 400),
+        (b"host: h\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n{", 400),
+        (
+            b"host: h\r\ncontent-type: application/x-ndjson\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}",
+            415,
+        ),
+        (b"host: h\r\ncontent-type: image/png\r\ncontent-length: 2\r\n\r\n{}", 415),
+    ];
+    let not_received: &[(&[u8], u16)] = &[
+        (b"host: h\r\ncontent-length: 9999999\r\n\r\n", 413),
+        (b"host: h\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"host: h\r\nbroken\r\n\r\n", 400),
+    ];
+    let count = |outcome: &str| {
+        gateway.metric("crossdock_messages_total{", &format!("route=\"json\",outcome=\"{outcome}\"")).to_string()
+    };
+    for (at, (rest, status)) in refused.iter().chain(not_received).enumerate() {
+        let mut stream = connect(gateway.folder.http).unwrap();
+        stream.write_all(&[head.as_bytes(), rest].concat()).unwrap();
+        let shown = String::from_utf8_lossy(rest);
+        assert_eq!(read_answer(&mut stream).unwrap().status, *status, "{shown}");
+        let counted = refused.len().min(at + 1);
+        // Counted before the sender hears of it.
+        assert_eq!((count("received"), count("refused")), (counted.to_string(), counted.to_string()), "{shown}");
+    }
+    unharmed(&gateway);
+}
+
 #[test]
 fn broken_framing_is_cut() {
     let gateway = gateway();

@@ -46,6 +46,10 @@ pub struct Credit {
 pub enum Event {
     /// Messages in order of receipt.
     Messages(Vec<Received>),
+    /// What was sent and can be no message (a field that cannot be read, a body that is framed wrongly), and why. It is
+    /// accounted for as received and refused, before the settler hears [`Settlement::Refused`] of each; `on_refused` has
+    /// no say, for there is nothing to keep.
+    Refused(Vec<(Token, Refusal)>),
     /// The peer takes a scope away (a Kafka partition): settle what is stored, then call [`Settler::released`].
     Revoking {
         /// The scope.

@@ -123,7 +123,8 @@ pub(super) fn then_close(mut answer: Answer) -> Answer {
     answer
 }
 
-fn refused(refusal: &Refusal) -> Answer {
+/// What `accept` does not take, or can be no message.
+pub(super) fn refused(refusal: &Refusal) -> Answer {
     let (status, fault) = (status(refusal.kind), &refusal.fault);
     let body = json!({
         "type": "about:blank",

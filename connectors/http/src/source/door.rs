@@ -6,19 +6,25 @@ use super::{
     batch::{Batch, BatchError},
     body::{self, BodyError},
     endpoint::Endpoint,
+    session::Session,
     table::Meets,
 };
 use crate::convert::{self, BadRequest};
 use bytes::Bytes;
 use crossdock_connector::Claim;
-use crossdock_model::{Digest, DigestBuilder, Envelope, MessageId, Origin, Text, Timestamp};
+use crossdock_model::{
+    Digest, DigestBuilder, Envelope, Fault, MessageId, Origin, Refusal, RefusalKind, Text, Timestamp,
+};
 use http::{
-    Method, Request, StatusCode, Version,
+    HeaderMap, Method, Request, StatusCode, Version,
     header::{EXPECT, HOST},
     request::Parts,
 };
 use hyper::body::{Body, Incoming};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// How long an idempotency key is remembered (contract: HTTP in).
 const KEY_WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -32,10 +38,13 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
     if doors.is_stopping() {
         return answer::then_close(answer::unavailable(None, "the gateway is stopping"));
     }
+    let meets = doors.table.find(request.uri().path(), request.method());
     if !names_its_host(&request) {
-        return answer::then_close(answer::problem(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+        let session = session_behind(&meets, request.headers());
+        let refusal = unreadable("http.host", "exactly one Host header is needed");
+        return answer::then_close(refuse(doors, session, refusal).await);
     }
-    let endpoint = match doors.table.find(request.uri().path(), request.method()) {
+    let endpoint = match meets {
         Meets::Endpoint(endpoint) => endpoint,
         other @ (Meets::OtherMethods(_) | Meets::Nothing) => {
             let answer = no_endpoint(other, request.method());
@@ -54,6 +63,27 @@ fn names_its_host(request: &Request<Incoming>) -> bool {
     request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }
 
+/// The session to which a request would have come that cannot be read.
+fn session_behind(meets: &Meets, headers: &HeaderMap) -> Option<Arc<Session>> {
+    match meets {
+        Meets::Endpoint(endpoint) => endpoint.auth.principal(headers).and_then(|_| endpoint.session.load_full()),
+        Meets::OtherMethods(_) | Meets::Nothing => None,
+    }
+}
+
+/// Answers a request that can be no message. Where it has a route it is accounted for before its sender hears of it.
+async fn refuse(doors: &Doors, session: Option<Arc<Session>>, refusal: Refusal) -> Answer {
+    let Some(session) = session else { return answer::refused(&refusal) };
+    let Some(pending) = session.refuse(refusal) else {
+        return answer::unavailable(None, "too many requests wait already");
+    };
+    drop(session);
+    match pending.outcomes().await.as_slice() {
+        [settlement] => doors.answers.single(settlement),
+        settlements => answer::batch(settlements),
+    }
+}
+
 async fn take(
     doors: &Doors,
     endpoint: &Endpoint,
@@ -68,12 +98,13 @@ async fn take(
     let limits = doors.body_limits(endpoint.body_bytes_max);
     let (body, share) = match body::read(incoming, &limits).await {
         Ok(read) => read,
-        Err(error) => return answer::then_close(unread(error, endpoint.body_bytes_max)),
+        Err(error) => return answer::then_close(unread(doors, session, error, endpoint.body_bytes_max).await),
     };
     let arrival = Arrival { endpoint, principal, remote, head: &head };
     let (messages, batch) = match arrival.messages(body) {
         Ok(messages) => messages,
-        Err(Unusable { status, why }) => return answer::problem(status, &why),
+        Err(Unusable::Refused(refusal)) => return refuse(doors, Some(session), *refusal).await,
+        Err(Unusable::TooLarge(why)) => return answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &why),
     };
     if messages.is_empty() {
         return answer::batch(&[]);
@@ -102,9 +133,11 @@ struct Arrival<'a> {
 type Messages = Vec<(Envelope, Option<Claim>)>;
 
 /// A request that is no message.
-struct Unusable {
-    status: StatusCode,
-    why: String,
+enum Unusable {
+    /// It counts as received and refused.
+    Refused(Box<Refusal>),
+    /// It counts as not received, like a body that is too large.
+    TooLarge(String),
 }
 
 impl Arrival<'_> {
@@ -120,16 +153,14 @@ impl Arrival<'_> {
 
     fn cut(&self, batch: Batch, whole: Envelope, key: Option<&[u8]>) -> Result<Messages, Unusable> {
         if whole.properties.content_encoding.is_some() {
-            let why = "a batch cannot be cut while it is compressed: send it without Content-Encoding".into();
-            return Err(Unusable { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, why });
+            let why = "a batch cannot be cut while it is compressed: send it without Content-Encoding";
+            let refusal = Refusal { kind: RefusalKind::UnsupportedType, ..unreadable("decode", why) };
+            return Err(Unusable::Refused(Box::new(refusal)));
         }
         let body = whole.payload.clone().unwrap_or_default();
-        let items = batch.cut(&body).map_err(|error| {
-            let status = match error {
-                BatchError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
-                BatchError::Undecodable(_) => StatusCode::BAD_REQUEST,
-            };
-            Unusable { status, why: error.to_string() }
+        let items = batch.cut(&body).map_err(|error| match error {
+            BatchError::TooMany => Unusable::TooLarge(error.to_string()),
+            BatchError::Undecodable(why) => Unusable::Refused(Box::new(unreadable("decode", &why))),
         })?;
         let one = |item: super::batch::Item| {
             let mut envelope = whole.clone();
@@ -186,8 +217,14 @@ impl Arrival<'_> {
 
 impl From<BadRequest> for Unusable {
     fn from(BadRequest(why): BadRequest) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, why }
+        Self::Refused(Box::new(unreadable("http.request", &why)))
     }
+}
+
+/// Why a request can be no message: 400.
+fn unreadable(code: &'static str, why: &str) -> Refusal {
+    let fault = Fault::rejected(Text::from_static(code), why);
+    Refusal { kind: RefusalKind::Undecodable, fault, violations: Vec::new() }
 }
 
 fn no_endpoint(meets: Meets, method: &Method) -> Answer {
@@ -209,13 +246,15 @@ async fn leave_body(doors: &Doors, request: Request<Incoming>, answer: Answer) -
     if gone { answer } else { answer::then_close(answer) }
 }
 
-fn unread(error: BodyError, bytes_max: u64) -> Answer {
+async fn unread(doors: &Doors, session: Arc<Session>, error: BodyError, bytes_max: u64) -> Answer {
     match error {
         BodyError::TooLarge => {
             answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {bytes_max} bytes"))
         }
         BodyError::Stalled => answer::problem(StatusCode::REQUEST_TIMEOUT, "the body stood still for too long"),
-        BodyError::Broken => answer::problem(StatusCode::BAD_REQUEST, "the body broke off or is framed wrongly"),
+        BodyError::Broken => {
+            refuse(doors, Some(session), unreadable("http.body", "the body broke off or is framed wrongly")).await
+        }
         BodyError::NoRoom => answer::unavailable(None, "too many bytes wait already"),
     }
 }

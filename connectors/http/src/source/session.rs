@@ -5,12 +5,14 @@
 //!  request ◄─ wake ── waiting[seq] ◄─ settle(batch) ── engine
 //! ```
 //!
+//! A request that can be no message goes the same way, so that it is counted before its sender hears of it.
+//!
 //! It cannot deadlock: submitting never waits, it is refused (503) where there is no room; settling never waits either.
 
 use super::{endpoint::Endpoint, pending::Pending};
 use async_trait::async_trait;
 use crossdock_connector::{Claim, Credit, Event, Received, Receiver, Settlement, Settler, SourceError, Token};
-use crossdock_model::Envelope;
+use crossdock_model::{Envelope, Refusal};
 use std::{
     collections::{HashMap, VecDeque},
     future::poll_fn,
@@ -42,6 +44,8 @@ pub(super) struct Session {
 struct State {
     queue: VecDeque<Received>,
     queue_bytes: usize,
+    /// What can be no message and the engine has not heard of.
+    refused: Vec<(Token, Refusal)>,
     /// What is submitted and not settled, by sequence number: whose it is and its place there.
     waiting: HashMap<u64, (Arc<Pending>, usize)>,
     seq_next: u64,
@@ -66,22 +70,40 @@ impl Session {
             return None;
         }
         for (place, (envelope, claim)) in messages.into_iter().enumerate() {
-            let seq = state.seq_next;
-            state.seq_next += 1;
+            let token = self.enter(&mut state, &pending, place);
             state.queue_bytes += envelope.bytes().len();
-            state.waiting.insert(seq, (Arc::clone(&pending), place));
-            state.queue.push_back(Received { token: Token { session: self.number, scope: 0, seq }, envelope, claim });
+            state.queue.push_back(Received { token, envelope, claim });
         }
-        let receiver = state.receiver.take();
-        drop(state);
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
+        wake_receiver(state);
         Some(pending)
     }
 
-    fn take(&self, credit: Credit, waker: &Waker) -> Poll<Vec<Received>> {
+    /// Tells the engine of a request that can be no message; gives where to wait. None if there is no room.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Option<Arc<Pending>> {
+        let pending = Arc::new(Pending::new(1));
         let mut state = self.lock();
+        if state.closed || state.refused.len() >= QUEUE_MESSAGES_MAX {
+            return None;
+        }
+        let token = self.enter(&mut state, &pending, 0);
+        state.refused.push((token, refusal));
+        wake_receiver(state);
+        Some(pending)
+    }
+
+    /// The name of what a request waits for at that place.
+    fn enter(&self, state: &mut State, pending: &Arc<Pending>, place: usize) -> Token {
+        let seq = state.seq_next;
+        state.seq_next += 1;
+        state.waiting.insert(seq, (Arc::clone(pending), place));
+        Token { session: self.number, scope: 0, seq }
+    }
+
+    fn take(&self, credit: Credit, waker: &Waker) -> Poll<Event> {
+        let mut state = self.lock();
+        if !state.refused.is_empty() {
+            return Poll::Ready(Event::Refused(std::mem::take(&mut state.refused)));
+        }
         let mut bytes = 0;
         let fitting = state.queue.iter().take(credit.messages.max(1)).enumerate().take_while(|(at, message)| {
             bytes += message.envelope.bytes().len();
@@ -94,7 +116,7 @@ impl Session {
         }
         let messages: Vec<_> = state.queue.drain(..count).collect();
         state.queue_bytes -= messages.iter().map(|message| message.envelope.bytes().len()).sum::<usize>();
-        Poll::Ready(messages)
+        Poll::Ready(Event::Messages(messages))
     }
 
     fn settle(&self, batch: Vec<(Token, Settlement)>) {
@@ -122,9 +144,10 @@ impl Session {
         let mut state = self.lock();
         state.closed = true;
         state.queue_bytes = 0;
-        let left: Vec<_> = state.queue.drain(..).map(|message| (message.token, again())).collect();
+        let unheard = std::mem::take(&mut state.refused).into_iter().map(|(token, _)| token);
+        let left: Vec<_> = state.queue.drain(..).map(|message| message.token).chain(unheard).collect();
         drop(state);
-        self.settle(left);
+        self.settle(left.into_iter().map(|token| (token, again())).collect());
     }
 
     /// Tells everybody who still waits that his message was not taken.
@@ -136,6 +159,15 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the engine's half, behind the lock.
+fn wake_receiver(mut state: MutexGuard<'_, State>) {
+    let receiver = state.receiver.take();
+    drop(state);
+    if let Some(receiver) = receiver {
+        receiver.wake();
     }
 }
 
@@ -155,7 +187,7 @@ impl QueueReceiver {
 #[async_trait]
 impl Receiver for QueueReceiver {
     async fn next(&mut self, credit: Credit) -> Result<Event, SourceError> {
-        Ok(Event::Messages(poll_fn(|cx| self.0.take(credit, cx.waker())).await))
+        Ok(poll_fn(|cx| self.0.take(credit, cx.waker())).await)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bodies that are too large, too slow, or break off.
 
 use crate::common::*;
+use crossdock_model::RefusalKind;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::{
@@ -33,7 +34,7 @@ async fn bodies_beyond_the_limit_are_refused_told_or_not() {
     }
     let answer = read_answer(&mut stream).await;
     assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
-    assert_eq!(door.received.lock().unwrap().len(), 1);
+    assert_eq!((door.received.lock().unwrap().len(), door.refusals().len()), (1, 0), "413 is not received");
 }
 
 #[tokio::test]
@@ -51,6 +52,7 @@ async fn a_body_that_stands_still_is_answered_408_and_one_that_breaks_off_400() 
     let mut stream = TcpStream::connect(door.address).await.unwrap();
     stream.write_all(b"POST /orders HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").await.unwrap();
     assert_eq!(read_answer(&mut stream).await.status, 400);
+    assert_eq!(door.refusals(), [(RefusalKind::Undecodable, "http.body".to_owned())], "400 counts, 408 does not");
     let mut stream = TcpStream::connect(door.address).await.unwrap();
     stream.write_all(b"POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc").await.unwrap();
     stream.shutdown().await.unwrap();
@@ -78,12 +80,20 @@ async fn a_sender_that_hangs_up_harms_nobody() {
 
 #[tokio::test]
 async fn a_request_names_one_host() {
-    let door = Door::storing().await;
+    let door =
+        Door::open(json!({ "path": "/orders", "auth": { "bearer": "t" } }), |m| Some(stored(m.envelope.id))).await;
     for (hosts, status) in [("", 400), ("Host: a\r\nHost: b\r\n", 400), ("Host: a\r\n", 202)] {
         let mut stream = TcpStream::connect(door.address).await.unwrap();
-        let head = format!("POST /orders HTTP/1.1\r\n{hosts}Content-Length: 2\r\n\r\n{{}}");
+        let head = format!("POST /orders HTTP/1.1\r\n{hosts}Authorization: Bearer t\r\nContent-Length: 2\r\n\r\n{{}}");
         stream.write_all(head.as_bytes()).await.unwrap();
         assert_eq!(read_answer(&mut stream).await.status, status, "{hosts:?}");
     }
-    assert_eq!(door.received.lock().unwrap().len(), 1);
+    assert_eq!((door.received.lock().unwrap().len(), door.refusals().len()), (1, 2));
+    // Who may not send to the route, or names none, adds nothing to its account.
+    for line in ["POST /orders", "POST /none", "GET /orders"] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        stream.write_all(format!("{line} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut stream).await.status, 400, "{line}");
+    }
+    assert_eq!(door.refusals().len(), 2);
 }

@@ -95,6 +95,8 @@ pub struct Door {
     pub http: Arc<Http>,
     pub address: SocketAddr,
     pub received: Arc<Mutex<Vec<Received>>>,
+    /// What could be no message.
+    pub refused: Arc<Mutex<Vec<Refusal>>>,
     player: JoinHandle<()>,
 }
 
@@ -122,19 +124,32 @@ impl Door {
         http.start().await.unwrap();
         let address = http.address().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&received);
+        let refused = Arc::new(Mutex::new(Vec::new()));
+        let (kept, counted) = (Arc::clone(&received), Arc::clone(&refused));
         let (mut receiver, mut settler) = source.open().await.unwrap();
         let player = tokio::spawn(async move {
             let _source = source;
             loop {
                 let credit = Credit { messages: 256, bytes: 1 << 20 };
-                let Event::Messages(messages) = receiver.next(credit).await.unwrap() else { panic!("an odd event") };
-                let settled = messages.iter().filter_map(|message| Some((message.token, verdict(message)?))).collect();
-                kept.lock().unwrap().extend(messages);
+                let settled = match receiver.next(credit).await.unwrap() {
+                    Event::Messages(messages) => {
+                        let settled = messages.iter().filter_map(|message| Some((message.token, verdict(message)?)));
+                        let settled = settled.collect();
+                        kept.lock().unwrap().extend(messages);
+                        settled
+                    }
+                    Event::Refused(refused) => {
+                        counted.lock().unwrap().extend(refused.iter().map(|(_, refusal)| refusal.clone()));
+                        refused.into_iter().map(|(token, refusal)| (token, Settlement::Refused(refusal))).collect()
+                    }
+                    event @ (Event::Revoking { .. } | Event::Blocked(_) | Event::Unblocked | Event::End) => {
+                        panic!("an odd event: {event:?}")
+                    }
+                };
                 settler.settle(settled).await.unwrap();
             }
         });
-        Self { http, address, received, player }
+        Self { http, address, received, refused, player }
     }
 
     /// A route at `/orders` whose messages are all stored.
@@ -144,6 +159,12 @@ impl Door {
 
     pub async fn post(&self, path: &str, headers: &str, body: impl AsRef<[u8]>) -> Answer {
         request(self.address, "POST", path, headers, body.as_ref()).await
+    }
+
+    /// What could be no message and the engine heard of: kind and code.
+    pub fn refusals(&self) -> Vec<(RefusalKind, String)> {
+        let refused = self.refused.lock().unwrap();
+        refused.iter().map(|refusal| (refusal.kind, refusal.fault.code.to_string())).collect()
     }
 
     pub async fn stop(&self) {

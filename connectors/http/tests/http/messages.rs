@@ -45,6 +45,7 @@ async fn an_empty_body_is_an_empty_payload_and_odd_values_stay_bytes() {
     assert_eq!(read_answer(&mut stream).await.status, 202);
     stream.write_all(b"POST /orders HTTP/1.1\r\nHost: h\r\nContent-Type: M\xfcller\r\n\r\n").await.unwrap();
     assert_eq!(read_answer(&mut stream).await.status, 400);
+    assert_eq!(door.refusals(), [(RefusalKind::Undecodable, "http.request".to_owned())]);
     let received = door.received.lock().unwrap();
     assert_eq!(received[0].envelope.payload, Some(Bytes::new()));
     assert_eq!(received[0].envelope.headers.get("x-latin"), Some(&Value::Bytes(Bytes::from_static(b"M\xfcller"))));
@@ -78,6 +79,7 @@ async fn idempotency_keys_make_ids_and_claims() {
     ] {
         assert_eq!(other.post("/orders", &bad, "{}").await.status, 400, "{bad:?}");
     }
+    assert_eq!(other.refusals().len(), 3, "they are not accounted for");
 }
 
 #[tokio::test]
@@ -130,6 +132,12 @@ async fn batches_of_cloud_events_and_batches_that_are_none() {
         let answer = door.post("/orders", headers, body).await;
         assert_eq!((answer.status, answer.header("content-type")), (status, Some("application/problem+json")));
     }
+    let refused = |kind| (kind, "decode".to_owned());
+    assert_eq!(
+        door.refusals(),
+        [RefusalKind::Undecodable, RefusalKind::Undecodable, RefusalKind::UnsupportedType].map(refused),
+        "400 and 415 are received and refused, 413 is not received"
+    );
     let received = door.received.lock().unwrap();
     let types: Vec<_> = received.iter().map(|m| m.envelope.properties.content_type.clone().unwrap()).collect();
     assert_eq!(types, ["application/cloudevents+json"; 2]);

@@ -10,9 +10,9 @@ use super::{
     door::{DoorPlan, Judged},
     settling::{Settling, panicked},
 };
-use crate::{SourceState, limits, shared::Phase, tasks::caught};
+use crate::{SourceState, account::DoorEnd, limits, shared::Phase, tasks::caught};
 use crossdock_connector::{Credit, Event, Received, Receiver, Settlement, Settler, SourceError, Token};
-use crossdock_model::Text;
+use crossdock_model::{Refusal, Text};
 use crossdock_store::{CommitError, Committed};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::{
@@ -222,6 +222,7 @@ impl<'a> Session<'a> {
     fn received(&mut self, event: Event) {
         match event {
             Event::Messages(messages) => self.take(messages),
+            Event::Refused(refused) => self.refuse(refused),
             Event::Revoking { scope, by } => {
                 // What is not submitted is the peer's to give to somebody else; what is submitted still counts.
                 let (dropped, kept) =
@@ -271,6 +272,19 @@ impl<'a> Session<'a> {
             let plan = Arc::clone(self.plan);
             self.judging.push_back(tokio::spawn(async move { plan.judge(chunk) }));
         }
+    }
+
+    /// Accounts for what can be no message, so that it does not reach `accept`.
+    fn refuse(&mut self, refused: Vec<(Token, Refusal)>) {
+        self.lively = true;
+        self.load.messages += refused.len();
+        let mut settled = Settled::default();
+        for (token, refusal) in refused {
+            self.count_scope(token.scope);
+            self.plan.door.count_end(DoorEnd::Refused, 1);
+            settled.push(token, Settlement::Refused(refusal), 0);
+        }
+        self.settle(settled);
     }
 
     /// Submits what is judged. A source that holds what finds no room has one commit under way, so that nothing is
