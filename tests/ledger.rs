@@ -17,7 +17,7 @@ fn acknowledged_messages_survive_kills() {
     let kills = std::env::var("CROSSDOCK_KILLS").map_or(KILLS, |text| text.parse().unwrap());
     let mut random = Random::new(seed("ledger"));
     let partner = moody_partner(random.next());
-    let mut gateway = gateway(&partner);
+    let mut gateway = gateway(&partner, "");
     let load = Load::start(gateway.http, "/orders", 4, order);
     for kill in 0..kills {
         if random.chance(25) {

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(13);
 fn drains_under_load_and_ends_with_zero() {
     let mut random = Random::new(seed("terminate"));
     let partner = moody_partner(random.next());
-    let mut gateway = gateway(&partner);
+    let mut gateway = gateway(&partner, "");
     let load = Load::start(gateway.http, "/orders", 4, order);
     for _ in 0..5 {
         gateway.start();
@@ -35,7 +35,7 @@ fn a_hanging_partner_holds_up_no_end() {
         1 if started.elapsed() < Duration::from_secs(20) => Answer::Hang(Duration::from_secs(60)),
         _ => Answer::Status(200),
     });
-    let mut gateway = gateway(&partner);
+    let mut gateway = gateway(&partner, "");
     gateway.start();
     for name in ["o-1", "o-2", "o-3"] {
         assert_eq!(gateway.post("/orders", &order(name)).unwrap().status, 202);

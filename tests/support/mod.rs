@@ -8,15 +8,16 @@ use std::{
     time::Duration,
 };
 
-/// Orders come in over HTTP, are checked at the door, wait in a queue, and go out changed to a partner over HTTP.
-pub fn gateway(partner: &Partner) -> Gateway {
+/// Orders come in over HTTP, are checked at the door, wait in a queue, and go out changed to a partner over HTTP. `more`
+/// goes into the section `gateway`, indented by two.
+pub fn gateway(partner: &Partner, more: &str) -> Gateway {
     let routes = format!(
         r#"
 channels: {{ orders: {{ queue: {{}} }} }}
 connections: {{ erp: {{ http: {{ base_url: "http://127.0.0.1:{}" }} }} }}
 routes:
   in:
-    from: {{ http: {{ path: /orders, method: POST }} }}
+    from: {{ http: {{ path: /orders, method: POST, max_body: 256KiB }} }}
     accept:
       - validate: {{ json_schema: order.schema.json }}
     to: {{ queue: orders }}
@@ -30,6 +31,7 @@ routes:
         partner.port()
     );
     let gateway = Gateway::new(env!("CARGO_BIN_EXE_crossdock"), &routes);
+    gateway.write_routes(more, &routes);
     let schema = r#"{ "type": "object", "required": ["order_id", "name"],
                       "properties": { "order_id": { "type": "string", "pattern": "^o-" } } }"#;
     gateway.write("order.schema.json", schema);

@@ -8,15 +8,26 @@ use crate::{
     command::{Step, command, step},
 };
 use anyhow::Result;
-use std::path::Path;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// A step of the whole.
 struct Plan {
     name: &'static str,
     about: &'static str,
     arguments: &'static [&'static str],
-    /// Programs that must be in the path, and the Debian packages they come in.
-    needs: &'static [(&'static str, &'static str)],
+    needs: &'static [Need],
+}
+
+/// What a step needs of the machine.
+#[derive(Clone, Copy)]
+enum Need {
+    /// A program in the path, and the Debian package it comes in.
+    Program(&'static str, &'static str),
+    /// The right to mount a file system.
+    Mount,
 }
 
 const STEPS: &[Plan] = &[
@@ -36,7 +47,13 @@ const STEPS: &[Plan] = &[
         name: "sync",
         about: "between reading a request and answering it the store is synced, seen from outside by strace",
         arguments: &["test", "--package", "crossdock", "--features", "strace", "--test", "sync"],
-        needs: &[("strace", "strace")],
+        needs: &[Need::Program("strace", "strace")],
+    },
+    Plan {
+        name: "volume",
+        about: "the program on volumes of 16 MiB, filled, killed, drained and filled again",
+        arguments: &["test", "--package", "crossdock", "--features", "mount", "--test", "volume"],
+        needs: &[Need::Program("mkfs.ext4", "e2fsprogs"), Need::Mount],
     },
     Plan {
         name: "demo",
@@ -75,10 +92,9 @@ impl Sum {
 pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
     let (mut sum, mut steps, mut missing) = (Sum::default(), Vec::<Step>::new(), Vec::new());
     for plan in STEPS.iter().filter(|plan| filter.is_empty() || matches!(plan.name, "build" | "tests")) {
-        let absent: Vec<&str> =
-            plan.needs.iter().filter(|(program, _)| !is_in_path(program)).map(|(_, package)| *package).collect();
+        let absent: Vec<String> = plan.needs.iter().filter_map(|need| need.lacks()).collect();
         if !absent.is_empty() {
-            missing.push(format!("{}: {} (apt-get install {})", plan.name, plan.about, absent.join(" ")));
+            missing.push(format!("{}: {} ({})", plan.name, plan.about, absent.join("; ")));
             continue;
         }
         println!("\n{}: {}", plan.name, plan.about);
@@ -114,13 +130,36 @@ fn report(steps: &[Step], missing: &[String], sum: Sum) -> bool {
         println!("not run: {what}");
     }
     // A step that is no test runner's counts as a test of its own.
-    let others = steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync"));
+    let others = steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync" | "volume"));
     let (good, bad): (Vec<_>, Vec<_>) = others.partition(|step| step.is_good);
     // A runner that failed and told of no failed test could not even be built.
     let is_unbuilt = steps.iter().any(|step| !step.is_good) && sum.failed == 0 && bad.is_empty();
     let (passed, failed) = (sum.passed + good.len() as u64, sum.failed + bad.len() as u64 + u64::from(is_unbuilt));
     println!("\n{passed} passed, {failed} failed, {} skipped", sum.ignored + missing.len() as u64);
     steps.iter().all(|step| step.is_good) && failed == 0
+}
+
+impl Need {
+    /// What is to be done for it, where it is not there.
+    fn lacks(self) -> Option<String> {
+        match self {
+            Self::Program(program, package) => {
+                (!is_in_path(program)).then(|| format!("there is no `{program}`: apt-get install {package}"))
+            }
+            Self::Mount => (!may_mount()).then(|| "mounting is not allowed here: run it as root".to_owned()),
+        }
+    }
+}
+
+/// Whether a file system can be mounted: tried, for many things may forbid it.
+fn may_mount() -> bool {
+    let Ok(folder) = tempfile::tempdir() else { return false };
+    let quiet = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    quiet("mount", &["-t", "tmpfs", "-o", "size=64k", "crossdock-test"]) && quiet("umount", &[])
 }
 
 fn is_in_path(program: &str) -> bool {
@@ -149,5 +188,8 @@ mod tests {
     #[test]
     fn programs_are_found() {
         assert!(is_in_path("sh") && !is_in_path("no-such-program-anywhere"));
+        assert_eq!(Need::Program("sh", "dash").lacks(), None);
+        let lacks = Need::Program("no-such-program-anywhere", "package").lacks();
+        assert!(lacks.is_some_and(|what| what.contains("apt-get install package")));
     }
 }

@@ -13,6 +13,7 @@ mod load;
 mod metrics;
 mod partner;
 mod random;
+mod volume;
 mod wait;
 mod wire;
 
@@ -22,6 +23,7 @@ pub use load::Load;
 pub use metrics::Metrics;
 pub use partner::{Answer, Partner, Request};
 pub use random::{Random, seed};
+pub use volume::Volume;
 pub use wait::{free_port, pause, wait, wait_for};
 pub use wire::Response;
 
