@@ -8,6 +8,7 @@ mod checks;
 mod context;
 mod explain;
 mod files;
+mod later;
 mod load;
 mod mask;
 mod names;
