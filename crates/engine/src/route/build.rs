@@ -5,8 +5,9 @@ use super::{
     bury::Grave,
     cache::Cache,
     outbox::Outbox,
+    reading::Reading,
     sink::SinkWay,
-    target::{ChannelWay, Reading, Target, Way},
+    target::{ChannelWay, Target, Way},
 };
 use crate::{Evaluator, account::Channel, limits, metrics::Histogram, shared::Shared};
 use crossdock_config::{OnFailure, Route};
@@ -16,10 +17,7 @@ use crossdock_model::Text;
 use crossdock_store::SubscriptionNumber;
 use std::{
     collections::{BinaryHeap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -121,10 +119,10 @@ fn target(
             (limits::CHANNEL_IN_FLIGHT_MAX, Way::Channel(ChannelWay { channel, queue: Vec::new() }))
         }
     };
-    let fresh = Arc::new(AtomicBool::new(true));
-    let (rung, bell_of_store) = (Arc::clone(&fresh), Arc::clone(bell));
+    let reading = Reading::new();
+    let (ring, bell_of_store) = (reading.ring(), Arc::clone(bell));
     let watch = move || {
-        rung.store(true, Ordering::Release);
+        ring.ring();
         bell_of_store.notify_one();
     };
     shared.store.watch(plan.subscription, Arc::new(watch));
@@ -142,8 +140,7 @@ fn target(
         evaluating: 0,
         parked: VecDeque::new(),
         deadlines: BinaryHeap::new(),
-        reading: Reading::More,
-        fresh,
+        reading,
         recalls: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the channel: what is in memory at once, what is on disk on a thread that may block.
 
-use super::{RouteEvent, RouteTask, target::Reading};
+use super::{RouteEvent, RouteTask};
 use crate::tasks::blocking;
 use crossdock_store::{Fetched, ReadError, Rest, StoredMessage};
 
@@ -27,28 +27,22 @@ impl RouteTask {
         self.unpark(at);
         let Some(target) = self.targets.get_mut(at) else { return };
         let (messages_max, bytes_max) = target.room(&self.shared.budget);
-        if !target.parked.is_empty() || messages_max == 0 || bytes_max == 0 || !target.may_fetch() {
+        if !target.parked.is_empty() || messages_max == 0 || bytes_max == 0 || !target.reading.may_fetch() {
             return;
         }
         let Fetched { messages, rest } = self.shared.store.fetch(target.subscription, messages_max, bytes_max);
         let nothing = messages.is_empty();
-        target.reading = match rest {
-            Rest::More => Reading::More,
-            Rest::Nothing | Rest::Held => Reading::Dry,
-            Rest::Cold if nothing => {
-                self.read_cold(at, messages_max, bytes_max);
-                return;
-            }
-            // What is on disk is read when there is room again.
-            Rest::Cold => Reading::More,
-        };
+        if nothing && rest == Rest::Cold {
+            return self.read_cold(at, messages_max, bytes_max);
+        }
+        target.reading.fetched(rest);
         self.again |= !nothing;
         self.take_in(at, messages);
     }
 
     fn read_cold(&mut self, at: usize, messages_max: usize, bytes_max: usize) {
         let Some(target) = self.targets.get_mut(at) else { return };
-        target.reading = Reading::Cold;
+        target.reading.begin_cold();
         self.under_way += 1;
         let (store, subscription, events) =
             (self.shared.store.clone(), target.subscription, self.events_to_self.clone());
@@ -72,25 +66,22 @@ impl RouteTask {
                     Some(Ok(_)) | None => String::from("the reading thread was lost"),
                 };
                 tracing::error!(route = %self.evaluator.route().id, error, "cannot read the log");
-                target.reading = Reading::Dry;
+                target.reading.failed();
                 self.retry_reading(at);
                 return;
             }
         };
-        target.reading = match rest {
-            Rest::More | Rest::Cold => Reading::More,
-            Rest::Nothing | Rest::Held => Reading::Dry,
-        };
+        target.reading.fetched(rest);
         self.again = true;
         self.take_in(at, messages);
     }
 
     fn retry_reading(&self, at: usize) {
         let Some(target) = self.targets.get(at) else { return };
-        let (fresh, bell) = (std::sync::Arc::clone(&target.fresh), std::sync::Arc::clone(&self.bell));
+        let (ring, bell) = (target.reading.ring(), std::sync::Arc::clone(&self.bell));
         self.shared.tasks.spawn("read again", async move {
             tokio::time::sleep(crate::limits::FULL_PAUSE).await;
-            fresh.store(true, std::sync::atomic::Ordering::Release);
+            ring.ring();
             bell.notify_one();
         });
     }

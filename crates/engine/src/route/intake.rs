@@ -4,7 +4,6 @@ use super::{
     RouteTask,
     bury::Letter,
     live::{Live, Loaded, Stage},
-    target::Reading,
 };
 use crate::{Addressed, Evaluation, Evaluator, limits};
 use crossdock_delivery::Entry;
@@ -205,7 +204,7 @@ impl RouteTask {
 
     /// Forgets of the messages that are dead for all those that nobody can meet any more.
     pub(super) fn forget_ended(&mut self) {
-        if self.ended.is_empty() || self.targets.iter().any(|target| target.reading == Reading::Cold) {
+        if self.ended.is_empty() || self.targets.iter().any(|target| target.reading.is_cold()) {
             return;
         }
         let parked = self.targets.iter().filter_map(|target| target.parked.front()).map(|stored| stored.offset);

@@ -25,6 +25,7 @@ mod link;
 mod live;
 mod outbox;
 mod outcome;
+mod reading;
 mod recover;
 mod report;
 mod send;

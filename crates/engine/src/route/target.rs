@@ -3,6 +3,7 @@
 use super::{
     link::SharedLink,
     live::{Live, LiveMap, Loaded, Stage},
+    reading::Reading,
     sink::SinkWay,
 };
 use crate::{account::Channel, limits, metrics::Histogram};
@@ -12,10 +13,7 @@ use crossdock_store::{StoredMessage, SubscriptionNumber};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 /// A target at work.
@@ -46,8 +44,6 @@ pub(crate) struct Target {
     pub deadlines: BinaryHeap<Reverse<(Timestamp, u64)>>,
     /// Where its reading stands.
     pub reading: Reading,
-    /// Set by the store when there may be something new to fetch.
-    pub fresh: Arc<AtomicBool>,
     /// Started, and to be read again first.
     pub recalls: Vec<u64>,
 }
@@ -68,17 +64,6 @@ pub(crate) struct ChannelWay {
     pub queue: Vec<u64>,
 }
 
-/// Where the reading of a subscription stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reading {
-    /// There may be something to fetch.
-    More,
-    /// Nothing until the store says so.
-    Dry,
-    /// A thread reads from disk.
-    Cold,
-}
-
 impl Target {
     /// Whether it sends through a connector.
     pub const fn is_connector(&self) -> bool {
@@ -94,14 +79,6 @@ impl Target {
         let messages = self.scheduler.room().saturating_sub(under_way).min(limits::FETCH_MESSAGES_MAX);
         let bytes = limits::WINDOW_BYTES_MAX.saturating_sub(self.loaded_bytes).min(limits::FETCH_BYTES_MAX);
         (messages, budget.grant(bytes, self.loaded_bytes))
-    }
-
-    /// Whether there may be something to fetch.
-    pub fn may_fetch(&mut self) -> bool {
-        if self.fresh.swap(false, Ordering::AcqRel) && self.reading == Reading::Dry {
-            self.reading = Reading::More;
-        }
-        self.reading == Reading::More
     }
 
     /// Takes a message in; `loaded` is counted.
