@@ -1,5 +1,6 @@
 //! What no compiler checks. Each check tells every place that is wrong; a finding says how to mend it.
 
+mod commands;
 mod crates;
 mod docs;
 mod lexer;
@@ -67,6 +68,7 @@ pub fn tidy(root: &Path, ratchet: Ratchet) -> Result<bool> {
     findings.extend(rust.iter().flat_map(source::check_rust));
     findings.extend(rust.iter().flat_map(names::check));
     findings.extend(docs::check(root, &files));
+    findings.extend(commands::check(&files));
     findings.extend(sizes::check(root, &rust, ratchet)?);
     findings.sort();
     for finding in &findings {
