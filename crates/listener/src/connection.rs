@@ -104,10 +104,10 @@ where
 async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Opened> {
     // An answer is one write; waiting to fill a packet would only delay it.
     stream.set_nodelay(true)?;
-    let Some(Tls(config)) = tls else { return Ok(Opened::Unknown(Wire::Plain(stream))) };
+    let Some(Tls(config)) = tls else { return Ok(Opened::Unknown(Wire::Left(stream))) };
     let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let wire = Wire::Tls(Box::new(stream));
+    let wire = Wire::Right(Box::new(stream));
     Ok(if http2 { Opened::Http2(wire) } else { Opened::Http1(wire) })
 }
 

@@ -3,20 +3,14 @@
 
 use super::{base::Base, private, tls};
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
     sync::OnceCell,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::either::Either;
 
 /// Why there is no connection: the part of the code behind `http.`, and a fragment for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,12 +19,8 @@ pub(super) struct DialError {
     pub(super) text: String,
 }
 
-/// A connection's stream.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// A connection's stream: plain, or TLS.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Connects by `by` at the latest.
 pub(super) async fn dial(
@@ -45,7 +35,7 @@ pub(super) async fn dial(
     let addresses = timeout_at(by, resolve(base)).await.map_err(late("http.dns", "resolving"))??;
     let connecting = timeout_at(by, connect(base, &addresses, by));
     let stream = connecting.await.map_err(late("http.connect", "connecting to"))??;
-    let Some(config) = &base.tls else { return Ok(Stream::Plain(stream)) };
+    let Some(config) = &base.tls else { return Ok(Either::Left(stream)) };
     let securing = timeout_at(by, secure(base, config.as_ref(), system_tls, stream));
     securing.await.map_err(late("http.tls", "TLS with"))?
 }
@@ -110,55 +100,5 @@ async fn secure(
     };
     let name = ServerName::try_from(base.host.clone()).map_err(|error| failed(error.to_string()))?;
     let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-    stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|error| failed(error.to_string()))
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| failed(error.to_string()))
 }
