@@ -68,6 +68,6 @@ pub use crash::{Unclean, Verdict, judge};
 pub use effect::{Effect, Start};
 pub use entry::{Entry, Prior};
 pub use link::Link;
-pub use policy::{HELD_MAX, Order, Policy, RETRY_AFTER_MAX, Retry};
+pub use policy::{HELD_MAX, Order, Policy, RETRY_AFTER_MAX, Retry, VOICES_MAX};
 pub use scheduler::Scheduler;
 pub use status::{CircuitStatus, Counters, Hold, State, Status};

@@ -9,6 +9,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// Most messages that wait for a back-off or behind a failed head of their lane, by default.
 pub const HELD_MAX: usize = 65_536;
 
+/// Most messages taken one at a time beyond [`Policy::held_max`], since only another one can end a backlog of poison.
+pub const VOICES_MAX: usize = 4096;
+
 /// `retry:` of a route.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Retry {

@@ -11,6 +11,8 @@
 //! | results shared by the targets of a route | 2,048 | 4 MiB |
 //! | payloads in the whole process | | 128 MiB, and for each source and target a least share of 64 KiB beyond |
 
+use crossdock_delivery::{HELD_MAX, VOICES_MAX};
+use crossdock_store::TOUCHED_MAX;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub(crate) const PROCESS_BYTES_MAX: usize = 128 << 20;
 pub(crate) const LEAST_SHARE_BYTES: usize = 64 << 10;
 /// Most items of a list that is asked for.
 pub(crate) const PAGE_MAX: usize = 1000;
+/// The store never refuses a scheduler what it wants to hold.
+const _: () = assert!(TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
 /// How soon what found a channel full, or the volume, is tried again.
 pub(crate) const FULL_PAUSE: Duration = Duration::from_millis(500);
 

@@ -46,6 +46,7 @@ pub use names::{
     SubscriptionSpec, WhenFull,
 };
 pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
+pub use state::TOUCHED_MAX;
 pub use store::{Store, Watch};
 pub use txn::{
     CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Takes, Touch, Txn,

@@ -7,7 +7,10 @@ mod common;
 use common::*;
 use crossdock_model::Text;
 use crossdock_store::*;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
 
 fn check_counts(store: &Store, group: &str, received: u64, stored: u64, ended: &[(Outcome, u64)]) {
     let counts = store.group_counts(group).unwrap();
@@ -215,4 +218,33 @@ fn a_second_process_is_kept_out() {
     assert_eq!(id.len(), 8);
     drop(store);
     assert_eq!(open(&disk).store_id(), id);
+}
+
+#[test]
+fn a_reader_held_by_messages_with_tries_is_told_when_it_may_go_on() {
+    let mut options = options();
+    options.segment_bytes = 16 << 20;
+    let store = Store::open(Arc::new(MemoryDisk::new()), options).unwrap();
+    let (channel, reader) = queue(&store);
+    // As many with tries on record as a reader may have, and one that was never tried.
+    let tried = TOUCHED_MAX as u64;
+    for first in (0..tried).step_by(4096) {
+        store.commit(puts(channel, first..first + 4096, 20)).unwrap();
+        let touches = (first..first + 4096).map(|offset| Touch { fault: None, ..touch(reader, offset, 1) }).collect();
+        store.commit(Txn { touches, ..Txn::default() }).unwrap();
+    }
+    store.commit(puts(channel, [tried], 20)).unwrap();
+    let rings = Arc::new(AtomicU32::new(0));
+    let rung = Arc::clone(&rings);
+    let ring = move || {
+        rung.fetch_add(1, SeqCst);
+    };
+    store.watch(reader, Arc::new(ring));
+    let fetched = store.fetch_cold(reader, 10, 1 << 20).unwrap();
+    assert_eq!((fetched.messages.len(), fetched.rest, rings.load(SeqCst)), (0, Rest::Held, 0));
+    store.commit(settle(reader, Outcome::Delivered, [7])).unwrap();
+    assert_eq!(rings.load(SeqCst), 1, "nobody told the reader");
+    assert_eq!(numbers(&drain(&store, reader)), [tried]);
+    store.commit(settle(reader, Outcome::Delivered, [8])).unwrap();
+    assert_eq!(rings.load(SeqCst), 1, "there was nothing to tell");
 }

@@ -20,6 +20,7 @@ use crate::{
     hash::{NumberMap, Seeded},
     lanes::{self, Lanes},
     member::Member,
+    policy::VOICES_MAX,
     random::Random,
     slot::{Flight, Place, Slot},
 };
@@ -31,9 +32,6 @@ use std::{
 
 /// Circuits kept though they have no message; beyond, one that has none is forgotten.
 const IDLE_CIRCUITS_MAX: usize = 1024;
-
-/// Messages taken one at a time beyond [`Policy::held_max`].
-const VOICES_MAX: usize = 4096;
 
 /// Decides what is sent to one target of one route.
 #[derive(Debug)]

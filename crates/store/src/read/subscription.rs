@@ -5,7 +5,7 @@ use crate::{
     Fetched, History, ReadError, Rest, StoredMessage, SubscriptionNumber, Touched, Try, Watch,
     format::{self, RecordKind},
     shared::Shared,
-    state::{Channel, Place, State, Subscription, TOUCHED_MAX},
+    state::{Channel, Place, State, Subscription},
 };
 
 const NOTHING: Fetched = Fetched { messages: Vec::new(), rest: Rest::Nothing };
@@ -15,7 +15,7 @@ impl Shared {
     pub fn fetch(&self, subscription: SubscriptionNumber, messages_max: usize, bytes_max: usize) -> Fetched {
         let mut state = self.state();
         let Some((reader, channel)) = reader_of(&state, subscription) else { return NOTHING };
-        if reader.touched.len() >= TOUCHED_MAX {
+        if reader.is_held() {
             return Fetched { messages: Vec::new(), rest: Rest::Held };
         }
         let (mut messages, mut bytes) = (Vec::new(), 0);
@@ -136,7 +136,7 @@ fn reader_of(state: &State, subscription: SubscriptionNumber) -> Option<(&Subscr
 fn rest_of(reader: &Subscription, channel: &Channel) -> Rest {
     let next = reader.next_fresh(reader.cursor);
     match channel.recent.get(next) {
-        _ if reader.touched.len() >= TOUCHED_MAX => Rest::Held,
+        _ if reader.is_held() => Rest::Held,
         Some(_) => Rest::More,
         None if next < channel.next_offset => Rest::Cold,
         None => Rest::Nothing,

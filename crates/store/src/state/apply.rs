@@ -1,7 +1,7 @@
 //! Taking in a frame.
 
 use super::{
-    Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State,
+    Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State, Subscription,
     subscription::{TouchedMessage, Update},
 };
 use crate::{
@@ -50,6 +50,7 @@ impl State {
         }
         self.open_indexes.entry(frame.segment).or_default().frames.push((frame.start, frame.time));
         let mut puts: Vec<(u32, u32)> = Vec::new();
+        let mut relieved = Vec::new();
         let mut keys = false;
         for record in &frame.records {
             match record.entry.kind {
@@ -69,9 +70,9 @@ impl State {
                 ),
                 RecordKind::Declare => self.declare(record.entry.number, format::declaration(&record.body)?),
                 RecordKind::Settle => {
-                    let (outcome, offsets) = format::settle(&record.body)?;
-                    self.reveal(record.entry.number, offsets.runs().iter().map(|r| r.first + r.count).max());
-                    self.settle(record.entry.number, outcome, &offsets);
+                    if self.apply_settle(record)? {
+                        relieved.push(record.entry.number);
+                    }
                 }
                 RecordKind::Touch => {
                     let touch = format::touch(record.entry.number, record.entry.offset, &record.body)?;
@@ -91,7 +92,8 @@ impl State {
         if keys {
             self.keys.expire(frame.time);
         }
-        let watches = self.watches(&puts);
+        let mut watches = self.watches(&puts);
+        watches.extend(relieved.into_iter().filter_map(|reader| self.watch_of(reader)));
         if let Some(buffer) = frame.buffer.clone() {
             self.window.push(HeldFrame { buffer, time: frame.time, puts });
         }
@@ -101,7 +103,23 @@ impl State {
     fn watches(&self, puts: &[(u32, u32)]) -> Vec<Watch> {
         let readers = puts.iter().filter_map(|(channel, _)| self.channels.get(*channel));
         let readers = readers.flat_map(|channel| &channel.subscriptions);
-        readers.filter_map(|reader| self.subscriptions.get(*reader)?.watch.as_ref().map(Arc::clone)).collect()
+        readers.filter_map(|reader| self.watch_of(*reader)).collect()
+    }
+
+    fn watch_of(&self, reader: u32) -> Option<Watch> {
+        self.subscriptions.get(reader)?.watch.as_ref().map(Arc::clone)
+    }
+
+    /// Settles. True if the subscription had as many messages with tries on record as it may have, and no longer has: it
+    /// can fetch again, though nothing new came.
+    fn apply_settle(&mut self, record: &Applied) -> Result<bool, DecodeError> {
+        let number = record.entry.number;
+        let (outcome, offsets) = format::settle(&record.body)?;
+        let is_held = |state: &Self| state.subscriptions.get(number).is_some_and(Subscription::is_held);
+        let held = is_held(self);
+        self.reveal(number, offsets.runs().iter().map(|r| r.first + r.count).max());
+        self.settle(number, outcome, &offsets);
+        Ok(held && !is_held(self))
     }
 
     fn apply_put(&mut self, frame: &AppliedFrame, record: &Applied) {

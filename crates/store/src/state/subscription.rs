@@ -8,8 +8,9 @@ use crate::{History, Touch, Watch};
 use crossdock_model::{Text, Timestamp};
 use std::{collections::BTreeMap, fmt};
 
-/// Beyond this many messages with tries on record, a subscription takes no fresh ones.
-pub const TOUCHED_MAX: usize = 65_536;
+/// With this many messages with tries on record, a subscription takes no fresh ones. It bounds memory and is no rule of
+/// delivery: whoever decides what is tried must hold fewer, or what it wants next would not be given to it.
+pub const TOUCHED_MAX: usize = 81_920;
 
 /// A reader of a channel.
 #[derive(Clone)]
@@ -70,6 +71,11 @@ pub enum Update {
 }
 
 impl Subscription {
+    /// Whether it takes no fresh messages until some of those with tries on record are settled.
+    pub fn is_held(&self) -> bool {
+        self.touched.len() >= TOUCHED_MAX
+    }
+
     /// What a fetch looks at next: not settled, without tries on record.
     pub fn next_fresh(&self, from: u64) -> u64 {
         let mut at = self.settled.next_open(from);
