@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod explain;
 mod file;
+mod look;
 mod man;
 mod pause;
 mod queues;
@@ -93,8 +94,8 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Check(mut arguments) => check::execute(&file::choose(config, arguments.file.take())?, &arguments),
         Command::Explain(mut arguments) => explain::execute(&file::choose(config, arguments.file.take())?, &arguments),
         Command::Try(arguments) => try_message::execute(&file::choose(config, None)?, &arguments),
-        Command::Status(mut arguments) => status::execute(config.or(arguments.file.take()), &arguments),
-        Command::Queues(mut arguments) => queues::execute(config.or(arguments.file.take()), &arguments),
+        Command::Status(arguments) => status::execute(config, &arguments),
+        Command::Queues(arguments) => queues::execute(config, &arguments),
         Command::Dead(arguments) => dead::execute(config, &arguments),
         Command::Pause(arguments) => pause::execute(config, &arguments, pause::Change::Pause),
         Command::Resume(arguments) => pause::execute(config, &arguments, pause::Change::Resume),

@@ -1,10 +1,10 @@
 //! `crossdock queues`: the channels, with what stands in them.
 
 use super::{
-    connect::Connection,
-    exit::{Exit, Outcome},
+    exit::Outcome,
+    look::Look,
     table::{Cell, Column, Table},
-    terminal::{Paint, Tone, data, json},
+    terminal::{Paint, Tone},
     units::{age, bytes},
 };
 use clap::Args;
@@ -14,27 +14,13 @@ use std::path::PathBuf;
 /// Show the queues and topics: messages, bytes, age of the oldest message, readers.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The configuration, which tells where the gateway is [routes.yaml]
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-
-    /// For programs: what GET /api/v1/channels answers
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    connection: Connection,
+    look: Look,
 }
 
 /// Asks and shows.
 pub fn execute(config: Option<PathBuf>, arguments: &Arguments) -> Outcome {
-    let answer = arguments.connection.client(config)?.get::<Page<Channel>>(&["channels"], &[])?;
-    if arguments.json {
-        json(&answer.json)?;
-    } else {
-        data(&render(&answer.shape.items, Paint::stdout()))?;
-    }
-    Ok(Exit::Fine)
+    arguments.look.execute(config, &["channels"], |page: &Page<Channel>, paint| render(&page.items, paint))
 }
 
 fn render(channels: &[Channel], paint: Paint) -> String {

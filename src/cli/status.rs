@@ -1,10 +1,10 @@
 //! `crossdock status`: the gateway, its routes, sources and targets.
 
 use super::{
-    connect::Connection,
-    exit::{Exit, Outcome},
+    exit::Outcome,
+    look::Look,
     table::{Cell, Column, Table},
-    terminal::{Paint, Tone, data, json},
+    terminal::{Paint, Tone},
     units::{age, bytes},
 };
 use clap::Args;
@@ -14,27 +14,13 @@ use std::path::PathBuf;
 /// Show the gateway, its routes, sources and targets.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The configuration, which tells where the gateway is [routes.yaml]
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-
-    /// For programs: what GET /api/v1/status answers
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    connection: Connection,
+    look: Look,
 }
 
 /// Asks and shows.
 pub fn execute(config: Option<PathBuf>, arguments: &Arguments) -> Outcome {
-    let answer = arguments.connection.client(config)?.get::<Status>(&["status"], &[])?;
-    if arguments.json {
-        json(&answer.json)?;
-    } else {
-        data(&render(&answer.shape, Paint::stdout()))?;
-    }
-    Ok(Exit::Fine)
+    arguments.look.execute(config, &["status"], render)
 }
 
 fn render(status: &Status, paint: Paint) -> String {

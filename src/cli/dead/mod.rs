@@ -2,6 +2,7 @@
 
 mod filter;
 mod list;
+mod many;
 mod redrive;
 mod remove;
 mod show;
