@@ -70,12 +70,16 @@ pub(super) fn of_trouble(trouble: Trouble) -> Fault {
     Fault::new(class, code, text).answered_by(By::Nobody)
 }
 
-/// `the service answered 422 Unprocessable Entity: …`, with the printable beginning of the body.
+/// `the service answered 422 Unprocessable Entity: …`, with the printable beginning of the body. Where a redirect leads is
+/// not told: it may hold what is of the one message.
 fn describe(answer: &Answer) -> String {
     let mut text = format!("the service answered {}", answer.status.as_u16());
     if let Some(reason) = answer.status.canonical_reason() {
         // Writing to a string cannot fail.
         let _ = write!(text, " {reason}");
+    }
+    if answer.status.is_redirection() {
+        text.push_str(" (redirects are not followed: `base_url` and `path` must name the final place)");
     }
     let body = String::from_utf8_lossy(&answer.excerpt);
     let printable: String = body.chars().map(|c| if c.is_control() || c == '\u{fffd}' { ' ' } else { c }).collect();

@@ -11,6 +11,8 @@ mod common;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod outcomes;

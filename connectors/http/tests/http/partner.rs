@@ -3,11 +3,15 @@
 use crate::common::SOON;
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
@@ -53,6 +57,8 @@ type Answer = dyn Fn(usize, &Seen) -> Script + Send + Sync;
 pub struct Partner {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Vec<Seen>>>,
+    open: Arc<AtomicUsize>,
+    cut: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -76,24 +82,35 @@ impl Partner {
         let address = listener.local_addr().unwrap();
         let (seen, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer) as Arc<Answer>);
         let shared = Arc::clone(&seen);
+        let (open, cut) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let (counted, cutting) = (Arc::clone(&open), Arc::clone(&cut));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (seen, answer, tls) = (Arc::clone(&shared), Arc::clone(&answer), tls.clone());
+                let (open, cut) = (Arc::clone(&counted), Arc::clone(&cutting));
                 connections.spawn(async move {
-                    match tls {
-                        None => serve(stream, number, &seen, &answer).await,
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, number, &seen, &answer).await;
+                    open.fetch_add(1, Ordering::SeqCst);
+                    let serving = async {
+                        match tls {
+                            None => serve(stream, number, &seen, &answer).await,
+                            Some(tls) => {
+                                if let Ok(stream) = tls.accept(stream).await {
+                                    serve(stream, number, &seen, &answer).await;
+                                }
                             }
                         }
+                    };
+                    tokio::select! {
+                        () = serving => {}
+                        () = cut.notified() => {}
                     }
+                    open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, seen, task }
+        Self { address, seen, open, cut, task }
     }
 
     /// Answers every request with 200.
@@ -103,6 +120,16 @@ impl Partner {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections stand.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Closes all connections, as a service does with those that stand idle.
+    pub fn cut(&self) {
+        self.cut.notify_waiters();
     }
 
     pub fn seen(&self) -> Vec<Seen> {
