@@ -155,6 +155,22 @@ fn a_forgotten_message_is_no_suspect_and_is_charged_nothing() {
 }
 
 #[test]
+fn a_forgotten_message_keeps_its_place_until_it_is_answered_or_was_not_sent() {
+    let mut desk = Desk::with(policy(), 3);
+    for offset in [0, 1] {
+        assert_eq!(desk.poll(), [offset], "one at a time");
+        desk.scheduler.forget(offset);
+        assert_eq!((desk.poll(), desk.scheduler.forgotten().collect::<Vec<_>>()), (vec![], vec![offset]));
+        match offset {
+            0 => desk.scheduler.unsent(&mut desk.link, offset),
+            _ => assert_eq!(desk.end(offset, failed()), []),
+        }
+        assert_eq!(desk.scheduler.forgotten().count(), 0);
+    }
+    assert_eq!(desk.poll(), [2]);
+}
+
+#[test]
 fn crash_suspects_go_first_and_alone() {
     let mut desk = Desk::with(policy(), 3);
     for offset in [10, 20] {

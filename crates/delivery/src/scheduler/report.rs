@@ -27,6 +27,11 @@ impl Scheduler {
         self.flights.len()
     }
 
+    /// The messages in flight that somebody else settled: only their answers are awaited.
+    pub fn forgotten(&self) -> impl Iterator<Item = u64> {
+        self.flights.iter().filter(|(_, flight)| flight.forgotten).map(|(offset, _)| *offset)
+    }
+
     /// All messages it has in offset order, those in flight too, as they would be admitted to another scheduler: what a
     /// changed policy needs. Circuits and back-off start anew there.
     #[must_use]

@@ -28,6 +28,8 @@ pub(crate) enum RouteEvent {
         session: u64,
         /// Why, for those of its messages that have no result.
         loss: Loss,
+        /// Messages that were to be sent in it, and were not handed over.
+        unsent: Vec<u64>,
     },
     /// A fetch from disk is through.
     Cold {

@@ -36,11 +36,16 @@ impl RouteTask {
         self.finish(at, finished);
     }
 
-    /// A session ended: what it took and did not answer may have arrived.
-    pub(super) fn lost(&mut self, at: usize, session: u64, loss: &Loss) {
+    /// A session ended: what it took and did not answer may have arrived. What it was not given is as before its start.
+    pub(super) fn lost(&mut self, at: usize, session: u64, loss: &Loss, unsent: Vec<u64>) {
         let Some(target) = self.targets.get_mut(at) else { return };
+        for offset in unsent {
+            target.unsent(offset);
+        }
         let sending = |stage: Stage| matches!(stage, Stage::Sending { session: of, .. } if of == session);
-        let left: Vec<u64> = target.live.iter().filter(|(_, live)| sending(live.stage)).map(|(at, _)| *at).collect();
+        let left = target.live.iter().filter(|(_, live)| sending(live.stage)).map(|(at, _)| *at);
+        // Of what was settled elsewhere meanwhile only the scheduler knows that it is on its way.
+        let left: Vec<u64> = left.chain(target.scheduler.forgotten()).collect();
         let finished = left.into_iter().map(|offset| (offset, Err(loss.fault(offset)))).collect();
         self.finish(at, finished);
     }

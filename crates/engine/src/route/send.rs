@@ -100,8 +100,12 @@ impl RouteTask {
 
     fn recalled_one(&mut self, at: usize, offset: u64, read: Result<StoredMessage, ReadError>) {
         let Some(target) = self.targets.get_mut(at) else { return };
-        // Settled meanwhile, by another target that met it.
-        let Some(Stage::Recalling { attempt }) = target.live.get(&offset).map(|live| live.stage) else { return };
+        let attempt = match target.live.get(&offset).map(|live| live.stage) {
+            Some(Stage::Recalling { attempt }) => attempt,
+            // Settled meanwhile, by another target that met it: the scheduler still awaits an answer.
+            None => return target.unsent(offset),
+            Some(Stage::Waiting | Stage::Sending { .. }) => return,
+        };
         let stored = match read {
             Ok(stored) => stored,
             Err(error) => return self.unreadable(at, offset, &error),
@@ -167,13 +171,18 @@ impl RouteTask {
     }
 
     fn submit_move(&mut self, at: usize, offsets: Vec<u64>) {
-        let Some(target) = self.targets.get(at) else { return };
+        let Some(target) = self.targets.get_mut(at) else { return };
         let Way::Channel(way) = &target.way else { return };
+        let channel = way.channel.number;
         let (mut txn, mut settled) = (Txn::default(), Offsets::new());
         for (bundle, offset) in offsets.iter().enumerate() {
-            let Some(loaded) = target.live.get(offset).and_then(|live| live.loaded.as_ref()) else { continue };
+            let Some(loaded) = target.live.get(offset).and_then(|live| live.loaded.as_ref()) else {
+                // Settled meanwhile, by another target that met it.
+                target.unsent(*offset);
+                continue;
+            };
             let message = EncodedMessage::new(&loaded.envelope, None);
-            txn.puts.push(Put::new(way.channel.number, message, u32::try_from(bundle).unwrap_or(u32::MAX)));
+            txn.puts.push(Put::new(channel, message, u32::try_from(bundle).unwrap_or(u32::MAX)));
             settled.push(*offset);
         }
         let offsets = settled.iter().collect();

@@ -125,14 +125,16 @@ impl SinkWay {
         std::mem::take(&mut self.queue)
     }
 
-    /// Told through the queue of events, behind the results that the session posted before it ended.
+    /// Told through the queue of events, behind the results that the session posted before it ended. What was not handed
+    /// over goes back: it belongs to no session then.
     fn lost(&mut self, result: Result<(), Loss>) {
         let loss = match result {
             Ok(()) => Loss::Gone(String::from("the sender is gone")),
             Err(loss) => loss,
         };
         self.one_by_one = matches!(loss, Loss::Panicked { .. });
-        drop(self.events.send(RouteEvent::Lost { target: self.target, session: self.session, loss }));
+        let unsent = self.take_back().into_iter().map(|outgoing| outgoing.ticket.0).collect();
+        drop(self.events.send(RouteEvent::Lost { target: self.target, session: self.session, loss, unsent }));
     }
 
     /// Ends the session: the connector has until `by` for what it took.
@@ -157,4 +159,71 @@ fn send(mut sender: Box<dyn Sender>, batch: Vec<Outgoing>) -> Sending {
             Err(panic) => (None, Err(Loss::Panicked { panic: Text::from(&*panic), batch: offsets })),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossdock_connector::{Rendered, Ticket, async_trait};
+    use crossdock_model::{Envelope, MessageId, Timestamp};
+    use std::{
+        sync::{Arc, Mutex},
+        task::Waker,
+    };
+    use tokio::sync::{Notify, mpsc::unbounded_channel};
+
+    /// Takes nothing before it is told; its first session ends with its first batch.
+    #[derive(Clone, Default)]
+    struct Peer {
+        go: Arc<Notify>,
+        /// The batches that each session was given.
+        given: Arc<Mutex<Vec<Vec<u64>>>>,
+    }
+
+    #[async_trait]
+    impl Sink for Peer {
+        async fn open(&mut self, _: Completions) -> Result<Box<dyn Sender>, Fault> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    #[async_trait]
+    impl Sender for Peer {
+        async fn submit(&mut self, batch: Vec<Outgoing>) -> Result<(), SinkError> {
+            self.go.notified().await;
+            let mut given = self.given.lock().unwrap();
+            given.push(batch.iter().map(|outgoing| outgoing.ticket.0).collect());
+            if given.len() == 1 { Err(SinkError(String::from("the peer hung up"))) } else { Ok(()) }
+        }
+
+        async fn close(self: Box<Self>, _: std::time::Instant) {}
+    }
+
+    fn outgoing(offset: u64) -> Outgoing {
+        let envelope = Arc::new(Envelope::new(MessageId::from_bytes([0; 16]), Timestamp(0), "{}".to_owned()));
+        let (rendered, idempotency_key) = (Rendered::default(), Text::from_static("k"));
+        Outgoing { ticket: Ticket(offset), envelope, rendered, idempotency_key, attempt: 1 }
+    }
+
+    #[test]
+    fn what_was_not_handed_over_when_a_session_ends_goes_back_and_is_not_sent() {
+        let (events, mut posted) = unbounded_channel();
+        let peer = Peer::default();
+        let mut sink = SinkWay::new(0, Box::new(peer.clone()), events);
+        let mut context = Context::from_waker(Waker::noop());
+        sink.push(outgoing(1));
+        assert!(sink.poll(&mut context).is_pending());
+        assert_eq!(sink.session(), 1);
+        sink.push(outgoing(2));
+        peer.go.notify_one();
+        assert!(sink.poll(&mut context).is_pending());
+        let Ok(RouteEvent::Lost { session: 1, unsent, .. }) = posted.try_recv() else { panic!("no loss is told") };
+        assert_eq!(unsent, [2], "it is as before its start");
+        assert_eq!(sink.session(), 2, "what is pushed now is of the next one");
+        sink.push(outgoing(2));
+        peer.go.notify_one();
+        assert!(sink.poll(&mut context).is_pending());
+        assert_eq!(*peer.given.lock().unwrap(), [[1], [2]]);
+        assert!(posted.try_recv().is_err());
+    }
 }

@@ -73,7 +73,7 @@ impl RouteTask {
     fn take(&mut self, event: RouteEvent) {
         match event {
             RouteEvent::Results { target, session, results } => self.results(target, session, results),
-            RouteEvent::Lost { target, session, loss } => self.lost(target, session, &loss),
+            RouteEvent::Lost { target, session, loss, unsent } => self.lost(target, session, &loss, unsent),
             RouteEvent::Cold { target, fetched } => self.read_ended(target, fetched),
             RouteEvent::Recalled { target, messages } => self.recalled(target, messages),
             RouteEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),

@@ -264,3 +264,32 @@ routes:
     assert!(status.orphans.iter().any(|orphan| orphan.contains("out/other:b")), "{:?}", status.orphans);
     rig.account();
 }
+
+#[test]
+fn a_target_goes_on_though_a_message_ends_while_it_is_read_again() {
+    let to = "to: [ { ask: { connection: p, path: a } }, { ask: { connection: other, path: b } } ]";
+    let retry = "retry: { attempts: 3, initial: 20ms, factor: 2, max: 100ms }";
+    let mut rig = Rig::start(&format!("routes: {{ r: {{ from: {{ ask: {{}} }}, {to}, {retry} }} }}\n"));
+    // The one target has tried it, the other has no answer yet.
+    rig.world.script(|got| match &*got.path {
+        "a" => Reply::Fault(fault(FaultClass::Failed, "ask.failed")),
+        _ => Reply::Hang,
+    });
+    rig.post("r", r#"{"n":1}"#);
+    until("the try is noted", || rig.route("r").targets[0].scheduled == 1);
+    let id = rig.world.got()[0].envelope.id;
+    until("its history", || rig.block_on(rig.gateway().message(id)).unwrap().unwrap().attempts.len() == 1);
+    rig.kill();
+    // Now nobody wants it, which the other target finds out while the first one reads it to try again.
+    rig.world.script(|_| Reply::Taken);
+    rig.write(&format!(
+        "routes: {{ r: {{ from: {{ ask: {{}} }}, steps: [ {{ filter: .n != 1 }} ], {to}, {retry} }} }}\n"
+    ));
+    rig.restart();
+    until("it is filtered", || rig.route("r").counts.filtered == 1);
+    rig.post("r", r#"{"n":2}"#);
+    until("both deliveries", || rig.world.taken().len() == 2);
+    until("the count", || rig.route("r").counts.delivered == 1);
+    assert_eq!(rig.route("r").targets.iter().map(|target| target.in_flight).sum::<u64>(), 0);
+    rig.account();
+}
