@@ -1,8 +1,14 @@
-//! HTTP in, durable, checked against a schema, to a queue: requests of 1 KiB from 32 connections that are kept open, beside
-//! a bare hyper server that reads the body and answers. `cargo xtask bench http` builds and runs it.
+//! What a request costs the whole program: HTTP in, checked against a schema, durable, into a queue; requests of 1 KiB from
+//! 32 connections that are kept open. Beside it, in the same run under the same load, a bare hyper server that reads the
+//! body and answers.
 //!
-//! The load comes from this process, the servers are processes of their own, so that their processor time is theirs alone. On
-//! few cores the load takes its share: the ratio to the bare server is what means something elsewhere.
+//! `cargo xtask bench http` builds and runs it. By itself: `http_bench [--program PATH] [--seconds N] [--rounds N]`, where
+//! PATH is the program to measure [`crossdock`, beside the folder this stands in].
+//!
+//! Load and servers are processes of their own, and what is told of a server is its own processor time, from
+//! `/proc/PID/stat`. The load is one thread over raw sockets; its share is told as well, for on few cores it takes from
+//! the servers'. So processor time a request, and the ratio to the bare server, are what means something elsewhere.
+//! What the connector costs alone, in and out, tells `connectors/http/examples/connector_bench.rs`.
 
 #![expect(clippy::print_stdout, reason = "a bench says its figures")]
 
@@ -10,23 +16,27 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use crossdock_testkit::{Gateway, free_port, pause, wait};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     fs,
-    path::PathBuf,
-    process::{Child, Command},
+    io::{ErrorKind, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{self, Child, Command},
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
+
+/// As the program has it: the bare server is to differ by what it does not do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CONNECTIONS: usize = 32;
 const BODY_BYTES: usize = 1024;
-const WARM_UP: Duration = Duration::from_secs(2);
-const MEASURED: Duration = Duration::from_secs(10);
+const WARM_UP: Duration = Duration::from_secs(1);
+/// A server that answers nobody for so long has failed.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 const ROUTES: &str = "
 channels: { orders: { queue: {} } }
@@ -41,50 +51,74 @@ const SCHEMA: &str = r#"{ "type": "object", "required": ["order_id", "total", "c
   "order_id": { "type": "string", "pattern": "^o-" }, "total": { "type": "number", "minimum": 0 },
   "customer": { "type": "object", "required": ["id"], "properties": { "id": { "type": "string" } } } } }"#;
 
+/// What is measured, and for how long.
+struct Options {
+    program: PathBuf,
+    measured: Duration,
+    rounds: u32,
+}
+
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (Some("echo"), Some(port)) => runtime(true)?.block_on(echo(port.parse()?)),
-        _ => bench(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [role, port] if role == "echo" => {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(echo(port.parse()?))
+        }
+        arguments => bench(&Options::read(arguments)?),
     }
 }
 
-fn runtime(many: bool) -> Result<tokio::runtime::Runtime> {
-    let mut builder =
-        if many { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
-    Ok(builder.enable_all().build()?)
+impl Options {
+    fn read(arguments: &[String]) -> Result<Self> {
+        let here = std::env::current_exe()?;
+        let beside = here.parent().and_then(Path::parent).context("no folder above the bench")?.join("crossdock");
+        let mut options = Self { program: beside, measured: Duration::from_secs(10), rounds: 2 };
+        for pair in arguments.chunks(2) {
+            match pair {
+                [name, path] if name == "--program" => options.program = path.into(),
+                [name, seconds] if name == "--seconds" => options.measured = Duration::from_secs(seconds.parse()?),
+                [name, rounds] if name == "--rounds" => options.rounds = rounds.parse()?,
+                other => bail!("what is {other:?}? There are --program PATH, --seconds N, --rounds N"),
+            }
+        }
+        if !options.program.is_file() {
+            bail!("there is no {}: `cargo build --release`, or name one with --program", options.program.display());
+        }
+        Ok(options)
+    }
 }
 
-fn bench() -> Result<()> {
-    let here = std::env::current_exe()?;
-    let binary = here.parent().and_then(|folder| folder.parent()).map(|folder| folder.join("crossdock"));
-    let binary =
-        binary.filter(|binary| binary.is_file()).context("build the program first: `cargo build --release`")?;
-    println!(
-        "{:<24} {:>10} {:>14} {:>9} {:>9} {:>9}",
-        "", "requests/s", "µs CPU/request", "p50 ms", "p99 ms", "max ms"
-    );
+fn bench(options: &Options) -> Result<()> {
     let port = free_port();
-    let echo = Stopped(Command::new(&here).args(["echo", &port.to_string()]).spawn()?);
+    let echo = Stopped(Command::new(std::env::current_exe()?).args(["echo", &port.to_string()]).spawn()?);
     wait("the bare server", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-    report("bare hyper", measure(port, echo.0.id(), "200")?);
-    drop(echo);
-
-    let mut gateway = Gateway::new(&binary.to_string_lossy(), ROUTES);
+    let mut gateway = Gateway::new(&options.program.to_string_lossy(), ROUTES);
     gateway.write("order.schema.json", SCHEMA);
     let start = Instant::now();
     gateway.start();
     let ready = start.elapsed();
     pause(Duration::from_secs(1));
     let idle_bytes = gateway.resident_bytes();
-    report("crossdock, synced", measure(gateway.http, gateway.process_id(), "202")?);
+
+    println!(
+        "{:<20} {:>10} {:>14} {:>8} {:>8} {:>8} {:>14}",
+        "", "requests/s", "CPU µs/request", "p50 ms", "p99 ms", "max ms", "of load, µs"
+    );
+    let (mut bare, mut ours) = (0.0, 0.0);
+    for _ in 0..options.rounds {
+        let figures = measure(port, echo.0.id(), options.measured)?;
+        bare += figures.report("bare hyper");
+        let figures = measure(gateway.http, gateway.process_id(), options.measured)?;
+        ours += figures.report("crossdock, synced");
+    }
+    println!("a request costs {:.1} times the bare server's processor time", ours / bare);
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
         "ready after {:.0} ms; resident {:.1} MiB idle, {:.1} MiB after the load; program {:.1} MiB",
         ready.as_secs_f64() * 1000.0,
         mebibytes(idle_bytes),
         mebibytes(gateway.resident_bytes()),
-        mebibytes(fs::metadata(&binary)?.len()),
+        mebibytes(fs::metadata(&options.program)?.len()),
     );
     Ok(())
 }
@@ -101,73 +135,119 @@ impl Drop for Stopped {
 
 /// What was measured.
 struct Figures {
-    requests: usize,
     seconds: f64,
-    cpu_seconds: f64,
+    server_cpu_seconds: f64,
+    load_cpu_seconds: f64,
     /// Of each request, sorted.
     latencies: Vec<Duration>,
 }
 
-fn report(name: &str, figures: Figures) {
-    let percentile = |percent: usize| {
-        let at = (figures.latencies.len().saturating_sub(1)) * percent / 100;
-        figures.latencies.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
-    };
-    println!(
-        "{name:<24} {:>10.0} {:>14.1} {:>9.2} {:>9.2} {:>9.2}",
-        figures.requests as f64 / figures.seconds,
-        figures.cpu_seconds * 1e6 / figures.requests as f64,
-        percentile(50),
-        percentile(99),
-        percentile(100),
-    );
-}
-
-fn measure(port: u16, process: u32, status: &'static str) -> Result<Figures> {
-    runtime(false)?.block_on(async {
-        load(port, status, WARM_UP).await?;
-        let (before, start) = (cpu_seconds(process)?, Instant::now());
-        let mut latencies = load(port, status, MEASURED).await?;
-        let (cpu_seconds, seconds) = (cpu_seconds(process)? - before, start.elapsed().as_secs_f64());
-        latencies.sort_unstable();
-        Ok(Figures { requests: latencies.len(), seconds, cpu_seconds, latencies })
-    })
-}
-
-/// All connections at work for so long; how long each request took.
-async fn load(port: u16, status: &'static str, time: Duration) -> Result<Vec<Duration>> {
-    let end = Instant::now() + time;
-    let mut connections = tokio::task::JoinSet::new();
-    for connection in 0..CONNECTIONS {
-        connections.spawn(send_until(port, connection, status, end));
+impl Figures {
+    /// Prints them; gives the microseconds of the server's processor time a request.
+    fn report(&self, name: &str) -> f64 {
+        let count = self.latencies.len() as f64;
+        let percentile = |percent: usize| {
+            let at = (self.latencies.len().saturating_sub(1)) * percent / 100;
+            self.latencies.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+        };
+        let micros = self.server_cpu_seconds * 1e6 / count;
+        println!(
+            "{name:<20} {:>10.0} {micros:>14.1} {:>8.2} {:>8.2} {:>8.2} {:>14.1}",
+            count / self.seconds,
+            percentile(50),
+            percentile(99),
+            percentile(100),
+            self.load_cpu_seconds * 1e6 / count,
+        );
+        micros
     }
-    let mut all = Vec::new();
-    while let Some(latencies) = connections.join_next().await {
-        all.extend(latencies??);
-    }
-    Ok(all)
 }
 
-async fn send_until(port: u16, connection: usize, status: &str, end: Instant) -> Result<Vec<Duration>> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.set_nodelay(true)?;
-    let request = request(connection);
-    let (mut latencies, mut answer) = (Vec::with_capacity(1 << 16), Vec::with_capacity(4096));
-    while Instant::now() < end {
-        let start = Instant::now();
-        stream.write_all(&request).await?;
-        answer.clear();
-        while !is_whole(&answer) {
-            if stream.read_buf(&mut answer).await? == 0 {
-                bail!("the server closed the connection");
-            }
+fn measure(port: u16, server: u32, measured: Duration) -> Result<Figures> {
+    load(port, WARM_UP)?;
+    let (server_before, load_before, start) = (cpu_seconds(server)?, cpu_seconds(process::id())?, Instant::now());
+    let mut latencies = load(port, measured)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let server_cpu_seconds = cpu_seconds(server)? - server_before;
+    let load_cpu_seconds = cpu_seconds(process::id())? - load_before;
+    latencies.sort_unstable();
+    Ok(Figures { seconds, server_cpu_seconds, load_cpu_seconds, latencies })
+}
+
+/// All connections at work for so long, each with one request under way; how long each request took.
+fn load(port: u16, time: Duration) -> Result<Vec<Duration>> {
+    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(CONNECTIONS));
+    let mut connections = (0..CONNECTIONS).map(|at| Connection::open(port, at)).collect::<Result<Vec<_>>>()?;
+    let (mut latencies, mut open, end) = (Vec::with_capacity(1 << 20), CONNECTIONS, Instant::now() + time);
+    for (at, connection) in connections.iter_mut().enumerate() {
+        poll.registry().register(&mut connection.stream, Token(at), Interest::READABLE)?;
+        connection.send(Instant::now())?;
+    }
+    while open > 0 {
+        poll.poll(&mut events, Some(SILENCE_MAX))?;
+        if events.is_empty() {
+            bail!("no answer for {SILENCE_MAX:?}");
         }
-        latencies.push(start.elapsed());
-        if answer.get(9..12) != Some(status.as_bytes()) {
-            bail!("not {status}: {}", String::from_utf8_lossy(&answer));
+        for event in &events {
+            let Some(connection) = connections.get_mut(event.token().0) else { continue };
+            if !connection.receive()? {
+                continue;
+            }
+            let now = Instant::now();
+            latencies.push(now - connection.sent);
+            if now < end {
+                connection.send(now)?;
+            } else {
+                open -= 1;
+            }
         }
     }
     Ok(latencies)
+}
+
+/// A connection of the load.
+struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    sent: Instant,
+}
+
+impl Connection {
+    fn open(port: u16, at: usize) -> Result<Self> {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream);
+        Ok(Self { stream, request: request(at), answer: Vec::with_capacity(4096), sent: Instant::now() })
+    }
+
+    /// The kernel takes a request at once: the one before is answered, so its buffer is empty.
+    fn send(&mut self, now: Instant) -> Result<()> {
+        self.sent = now;
+        self.answer.clear();
+        self.stream.write_all(&self.request).context("sending a request")
+    }
+
+    /// Reads what there is; whether the answer is whole.
+    fn receive(&mut self) -> Result<bool> {
+        let mut piece = [0; 4096];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(read) => self.answer.extend_from_slice(piece.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error).context("reading an answer"),
+            }
+            if is_whole(&self.answer) {
+                break;
+            }
+        }
+        if !self.answer.starts_with(b"HTTP/1.1 202 ") {
+            bail!("not 202: {}", String::from_utf8_lossy(&self.answer));
+        }
+        Ok(true)
+    }
 }
 
 fn request(connection: usize) -> Vec<u8> {
@@ -182,10 +262,13 @@ fn request(connection: usize) -> Vec<u8> {
 }
 
 fn is_whole(answer: &[u8]) -> bool {
+    const LENGTH: &[u8] = b"\ncontent-length: ";
     let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let text = String::from_utf8_lossy(answer.get(..head).unwrap_or_default()).to_ascii_lowercase();
-    let length = text.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok());
-    answer.len() >= head + 4 + length.unwrap_or(0)
+    let field = answer.windows(LENGTH.len()).position(|window| window.eq_ignore_ascii_case(LENGTH));
+    let digits = field.and_then(|at| answer.get(at + LENGTH.len()..)).unwrap_or_default();
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+    answer.len() >= head + 4 + length
 }
 
 /// User and system time that a process has used.
@@ -215,5 +298,7 @@ async fn echo(port: u16) -> Result<()> {
 
 async fn answer(request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
     let body = request.into_body().collect().await?.to_bytes();
-    Ok(Response::new(Full::new(Bytes::from(format!("{{\"bytes\":{}}}", body.len())))))
+    let mut answer = Response::new(Full::new(Bytes::from(format!("{{\"bytes\":{}}}", body.len()))));
+    *answer.status_mut() = StatusCode::ACCEPTED;
+    Ok(answer)
 }

@@ -38,9 +38,15 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "http",
-        about: "HTTP in, durable, to a queue: 1 KiB requests from 32 keep-alive connections, beside a bare echo",
+        about: "the whole program: 1 KiB requests from 32 keep-alive connections, checked, durable, beside a bare echo",
         package: "crossdock",
         example: "http_bench",
+    },
+    Bench {
+        name: "http_connector",
+        about: "what the http connector alone costs a message, in and out, beside hyper's server and client",
+        package: "crossdock-http",
+        example: "connector_bench",
     },
 ];
 
