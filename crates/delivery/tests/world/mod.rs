@@ -89,6 +89,8 @@ pub struct World<'a> {
     pub starts: u64,
     /// Every confirmed send in order: offset and when.
     pub accepted: Vec<(u64, Moment)>,
+    /// How many of a hundred starts lead to nothing: the payload could not be read, the session was gone.
+    pub unsent_percent: u64,
     policy: Policy,
     target: Target<'a>,
     /// Not admitted yet.
@@ -111,6 +113,7 @@ impl<'a> World<'a> {
             records: BTreeMap::new(),
             starts: 0,
             accepted: Vec::new(),
+            unsent_percent: 0,
             policy,
             target,
             waiting: BTreeSet::new(),
@@ -245,6 +248,10 @@ impl<'a> World<'a> {
             self.in_flight.remove(&offset);
             if let Some(lane) = self.records[&offset].entry.lane {
                 self.lanes_busy.remove(&lane);
+            }
+            if self.unsent_percent > 0 && self.dice.chance(self.unsent_percent) {
+                self.scheduler.unsent(&mut self.link, offset);
+                continue;
             }
             if result.is_ok() {
                 self.accepted.push((offset, self.now));

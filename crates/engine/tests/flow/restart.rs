@@ -44,21 +44,29 @@ fn kills_lose_nothing_that_was_acknowledged_nor_anything_that_was_not() {
         until("some settlements", || rig.world.settled_count("r") >= settled);
         rig.kill();
         rig.restart();
+        // Sometimes nothing comes afterwards that would set going what stands still.
+        if round % 2 == 1 {
+            drained(&rig, sent);
+        }
     }
-    until("all settlements", || rig.world.settled_count("r") == sent);
+    drained(&rig, sent);
     until("all deliveries", || {
         let payloads: BTreeSet<String> = rig.world.taken().into_iter().map(|got| got.payload).collect();
         payloads.len() == sent
     });
+    assert!(rig.dead().is_empty());
+    rig.account();
+}
+
+/// Waits until all that was sent is settled at the source, and all that was stored is delivered.
+fn drained(rig: &Rig, sent: usize) {
+    until("all settlements", || rig.world.settled_count("r") == sent);
     let begun = Instant::now();
     until("nothing is stored", || {
         let view = rig.route("r");
-        // Seen once to stand still in a run of all tests: what it waits for must be told.
         assert!(begun.elapsed() < Duration::from_secs(15), "what is stored goes nowhere: {view:#?}");
         view.counts.stored == 0
     });
-    assert!(rig.dead().is_empty());
-    rig.account();
 }
 
 #[test]
