@@ -1,6 +1,6 @@
 //! The admin listener from outside: who is let in, and what shapes he sees.
 
-use crate::harness::{Folder, request, wait};
+use crate::harness::{api, post, prepared_with, request, started, wait};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -16,20 +16,16 @@ routes:
   away: { from: { http: { path: /away } }, to: { http: { connection: erp } } }
 ";
 
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
-
 #[test]
 fn only_its_own_hosts_and_the_bearer_of_the_token_are_answered() {
-    let gateway = Folder::new(ROUTES).start();
-    let (admin, token) = (gateway.folder.admin, format!("Bearer {}", gateway.token()));
+    let gateway = started(ROUTES);
+    let (admin, token) = (gateway.admin, format!("Bearer {}", gateway.token().unwrap()));
     let status = |path: &str, headers: &[(&str, &str)]| request(admin, "GET", path, headers, b"").status;
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(status(path, &[]), 200, "{path}");
         assert_eq!(status(path, &[("host", "evil.example")]), 421, "{path}");
     }
-    let localhost = format!("localhost:{}", admin.port());
+    let localhost = format!("localhost:{admin}");
     for (headers, code) in [
         (&[][..], 401),
         (&[("authorization", "Bearer wrong")], 401),
@@ -42,30 +38,26 @@ fn only_its_own_hosts_and_the_bearer_of_the_token_are_answered() {
         assert_eq!(status("/api/v1/status", headers), code, "{headers:?}");
     }
     let denied = request(admin, "GET", "/api/v1/nothing", &[], b"");
-    assert_eq!((denied.status, &*denied.headers["content-type"]), (401, "application/problem+json"));
-    assert!(denied.headers["www-authenticate"].starts_with("Bearer"));
-    let mode = std::fs::metadata(gateway.folder.dir.path().join("data/admin.token")).unwrap().permissions().mode();
+    assert_eq!((denied.status, denied.header("content-type").unwrap()), (401, "application/problem+json"));
+    assert!(denied.header("www-authenticate").unwrap().starts_with("Bearer"));
+    let mode = std::fs::metadata(gateway.path("data/admin.token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn a_configured_token_and_further_hosts_hold() {
-    let admin = "  admin: { listen: \"ADMIN\", token: chosen-by-hand, hosts: [gate.example] }\n";
-    let folder = Folder::new(ROUTES);
-    folder.write_routes(ROUTES, &admin.replace("ADMIN", &folder.admin.to_string()));
-    let gateway = folder.start();
-    assert!(
-        !gateway.folder.dir.path().join("data/admin.token").exists(),
-        "a token was drawn beside the configured one"
-    );
+    let admin = "{ listen: \"ADMIN\", token: chosen-by-hand, hosts: [gate.example] }";
+    let mut gateway = prepared_with(admin, ROUTES);
+    gateway.start();
+    assert!(!gateway.path("data/admin.token").exists(), "a token was drawn beside the configured one");
     let headers = [("authorization", "Bearer chosen-by-hand"), ("host", "gate.example")];
-    assert_eq!(request(gateway.folder.admin, "GET", "/api/v1/status", &headers, b"").status, 200);
-    assert_eq!(gateway.folder.run(&["status"]).status, 0, "the command takes the token from the file");
+    assert_eq!(request(gateway.admin, "GET", "/api/v1/status", &headers, b"").status, 200);
+    assert_eq!(gateway.run(&["status"], "").status, 0, "the command takes the token from the file");
 }
 
 #[test]
 fn errors_are_problems() {
-    let gateway = Folder::new(ROUTES).start();
+    let gateway = started(ROUTES);
     for (method, path, body, status) in [
         ("GET", "/nothing", "", 404),
         ("DELETE", "/status", "", 405),
@@ -88,10 +80,10 @@ fn errors_are_problems() {
         ("POST", "/dead-letters/redrive", "{\"filter\":{\"ids\":[\"x\"]}}", 400),
         ("GET", "/operations/00000000-0000-4000-8000-000000000000", "", 404),
     ] {
-        let answer = gateway.api(method, path, body.as_bytes());
-        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
-        assert_eq!(answer.headers["content-type"], "application/problem+json", "{method} {path}");
-        let problem = json(&answer.body);
+        let answer = api(&gateway, method, path, body);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        assert_eq!(answer.header("content-type").unwrap(), "application/problem+json", "{method} {path}");
+        let problem = answer.json();
         assert_eq!(problem["status"], status, "{method} {path}");
         assert!(problem["detail"].as_str().is_some_and(|text| text.len() > 5), "{method} {path}: {problem}");
     }
@@ -99,74 +91,74 @@ fn errors_are_problems() {
 
 #[test]
 fn messages_are_browsed_dead_letters_shown_and_deleted() {
-    let gateway = Folder::new(ROUTES).start();
+    let gateway = started(ROUTES);
     for n in ["1", "2", "\"x\""] {
         let body = format!("{{\"n\": {n}}}");
         assert_eq!(
-            gateway.post("/a", &[("x-unit", "7"), ("content-type", "application/json")], body.as_bytes()).status,
+            post(&gateway, "/a", &[("x-unit", "7"), ("content-type", "application/json")], body.as_bytes()).status,
             202
         );
     }
     wait("two to pass and one to die", || {
-        let route = json(&gateway.api("GET", "/routes/out", b"").body);
+        let route = api(&gateway, "GET", "/routes/out", "").json();
         route["counts"]["delivered"] == 2 && route["counts"]["dead"] == 1
     });
-    let page = json(&gateway.api("GET", "/channels/held/messages?limit=1", b"").body);
+    let page = api(&gateway, "GET", "/channels/held/messages?limit=1", "").json();
     let message = &page["items"][0];
     assert_eq!(message["headers"]["x-unit"], "7", "{message}");
     assert!(message["origin"]["protocol"] == "http" && message["payload"] == "{\"n\":1}", "{message}");
     let next = page["next"].as_str().unwrap();
-    let rest = json(&gateway.api("GET", &format!("/channels/held/messages?limit=5&cursor={next}"), b"").body);
+    let rest = api(&gateway, "GET", &format!("/channels/held/messages?limit=5&cursor={next}"), "").json();
     assert!(rest["items"].as_array().unwrap().len() == 1 && rest["next"].is_null(), "{rest}");
-    let letters = json(&gateway.api("GET", "/dead-letters?route=out&code=expression", b"").body);
+    let letters = api(&gateway, "GET", "/dead-letters?route=out&code=expression", "").json();
     let letter = &letters["items"][0];
     assert!(letter["cause"]["class"] == "rejected" && letter["payload"] == "{\"n\": \"x\"}", "{letter}");
     assert!(letter["target"].is_null() && letter["redrives"] == 0 && letter["state"] == "dead", "{letter}");
     let id = letter["id"].as_str().unwrap();
-    assert_eq!(json(&gateway.api("GET", &format!("/messages/{id}"), b"").body)["state"], "dead");
-    assert!(gateway.operate(&["dead", "show", id], b"").stdout.contains("expression"));
-    assert!(gateway.operate(&["dead", "ls", "--all"], b"").stdout.contains(id));
+    assert_eq!(api(&gateway, "GET", &format!("/messages/{id}"), "").json()["state"], "dead");
+    assert!(gateway.operate(&["dead", "show", id], "").stdout.contains("expression"));
+    assert!(gateway.operate(&["dead", "ls", "--all"], "").stdout.contains(id));
     // The rule is as it was: sent back, it dies again, which counts.
-    assert_eq!(gateway.operate(&["dead", "redrive", "--yes"], b"").status, 0);
+    assert_eq!(gateway.operate(&["dead", "redrive", "--yes"], "").status, 0);
     wait("it to be dead again", || {
-        let letters = json(&gateway.api("GET", "/dead-letters", b"").body);
+        let letters = api(&gateway, "GET", "/dead-letters", "").json();
         letters["items"][0]["redrives"] == 1
     });
-    assert_eq!(gateway.operate(&["dead", "rm", id, "--yes"], b"").status, 0);
-    wait("it to be gone", || json(&gateway.api("GET", "/dead-letters", b"").body)["items"] == Value::Array(Vec::new()));
-    gateway.account();
+    assert_eq!(gateway.operate(&["dead", "rm", id, "--yes"], "").status, 0);
+    wait("it to be gone", || api(&gateway, "GET", "/dead-letters", "").json()["items"] == Value::Array(Vec::new()));
+    gateway.assert_account();
 }
 
 #[test]
 fn what_is_published_stands_in_the_channel() {
-    let gateway = Folder::new(ROUTES).start();
-    let token = format!("Bearer {}", gateway.token());
+    let gateway = started(ROUTES);
+    let token = format!("Bearer {}", gateway.token().unwrap());
     let headers = [("authorization", &*token), ("content-type", "text/plain"), ("x-unit", "9"), ("cookie", "secret")];
-    let answer = request(gateway.folder.admin, "POST", "/api/v1/channels/held/messages", &headers, b"by hand");
-    assert_eq!(answer.status, 202, "{}", answer.body);
-    let id = json(&answer.body)["id"].as_str().unwrap().to_owned();
-    let message = json(&gateway.api("GET", &format!("/messages/{id}"), b"").body);
+    let answer = request(gateway.admin, "POST", "/api/v1/channels/held/messages", &headers, b"by hand");
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let message = api(&gateway, "GET", &format!("/messages/{id}"), "").json();
     assert!(message["payload"] == "by hand" && message["content_type"] == "text/plain", "{message}");
     assert_eq!(message["headers"], serde_json::json!({"x-unit": "9"}));
-    gateway.account();
+    gateway.assert_account();
 }
 
 #[test]
 fn the_configuration_is_shown_without_secrets_and_the_api_describes_itself() {
-    let gateway = Folder::new(ROUTES).start();
-    let config = gateway.api("GET", "/config", b"");
-    assert!(config.status == 200 && config.body.contains("base_url"), "{}", config.body);
-    let shown = config.body + &gateway.log() + &gateway.folder.run(&["explain", "away"]).stdout;
+    let gateway = started(ROUTES);
+    let config = api(&gateway, "GET", "/config", "");
+    assert!(config.status == 200 && config.text().contains("base_url"), "{}", config.text());
+    let shown = config.text() + &gateway.log() + &gateway.run(&["explain", "away"], "").stdout;
     assert!(!shown.contains("hunter2"), "a secret is shown: {shown}");
-    let openapi = json(&gateway.api("GET", "/openapi.json", b"").body);
+    let openapi = api(&gateway, "GET", "/openapi.json", "").json();
     for (path, methods) in openapi["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_ascii_uppercase();
             let path = path.replace("{id}", "00000000-0000-4000-8000-000000000000").replace("{name}", "q");
-            let token = format!("Bearer {}", gateway.token());
-            let answer = request(gateway.folder.admin, &method, &path, &[("authorization", &token)], b"");
-            let known = !answer.body.contains("path.unknown") && answer.status != 405;
-            assert!(known, "{method} {path} is described and not there: {}", answer.body);
+            let token = format!("Bearer {}", gateway.token().unwrap());
+            let answer = request(gateway.admin, &method, &path, &[("authorization", &token)], b"");
+            let known = !answer.text().contains("path.unknown") && answer.status != 405;
+            assert!(known, "{method} {path} is described and not there: {}", answer.text());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Hostile and broken input at the door of the real binary: each gets a clear answer, nothing is lost, nothing hangs,
 //! nothing panics.
 
-use crate::harness::{Folder, Gateway, connect, read_answer, wait};
-use std::io::Write as _;
+use crate::harness::{connect, counted, post, prepared, wait};
+use crossdock_testkit::Gateway;
 
 const ROUTES: &str = "
 channels: { q: { queue: {} } }
@@ -22,19 +22,18 @@ routes:
 ";
 
 fn gateway() -> Gateway {
-    let folder = Folder::new(&ROUTES.replace("{ q: { queue: {} } }", "{ q: { queue: {} }, kept: { queue: {} } }"));
-    folder.write("any.json", b"{}");
-    folder.start()
+    let mut gateway = prepared(&ROUTES.replace("{ q: { queue: {} } }", "{ q: { queue: {} }, kept: { queue: {} } }"));
+    gateway.write("any.json", "{}");
+    gateway.start();
+    gateway
 }
 
 /// A good message still passes, and everything is accounted for.
 fn unharmed(gateway: &Gateway) {
-    let before = gateway.metric("crossdock_messages_total{", "route=\"step\",outcome=\"delivered\"");
-    assert_eq!(gateway.post("/json", &[("content-type", "application/json")], b"{\"keep\": 1}").status, 202);
-    wait("a good message to pass", || {
-        gateway.metric("crossdock_messages_total{", "route=\"step\",outcome=\"delivered\"") > before
-    });
-    gateway.account();
+    let before = counted(gateway, "step", "delivered");
+    assert_eq!(post(gateway, "/json", &[("content-type", "application/json")], b"{\"keep\": 1}").status, 202);
+    wait("a good message to pass", || counted(gateway, "step", "delivered") > before);
+    gateway.assert_account();
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
 }
 
@@ -61,13 +60,13 @@ fn broken_bodies_are_refused() {
         ("/xml", "application/xml", &*elements, 400),
         ("/xml", "application/xml", "", 400),
     ] {
-        let answer = gateway.post(path, &[("content-type", kind)], body.as_bytes());
+        let answer = post(&gateway, path, &[("content-type", kind)], body.as_bytes());
         let start: String = body.chars().take(40).collect();
-        assert_eq!(answer.status, status, "{path} {start}: {}", answer.body);
-        assert!(answer.body.len() < 10_000, "{path} {start}: an answer of {} bytes", answer.body.len());
+        assert_eq!(answer.status, status, "{path} {start}: {}", answer.text());
+        assert!(answer.text().len() < 10_000, "{path} {start}: an answer of {} bytes", answer.text().len());
     }
-    let not_utf8 = gateway.post("/json", &[("content-type", "application/json")], b"{\"a\": \"\xff\"}");
-    assert_eq!(not_utf8.status, 400, "{}", not_utf8.body);
+    let not_utf8 = post(&gateway, "/json", &[("content-type", "application/json")], b"{\"a\": \"\xff\"}");
+    assert_eq!(not_utf8.status, 400, "{}", not_utf8.text());
     unharmed(&gateway);
 }
 
@@ -95,17 +94,15 @@ fn what_is_refused_is_accounted_for() {
         (b"host: h\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"host: h\r\nbroken\r\n\r\n", 400),
     ];
-    let count = |outcome: &str| {
-        gateway.metric("crossdock_messages_total{", &format!("route=\"json\",outcome=\"{outcome}\"")).to_string()
-    };
+    let count = |outcome: &str| counted(&gateway, "json", outcome);
     for (at, (rest, status)) in refused.iter().chain(not_received).enumerate() {
-        let mut stream = connect(gateway.folder.http).unwrap();
-        stream.write_all(&[head.as_bytes(), rest].concat()).unwrap();
+        let mut stream = connect(gateway.http).unwrap();
+        stream.write(&[head.as_bytes(), rest].concat()).unwrap();
         let shown = String::from_utf8_lossy(rest);
-        assert_eq!(read_answer(&mut stream).unwrap().status, *status, "{shown}");
-        let counted = refused.len().min(at + 1);
+        assert_eq!(stream.read().unwrap().status, *status, "{shown}");
+        let expected = refused.len().min(at + 1) as u64;
         // Counted before the sender hears of it.
-        assert_eq!((count("received"), count("refused")), (counted.to_string(), counted.to_string()), "{shown}");
+        assert_eq!((count("received"), count("refused")), (expected, expected), "{shown}");
     }
     unharmed(&gateway);
 }
@@ -119,9 +116,9 @@ fn broken_framing_is_cut() {
         "POST /json HTTP/1.1\rhost: x\r\n\r\n",
         "nonsense\r\n\r\n",
     ] {
-        let mut stream = connect(gateway.folder.http).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        assert_eq!(read_answer(&mut stream).unwrap().status, 400, "{request:?}");
+        let mut stream = connect(gateway.http).unwrap();
+        stream.write(request.as_bytes()).unwrap();
+        assert_eq!(stream.read().unwrap().status, 400, "{request:?}");
     }
     unharmed(&gateway);
 }
@@ -131,12 +128,12 @@ fn slow_clients_hold_nobody_up() {
     let gateway = gateway();
     let slow: Vec<_> = (0..50)
         .map(|_| {
-            let mut stream = connect(gateway.folder.http).unwrap();
-            stream.write_all(b"POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n").unwrap();
+            let mut stream = connect(gateway.http).unwrap();
+            stream.write(b"POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n").unwrap();
             stream
         })
         .collect();
     unharmed(&gateway);
     let mut first = slow.into_iter().next().unwrap();
-    assert_eq!(read_answer(&mut first).unwrap().status, 408, "a head that is never complete");
+    assert_eq!(first.read().unwrap().status, 408, "a head that is never complete");
 }

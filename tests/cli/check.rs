@@ -17,7 +17,7 @@ fn every_file_is_told_what_is_wrong_with_it() {
     assert!(files.len() >= 10, "the files are gone");
     let mut stale = Vec::new();
     for name in files {
-        let people = run_in(&folder, &["check", name], b"");
+        let people = run_in(&folder, &["check", name]);
         let shown = format!("{}{}exit status {}\n", people.stdout, people.stderr, people.status);
         let path = folder.join(name.replace(".yaml", ".txt"));
         if update {
@@ -29,7 +29,7 @@ fn every_file_is_told_what_is_wrong_with_it() {
         assert_eq!(people.status, i32::from(wrong), "{name}: {shown}");
         programs_see_the_same(&folder, name, wrong, &shown);
         if wrong {
-            let run = run_in(&folder, &["run", name], b"");
+            let run = run_in(&folder, &["run", name]);
             assert_eq!(run.status, 2, "{name} runs: {}", run.stderr);
         }
     }
@@ -37,7 +37,7 @@ fn every_file_is_told_what_is_wrong_with_it() {
 }
 
 fn programs_see_the_same(folder: &Path, name: &str, wrong: bool, shown: &str) {
-    let programs = run_in(folder, &["check", name, "--json"], b"");
+    let programs = run_in(folder, &["check", name, "--json"]);
     assert_eq!(programs.status, i32::from(wrong), "{name}");
     let value: serde_json::Value = serde_json::from_str(&programs.stdout).unwrap();
     let diagnostics = value["diagnostics"].as_array().unwrap();

@@ -1,6 +1,7 @@
 //! The demo: it ends by itself with the right account, and the same seed gives the same one.
 
-use crate::harness::{Ended, run_in};
+use crate::harness::run_in;
+use crossdock_testkit::Ended;
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
@@ -8,7 +9,7 @@ use std::{
 
 fn play(seed: &str) -> Ended {
     let folder = tempfile::tempdir().unwrap();
-    let ended = run_in(folder.path(), &["demo", "--exit", "--seed", seed], b"");
+    let ended = run_in(folder.path(), &["demo", "--exit", "--seed", seed]);
     assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
     for word in ["received", "delivered", "retried", "filtered", "dead", "http.422"] {
         assert!(ended.stdout.to_lowercase().contains(word), "no `{word}` in {}", ended.stdout);
@@ -54,11 +55,11 @@ fn the_commands_it_prints_work_while_it_goes_on() {
         if redrive {
             arguments.push("--yes");
         }
-        let ended = run_in(folder.path(), &arguments, b"");
+        let ended = run_in(folder.path(), &arguments);
         assert_eq!(ended.status, 0, "{command}: {}", ended.stderr);
         assert!(!ended.stdout.is_empty() || redrive, "{command} says nothing");
         if redrive {
-            let left = run_in(folder.path(), &[&["dead", "ls"], &arguments[2..6]].concat(), b"");
+            let left = run_in(folder.path(), &[&["dead", "ls"], &arguments[2..6]].concat());
             assert!(left.status == 0 && left.stdout.is_empty(), "{}{}", left.stdout, left.stderr);
         }
     }

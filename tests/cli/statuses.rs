@@ -1,17 +1,19 @@
 //! Exit statuses, and what goes to stdout and to stderr.
 
-use crate::harness::{Folder, free, request, wait};
+use crate::harness::{api, counted, post, prepared, request, started, wait};
+use crossdock_testkit::{Gateway, Stopped, free_port};
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    time::Duration,
 };
 
 const ROUTES: &str =
     "channels: { q: { queue: {} } }\nroutes: { r: { from: { http: { path: /a } }, to: { queue: q } } }\n";
 
 #[track_caller]
-fn check(folder: &Folder, arguments: &[&str], status: i32, in_stderr: &str) {
-    let ended = folder.run(arguments);
+fn check(folder: &Gateway, arguments: &[&str], status: i32, in_stderr: &str) {
+    let ended = folder.run(arguments, "");
     assert_eq!(ended.status, status, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.contains(in_stderr), "{arguments:?}: no `{in_stderr}` in {}", ended.stderr);
     assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {}", ended.stderr);
@@ -20,7 +22,7 @@ fn check(folder: &Folder, arguments: &[&str], status: i32, in_stderr: &str) {
 
 #[test]
 fn bad_usage_and_configuration_end_with_2() {
-    let folder = Folder::new(ROUTES);
+    let folder = prepared(ROUTES);
     check(&folder, &[], 2, "Usage");
     check(&folder, &["runn"], 2, "run");
     check(&folder, &["check", "--jsn"], 2, "--json");
@@ -31,7 +33,7 @@ fn bad_usage_and_configuration_end_with_2() {
     check(&folder, &["try", "r", "-H", "novalue"], 2, "name=value");
     check(&folder, &["status", "--admin", "no url"], 2, "no url");
     check(&folder, &["dead", "rm", "--admin", "http://127.0.0.1:1"], 2, "--all");
-    folder.write("broken.yaml", b"version: 1\nroutes: [\n");
+    folder.write("broken.yaml", "version: 1\nroutes: [\n");
     for command in [&["run", "broken.yaml"][..], &["explain", "r", "broken.yaml"], &["verify", "broken.yaml"]] {
         check(&folder, command, 2, "broken.yaml");
     }
@@ -41,10 +43,10 @@ fn bad_usage_and_configuration_end_with_2() {
 
 #[test]
 fn what_is_not_there_ends_with_4_and_a_gateway_that_is_not_with_3() {
-    let folder = Folder::new(ROUTES);
+    let folder = prepared(ROUTES);
     check(&folder, &["explain", "nothing"], 4, "nothing");
     check(&folder, &["try", "nothing"], 4, "nothing");
-    let nobody = format!("http://{}", free());
+    let nobody = format!("http://127.0.0.1:{}", free_port());
     for command in [&["status"][..], &["queues"], &["dead", "ls"], &["dead", "redrive", "--yes"], &["pause", "r"]] {
         check(&folder, command, 3, "cannot reach the gateway");
         check(&folder, &[command, &["--admin", &nobody]].concat(), 3, "cannot reach the gateway");
@@ -54,7 +56,7 @@ fn what_is_not_there_ends_with_4_and_a_gateway_that_is_not_with_3() {
 
 #[test]
 fn help_version_and_generated_texts_are_data() {
-    let folder = Folder::new(ROUTES);
+    let folder = prepared(ROUTES);
     for (arguments, part) in [
         (&["--help"][..], "crossdock demo"),
         (&["run", "--help"], "SIGTERM"),
@@ -66,26 +68,26 @@ fn help_version_and_generated_texts_are_data() {
         (&["man"], ".TH"),
         (&["explain", "r"], "/a"),
     ] {
-        let ended = folder.run(arguments);
+        let ended = folder.run(arguments, "");
         assert_eq!(ended.status, 0, "{arguments:?}: {}", ended.stderr);
         assert!(ended.stdout.contains(part), "{arguments:?}: no `{part}` in {}", ended.stdout);
         assert!(ended.stderr.is_empty(), "{arguments:?}: {}", ended.stderr);
     }
-    let schema: serde_json::Value = serde_json::from_str(&folder.run(&["schema"]).stdout).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&folder.run(&["schema"], "").stdout).unwrap();
     assert!(schema.is_object());
 }
 
 #[test]
 fn a_running_gateway_is_operated() {
-    let gateway = Folder::new(ROUTES).start();
+    let mut gateway = started(ROUTES);
     for body in 0..5 {
-        assert_eq!(gateway.post("/a", &[], format!("{{\"n\": {body}}}").as_bytes()).status, 202);
+        assert_eq!(post(&gateway, "/a", &[], format!("{{\"n\": {body}}}").as_bytes()).status, 202);
     }
-    let status = gateway.operate(&["status"], b"");
+    let status = gateway.operate(&["status"], "");
     assert!(status.status == 0 && status.stdout.contains("ready"), "{}{}", status.stdout, status.stderr);
-    let queues = gateway.operate(&["queues", "--json"], b"");
+    let queues = gateway.operate(&["queues", "--json"], "");
     let value: serde_json::Value = serde_json::from_str(&queues.stdout).unwrap();
-    let api: serde_json::Value = serde_json::from_str(&gateway.api("GET", "/channels", b"").body).unwrap();
+    let api = api(&gateway, "GET", "/channels", "").json();
     assert_eq!(value["items"][0]["name"], api["items"][0]["name"], "--json prints what the API answers");
     let q = value["items"].as_array().unwrap().iter().find(|channel| channel["name"] == "q").unwrap();
     assert!(q["messages"] == 5 && q["bytes"].as_u64() > Some(0) && q["oldest_seconds"].is_number(), "{q}");
@@ -99,23 +101,22 @@ fn a_running_gateway_is_operated() {
         (&["pause", "r"], 0),
         (&["resume", "r"], 0),
     ] {
-        let ended = gateway.operate(arguments, b"");
+        let ended = gateway.operate(arguments, "");
         assert_eq!(ended.status, code, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
     }
-    gateway.folder.write("wrong", b"not the token");
-    let admin = format!("http://{}", gateway.folder.admin);
-    let denied = gateway.folder.run(&["status", "--admin", &admin, "--token-file", "wrong"]);
+    gateway.write("wrong", "not the token");
+    let admin = format!("http://127.0.0.1:{}", gateway.admin);
+    let denied = gateway.run(&["status", "--admin", &admin, "--token-file", "wrong"], "");
     assert_eq!(denied.status, 6, "{}", denied.stderr);
-    let missing = gateway.folder.run(&["status", "--admin", &admin, "--token-file", "nothing"]);
+    let missing = gateway.run(&["status", "--admin", &admin, "--token-file", "nothing"], "");
     assert!(missing.status == 6 && missing.stderr.contains("nothing"), "{}", missing.stderr);
     // Without options the file here tells where the gateway is.
-    assert_eq!(gateway.folder.run(&["status"]).status, 0);
-    assert_eq!(gateway.folder.run(&["verify"]).status, 2, "verify of a store that is held");
-    assert_eq!(request(gateway.folder.admin, "GET", "/readyz", &[], b"").status, 200);
-    gateway.account();
-    let (code, folder) = gateway.stop();
-    assert_eq!(code, 0, "SIGTERM");
-    let verify = folder.run(&["verify", "--json"]);
+    assert_eq!(gateway.run(&["status"], "").status, 0);
+    assert_eq!(gateway.run(&["verify"], "").status, 2, "verify of a store that is held");
+    assert_eq!(request(gateway.admin, "GET", "/readyz", &[], b"").status, 200);
+    gateway.assert_account();
+    assert_eq!(gateway.terminate(Duration::from_secs(15)), Stopped::Status(0));
+    let verify = gateway.run(&["verify", "--json"], "");
     assert_eq!(verify.status, 0, "{}{}", verify.stdout, verify.stderr);
     let report: serde_json::Value = serde_json::from_str(&verify.stdout).unwrap();
     assert!(report["messages"].as_u64() >= Some(5) && report["findings"] == serde_json::json!([]), "{report}");
@@ -127,11 +128,11 @@ fn what_touches_more_than_one_message_asks() {
 routes:
   r: { from: { http: { path: /a } }, steps: [ { filter: 'to_int!(.n) > 0' } ], to: { queue: q } }
 ";
-    let gateway = Folder::new(routes).start();
+    let gateway = started(routes);
     for _ in 0..3 {
-        assert_eq!(gateway.post("/a", &[("content-type", "application/json")], b"{\"n\": \"x\"}").status, 202);
+        assert_eq!(post(&gateway, "/a", &[("content-type", "application/json")], b"{\"n\": \"x\"}").status, 202);
     }
-    wait("three dead letters", || gateway.metric("crossdock_messages_total{", "route=\"r\",outcome=\"dead\"") == 3.0);
+    wait("three dead letters", || counted(&gateway, "r", "dead") == 3);
     for (arguments, stdin, status, said) in [
         (&["dead", "redrive"][..], "", 1, "redrive 3 dead letters?"),
         (&["dead", "redrive"], "n\n", 1, "nothing was done"),
@@ -147,33 +148,34 @@ routes:
         // Redriven ones come back, as the rule is as it was.
         if status == 0 && arguments.len() != 3 {
             wait("three dead letters", || {
-                gateway.operate(&["dead", "rm", "--all", "--dry-run"], b"").stderr.contains(" 3 ")
+                gateway.operate(&["dead", "rm", "--all", "--dry-run"], "").stderr.contains(" 3 ")
             });
         }
-        let ended = gateway.operate(arguments, stdin.as_bytes());
+        let ended = gateway.operate(arguments, stdin);
         assert_eq!(ended.status, status, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains(said), "{arguments:?}: no `{said}` in {}", ended.stderr);
     }
-    gateway.account();
+    gateway.assert_account();
 }
 
 #[test]
 fn check_asks_the_peers_only_if_told() {
-    let (up, down) = (TcpListener::bind("127.0.0.1:0").unwrap(), free());
-    let routes = |peer| {
+    let (up, down) = (TcpListener::bind("127.0.0.1:0").unwrap(), free_port());
+    let routes = |port: u16| {
         format!(
-            "connections: {{ peer: {{ http: {{ base_url: \"http://{peer}\" }} }} }}
+            "connections: {{ peer: {{ http: {{ base_url: \"http://127.0.0.1:{port}\" }} }} }}
 routes: {{ r: {{ from: {{ http: {{ path: /a }} }}, to: {{ http: {{ connection: peer }} }} }} }}
 "
         )
     };
-    let folder = Folder::new(&routes(down));
-    assert_eq!(folder.run(&["check"]).status, 0);
-    let refused = folder.run(&["check", "--connect"]);
+    let folder = prepared(&routes(down));
+    assert_eq!(folder.run(&["check"], "").status, 0);
+    let refused = folder.run(&["check", "--connect"], "");
     assert!(refused.status == 1 && refused.stdout.contains("peer"), "{}{}", refused.stdout, refused.stderr);
-    let value: serde_json::Value = serde_json::from_str(&folder.run(&["check", "--connect", "--json"]).stdout).unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(&folder.run(&["check", "--connect", "--json"], "").stdout).unwrap();
     assert_eq!(value["connections"][0]["up"], false, "{value}");
-    folder.write_routes(&routes(up.local_addr().unwrap()), "");
+    folder.write_routes("", &routes(up.local_addr().unwrap().port()));
     // Any answer will do: whoever answers 404 is there.
     std::thread::spawn(move || {
         for mut stream in up.incoming().flatten() {
@@ -181,6 +183,6 @@ routes: {{ r: {{ from: {{ http: {{ path: /a }} }}, to: {{ http: {{ connection: p
             let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         }
     });
-    let fine = folder.run(&["check", "--connect"]);
+    let fine = folder.run(&["check", "--connect"], "");
     assert!(fine.status == 0 && fine.stdout.contains("up"), "{}{}", fine.stdout, fine.stderr);
 }

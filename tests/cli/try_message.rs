@@ -1,6 +1,7 @@
 //! `try` and `explain`: what would happen, and nothing does.
 
-use crate::harness::Folder;
+use crate::harness::prepared;
+use crossdock_testkit::Gateway;
 
 const ROUTES: &str = "
 channels: { orders: { queue: {} } }
@@ -28,16 +29,16 @@ routes:
 ";
 const ORDER: &str = r#"{"order_id": "o-4", "total": 14, "customer": {"name": "Ada"}, "ship_to": {"country": "DE"}}"#;
 
-fn folder() -> Folder {
-    let folder = Folder::new(ROUTES);
-    folder.write("order.schema.json", br#"{"type": "object", "required": ["order_id"]}"#);
-    folder.write("m.json", ORDER.as_bytes());
+fn folder() -> Gateway {
+    let folder = prepared(ROUTES);
+    folder.write("order.schema.json", r#"{"type": "object", "required": ["order_id"]}"#);
+    folder.write("m.json", ORDER);
     folder
 }
 
 #[track_caller]
 fn check(arguments: &[&str], stdin: &str, status: i32, shown: &[&str], not_shown: &[&str]) {
-    let ended = folder().run_with(&[&["try"], arguments].concat(), stdin.as_bytes());
+    let ended = folder().run(&[&["try"], arguments].concat(), stdin);
     assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
     for part in shown {
         assert!(ended.stdout.contains(part), "no `{part}` in {}", ended.stdout);
@@ -67,7 +68,7 @@ fn what_goes_no_further_says_so() {
 
 #[test]
 fn programs_see_the_same() {
-    let ended = folder().run_with(&["try", "out", "m.json", "-H", "x-unit=7", "--json"], b"");
+    let ended = folder().run(&["try", "out", "m.json", "-H", "x-unit=7", "--json"], "");
     let value: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(value["outcome"], "sent", "{value}");
     assert_eq!(value["steps"].as_array().unwrap().len(), 3, "{value}");
@@ -78,12 +79,12 @@ fn programs_see_the_same() {
 #[test]
 fn nothing_is_made_by_trying() {
     let folder = folder();
-    assert_eq!(folder.run(&["try", "out", "m.json"]).status, 0);
-    assert!(!folder.dir.path().join("data").exists() && !folder.dir.path().join("rest").exists());
+    assert_eq!(folder.run(&["try", "out", "m.json"], "").status, 0);
+    assert!(!folder.path("data").exists() && !folder.path("rest").exists());
 }
 
 #[test]
 fn a_route_is_explained_in_words() {
-    let ended = folder().run(&["explain", "out"]);
+    let ended = folder().run(&["explain", "out"], "");
     assert!(ended.status == 0 && ended.stdout.lines().count() >= 4, "{}{}", ended.stdout, ended.stderr);
 }

@@ -32,10 +32,30 @@ impl Client {
     /// # Errors
     /// The connection broke, or the answer is no HTTP; whether the request was taken is then not known.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
+        let own = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let host = if own { "" } else { "host: 127.0.0.1\r\n" };
         let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n{fields}\r\n");
-        self.reader.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}content-length: {length}\r\n{fields}\r\n");
+        // A server that refuses answers without reading the rest, and then writing may fail.
+        let written = self.write(&[head.as_bytes(), body].concat());
+        let answer = self.read();
+        if answer.is_err() { written.and(answer) } else { answer }
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
+    }
+
+    /// Waits for the next answer.
+    ///
+    /// # Errors
+    /// The connection broke, or the answer is no HTTP.
+    pub fn read(&mut self) -> io::Result<Response> {
         let answer = read_message(&mut self.reader, true)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = answer.start.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, answer.start.clone()))?;

@@ -1,13 +1,13 @@
 //! The real program in a folder of its own: started, asked, stopped, killed.
 
-use crate::{Metrics, Response, free_port, request, wait_for};
+use crate::{Ended, Metrics, Response, command::program, free_port, request, run_in, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -77,15 +77,17 @@ impl Gateway {
         self.folder.path().join(name)
     }
 
-    /// Runs a command of the program in its folder.
-    ///
-    /// # Panics
-    /// It cannot be started.
+    /// Runs a command of the program in its folder, with something on stdin; see [`run_in`].
     #[must_use]
-    pub fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").stdin(Stdio::null());
-        command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display()))
+    pub fn run(&self, arguments: &[&str], stdin: &str) -> Ended {
+        run_in(&self.binary, self.folder.path(), arguments, stdin)
+    }
+
+    /// Runs an operating command, which is told where the gateway is and who we are.
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str], stdin: &str) -> Ended {
+        let admin = format!("http://127.0.0.1:{}", self.admin);
+        self.run(&[arguments, &["--admin", &admin, "--token-file", "data/admin.token"]].concat(), stdin)
     }
 
     /// Starts it and waits until it is ready.
@@ -111,8 +113,8 @@ impl Gateway {
         assert!(self.process.is_none(), "the gateway runs already");
         let open = || OpenOptions::new().create(true).append(true).open(self.path("log"));
         let (out, err) = (open().expect("the log"), open().expect("the log"));
-        let mut command = Command::new(&self.binary);
-        command.args(["run", "routes.yaml"]).current_dir(self.folder.path()).env("NO_COLOR", "1");
+        let mut command = program(&self.binary, self.folder.path());
+        command.args(["run", "routes.yaml"]);
         let started = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         self.process = Some(started.unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display())));
     }
@@ -152,11 +154,16 @@ impl Gateway {
         status.code().map_or(Stopped::Signal, Stopped::Status)
     }
 
+    /// All that it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
     /// The last lines it logged.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = fs::read(self.path("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
     }
@@ -169,13 +176,20 @@ impl Gateway {
         request(self.http, "POST", path, &[("content-type", "application/json")], body.as_bytes())
     }
 
+    /// The token that it drew.
+    ///
+    /// # Errors
+    /// There is none, or not yet.
+    pub fn token(&self) -> io::Result<String> {
+        Ok(fs::read_to_string(self.path("data/admin.token"))?.trim().to_owned())
+    }
+
     /// A request to the admin API, with its token; `path` follows `/api/v1`.
     ///
     /// # Errors
     /// It does not listen, or the connection broke, or there is no token yet.
     pub fn api(&self, method: &str, path: &str, body: &str) -> io::Result<Response> {
-        let token = fs::read_to_string(self.path("data/admin.token"))?;
-        let bearer = format!("Bearer {}", token.trim());
+        let bearer = format!("Bearer {}", self.token()?);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         request(self.admin, method, &format!("/api/v1{path}"), &headers, body.as_bytes())
     }

@@ -8,6 +8,7 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "what fails here fails the test that asked for it")]
 
 mod client;
+mod command;
 mod gateway;
 mod load;
 mod metrics;
@@ -18,6 +19,7 @@ mod wait;
 mod wire;
 
 pub use client::{Client, request};
+pub use command::{Ended, run_in};
 pub use gateway::{Gateway, Stopped};
 pub use load::Load;
 pub use metrics::Metrics;
