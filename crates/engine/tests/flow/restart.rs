@@ -276,7 +276,7 @@ routes:
 #[test]
 fn a_target_goes_on_though_a_message_ends_while_it_is_read_again() {
     let to = "to: [ { ask: { connection: p, path: a } }, { ask: { connection: other, path: b } } ]";
-    let retry = "retry: { attempts: 3, initial: 20ms, factor: 2, max: 100ms }";
+    let retry = "retry: { attempts: 3, initial: 10ms, factor: 1, max: 10ms }";
     let mut rig = Rig::start(&format!("routes: {{ r: {{ from: {{ ask: {{}} }}, {to}, {retry} }} }}\n"));
     // The one target has tried it, the other has no answer yet.
     rig.world.script(|got| match &*got.path {
@@ -286,7 +286,7 @@ fn a_target_goes_on_though_a_message_ends_while_it_is_read_again() {
     rig.post("r", r#"{"n":1}"#);
     until("the try is noted", || rig.route("r").targets[0].scheduled == 1);
     let id = rig.world.got()[0].envelope.id;
-    until("its history", || rig.block_on(rig.gateway().message(id)).unwrap().unwrap().attempts.len() == 1);
+    until("its history", || !rig.block_on(rig.gateway().message(id)).unwrap().unwrap().attempts.is_empty());
     rig.kill();
     // Now nobody wants it, which the other target finds out while the first one reads it to try again.
     rig.world.script(|_| Reply::Taken);
