@@ -58,6 +58,8 @@ pub(crate) enum DoorEnd {
     Refused,
     /// Not taken, and moved to the dead letters.
     Dead,
+    /// Turned away before it counts as received.
+    NotReceived,
 }
 
 /// Those who take a channel's messages off: a route, or whoever reads a queue that no route reads.
@@ -108,6 +110,7 @@ impl Door {
             DoorEnd::Filtered => &self.filtered,
             DoorEnd::Refused => &self.refused,
             DoorEnd::Dead => &self.dead,
+            DoorEnd::NotReceived => return,
         };
         counter.fetch_add(messages, Relaxed);
     }

@@ -38,7 +38,7 @@ pub(crate) struct Settled {
     pub settlements: Vec<(Token, Settlement, usize)>,
     /// What was not taken and is tried again, in order.
     pub again: VecDeque<Judged>,
-    /// How many of `settlements` are received, which is all but those told `Again`.
+    /// How many of `settlements` are received, which is all but those told `Again` and those turned away.
     pub received: u64,
 }
 
@@ -46,6 +46,14 @@ impl Settled {
     /// A message whose fate was decided without the store, or by it.
     pub fn push(&mut self, token: Token, settlement: Settlement, bytes: usize) {
         if !matches!(settlement, Settlement::Again { .. }) {
+            self.received += 1;
+        }
+        self.settlements.push((token, settlement, bytes));
+    }
+
+    /// A message whose fate the door decided.
+    pub fn push_ended(&mut self, token: Token, settlement: Settlement, end: DoorEnd, bytes: usize) {
+        if end != DoorEnd::NotReceived {
             self.received += 1;
         }
         self.settlements.push((token, settlement, bytes));
@@ -75,7 +83,7 @@ pub(crate) fn assemble(
             Entered::Waits(entry) => entries.push(entry),
             Entered::Settled { token, settlement, end, bytes } => {
                 plan.door.count_end(end, 1);
-                settled.push(token, settlement, bytes);
+                settled.push_ended(token, settlement, end, bytes);
             }
         }
     }

@@ -126,7 +126,7 @@ impl DoorPlan {
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
         let bytes_max = limits::message_bytes_max(segment_bytes, self.channels.len());
         if message.len() as u64 > bytes_max {
-            return self.refuse(too_large(message.len(), bytes_max));
+            return self.turn_away(too_large(message.len(), bytes_max));
         }
         let keys = self.keys(&envelope, claim.as_ref(), &claims);
         Decision::Append(Append { id: envelope.id, message, keys, sender_key: claim.is_some() })
@@ -139,6 +139,15 @@ impl DoorPlan {
             OnRefused::Tell | OnRefused::Reject | OnRefused::DeadLetter => Settlement::Refused(refusal),
         };
         Decision::Tell { settlement, end: DoorEnd::Refused }
+    }
+
+    /// What is larger than the store takes. A sender who hears an answer hears the same of it as of a body that is larger
+    /// than his source takes, and neither is received; what a broker gave is.
+    fn turn_away(&self, refusal: Refusal) -> Decision {
+        if self.tells {
+            return Decision::Tell { settlement: Settlement::Refused(refusal), end: DoorEnd::NotReceived };
+        }
+        self.refuse(refusal)
     }
 
     /// The keys that a message claims: its sender's, and those of `dedupe`.

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, peer::fault, until, world::Reply};
 use crossdock_connector::{Event, Settlement};
 use crossdock_engine::{DeadFilter, OperationState, RedriveRequest};
-use crossdock_model::FaultClass;
+use crossdock_model::{FaultClass, RefusalKind};
 use std::time::{Duration, Instant};
 
 const FULL: &str = "
@@ -107,6 +107,33 @@ routes:
     until("all are dead", || rig.route("r").counts.dead == 5);
     until("the good one", || rig.route("r").counts.delivered == 1);
     until("the route goes on", || rig.route("r").reason.is_none());
+    rig.account();
+}
+
+#[test]
+fn what_is_larger_than_the_store_takes_is_not_received() {
+    let rig = Rig::start(
+        "
+gateway: { store: { segment: 1MiB } }
+channels: { q: { queue: {} } }
+routes:
+  told: { from: { ask: {} }, to: { queue: q } }
+  kept: { from: { broker: {} }, to: { queue: q }, dead_letter: { queue: graves } }
+",
+    );
+    let large = format!("\"{}\"", "x".repeat(600 << 10));
+    for route in ["told", "kept"] {
+        let refused = rig.post(route, &large);
+        let Settlement::Refused(refusal) = refused else { panic!("{refused:?}") };
+        assert_eq!(refusal.kind, RefusalKind::TooLarge);
+        assert!(matches!(rig.post(route, "{}"), Settlement::Stored { .. }));
+    }
+    let counts = |route: &str| {
+        let counts = rig.route(route).counts;
+        (counts.received, counts.refused, counts.delivered)
+    };
+    assert_eq!(counts("told"), (1, 0, 1), "413 is not received");
+    assert_eq!(counts("kept"), (2, 1, 1), "a broker's message is");
     rig.account();
 }
 
