@@ -116,7 +116,11 @@ impl Session {
                     assert!((1..=3).contains(&messages.len()), "within the credit");
                     all.extend(messages);
                 }
-                other @ (Event::Refused(_) | Event::Revoking { .. } | Event::Blocked(_) | Event::Unblocked | Event::End) => {
+                other @ (Event::Refused(_)
+                | Event::Revoking { .. }
+                | Event::Blocked(_)
+                | Event::Unblocked
+                | Event::End) => {
                     panic!("unexpected {other:?}")
                 }
             }
