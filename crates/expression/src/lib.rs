@@ -23,7 +23,7 @@ mod tests;
 mod value;
 
 pub use compile::{CompileError, Compiler, Use};
-pub use json::JsonError;
+pub use json::{Glimpse, JsonError, Name, Outline, Place, PlaceItems, PlaceMembers};
 pub use metadata::Metadata;
 pub use program::Program;
 pub use template::{Escape, Template, TemplateOptions};

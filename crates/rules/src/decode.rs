@@ -4,7 +4,7 @@ use crate::{
     XmlDecode, XmlEncode, text,
     xml::{self, Shape},
 };
-use crossdock_expression::Value;
+use crossdock_expression::{Outline, Value};
 use crossdock_model::{Envelope, Fault, RefusalKind};
 
 /// How payloads are decoded where it is said, not taken from the content type.
@@ -126,6 +126,18 @@ pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decod
         Decode::Text => text::decode(payload).map_err(|error| undecodable(format, &error))?,
     };
     Ok(Decoded { value, format, shape })
+}
+
+/// The outline of a payload that [`decode`] would read as JSON.
+pub(crate) fn outline<'a>(envelope: &'a Envelope, said: Option<&Decode>) -> Option<Outline<'a>> {
+    let json = match (said, envelope.properties.content_type.as_deref()) {
+        (Some(decode), _) => decode.format() == Format::Json,
+        // What almost every sender says needs no folding of case.
+        (None, Some("application/json")) => true,
+        (None, content_type) => by_content_type(content_type).is_ok_and(|decode| decode.format() == Format::Json),
+    };
+    let coded = envelope.properties.content_encoding.as_deref().is_some_and(is_coded);
+    Outline::of(envelope.payload.as_ref().filter(|_| json && !coded)?)
 }
 
 /// The parameter `charset` of a content type.

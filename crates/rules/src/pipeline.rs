@@ -27,6 +27,8 @@ pub struct Pipeline {
     pub(crate) inherited: Option<Decode>,
     pub(crate) delay: Option<Duration>,
     pub(crate) expire_after: Option<Duration>,
+    /// Whether a payload is looked at by one schema and by nobody else, so that its outline will do.
+    pub(crate) glances: bool,
 }
 
 /// One compiled step.
@@ -97,7 +99,7 @@ impl Pipeline {
     /// A list without steps.
     #[must_use]
     pub const fn empty(stage: Stage) -> Self {
-        Self { stage, steps: Vec::new(), inherited: None, delay: None, expire_after: None }
+        Self { stage, steps: Vec::new(), inherited: None, delay: None, expire_after: None, glances: false }
     }
 
     /// Compiles the items of `accept` or `steps` as read by [`crate::ACCEPT_STEPS`] or [`crate::STEPS`]; `inherited` is
@@ -111,6 +113,16 @@ impl Pipeline {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         crate::steps::compile(stage, items, inherited, environment, found)
+    }
+
+    /// Notes what is to be known of the whole list, once it has all its steps.
+    pub(crate) fn complete(mut self) -> Self {
+        let mut readers = self.steps.iter().filter(|step| step.action.needs_payload());
+        let only = readers.next().filter(|_| readers.next().is_none());
+        let validates = only.is_some_and(|step| matches!(step.action, Action::Validate(_)));
+        // Behind the door the value is needed once more than the steps tell: by targets, for their addresses.
+        self.glances = validates && self.stage == Stage::Accept;
+        self
     }
 
     /// What this list, or the one before it, says about decoding; the next list and the targets decode so.
@@ -206,7 +218,7 @@ impl Pipeline {
     ) -> Result<Verdict, Failure> {
         let mut claims = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
-            match step.apply(index, message) {
+            match step.apply(index, message, self.glances) {
                 Ok(Flow::On) => {}
                 Ok(Flow::Claim(claim)) => claims.push(claim),
                 Ok(Flow::Filtered) => {
@@ -226,7 +238,7 @@ impl Pipeline {
 }
 
 impl Step {
-    fn apply(&self, index: usize, message: &mut Working) -> Result<Flow, Failure> {
+    fn apply(&self, index: usize, message: &mut Working, glances: bool) -> Result<Flow, Failure> {
         match &self.action {
             Action::Decode(decode) => {
                 message.decode_as(decode);
@@ -246,6 +258,8 @@ impl Step {
                 message.prepare(program.needs_payload()).map_err(Failure::Undecodable)?;
                 message.transform(program).map_err(Failure::Fault)?;
             }
+            // What an outline cannot show, or the schema does not like, is looked at again as a value.
+            Action::Validate(schema) if glances && message.outline().is_some_and(|it| schema.admits(&it)) => {}
             Action::Validate(schema) => {
                 message.prepare(true).map_err(Failure::Undecodable)?;
                 if let Some(value) = message.decoded() {

@@ -32,7 +32,7 @@ pub fn compile(
             list.pipeline.steps.push(Step { label, action });
         }
     }
-    let pipeline = list.pipeline;
+    let pipeline = list.pipeline.complete();
     let complete = pipeline.steps.len() == items.len() && !own.has_errors();
     found.append(own);
     complete.then_some(pipeline)
@@ -201,7 +201,7 @@ impl List<'_, '_> {
 
 impl Action {
     /// Whether the step decodes the payload.
-    fn needs_payload(&self) -> bool {
+    pub fn needs_payload(&self) -> bool {
         match self {
             Self::Decode(_) | Self::Encode { .. } | Self::Validate(_) => true,
             Self::Filter(program) | Self::Transform(program) | Self::Dedupe { key: program, .. } => {

@@ -5,7 +5,7 @@ use crate::{
     decode::{self, Decoded, Undecodable},
 };
 use bytes::Bytes;
-use crossdock_expression::{Metadata, Program, Template, Value, View};
+use crossdock_expression::{Metadata, Outline, Program, Template, Value, View};
 use crossdock_model::{Envelope, Fault, Text};
 use std::sync::Arc;
 
@@ -134,6 +134,11 @@ impl Working {
             self.decoded = Some(decode::decode(&self.envelope, self.said.as_ref())?);
         }
         Ok(())
+    }
+
+    /// The outline of the payload, if it is JSON and has one.
+    pub(crate) fn outline(&self) -> Option<Outline<'_>> {
+        decode::outline(&self.envelope, self.said.as_ref())
     }
 
     /// The value, if the payload is decoded.

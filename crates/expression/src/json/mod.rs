@@ -3,9 +3,13 @@
 //! RFC 8259 in UTF-8 without a byte order mark. Of repeated keys the last one counts. A string without escapes is a
 //! slice of one copy of the payload: reading allocates per container and key, not per text.
 
+mod outline;
 mod read;
 mod scan;
+mod tree;
 mod write;
+
+pub use outline::{Glimpse, Name, Outline, Place, PlaceItems, PlaceMembers};
 
 use crate::{Value, ValueRef, View};
 use bytes::Bytes;
@@ -27,7 +31,7 @@ impl Value {
         // of their own, so that workers do not meet on one counter.
         let text = Text::try_from(Bytes::copy_from_slice(bytes))
             .map_err(|_| JsonError(format!("not UTF-8 from byte {} on", valid_up_to(bytes))))?;
-        read::read(&text).map(Self).map_err(|wrong| {
+        read::read(&text, &mut tree::Tree(&text)).map(Self).map_err(|wrong| {
             let before = text.get(..wrong.at).unwrap_or(&text);
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;

@@ -1,13 +1,12 @@
-//! Reading: one pass over the bytes, straight into values.
+//! Reading: one pass over the bytes, straight into what the caller builds.
 //!
-//! Written for this representation because reading is most of what a message costs: through a generic reader the same
+//! Written for these representations because reading is most of what a message costs: through a generic reader the same
 //! orders took twice the instructions (`crossdock-rules`, example `rules_bench`). What is rare and subtle is left to
 //! others: escapes to `serde_json`, long numbers to the standard library, whose results are correctly rounded.
 
 use super::scan::plain_bytes;
-use crossdock_model::{Text, VALUE_DEPTH_MAX};
+use crossdock_model::VALUE_DEPTH_MAX;
 use std::borrow::Cow;
-use vrl::value::{KeyString, ObjectMap, Value as Inner};
 
 /// What is wrong with a text, and at which byte.
 pub struct Wrong {
@@ -15,9 +14,42 @@ pub struct Wrong {
     pub what: Cow<'static, str>,
 }
 
+/// A string of the text.
+pub enum Piece<'a> {
+    /// Without escapes: where it stands, and what it is.
+    Plain { start: usize, text: &'a str },
+    /// With its escapes resolved.
+    Resolved(String),
+}
+
+/// What is built of a text; called in the order of the text.
+pub trait Build {
+    type Value;
+    /// The items of an array, being gathered.
+    type Items;
+    /// The members of an object, being gathered.
+    type Members;
+    type Key;
+
+    fn null(&mut self) -> Self::Value;
+    fn boolean(&mut self, boolean: bool) -> Self::Value;
+    fn integer(&mut self, number: i64) -> Self::Value;
+    /// A finite number.
+    fn float(&mut self, number: f64) -> Self::Value;
+    fn text(&mut self, piece: Piece<'_>) -> Self::Value;
+    fn items(&mut self) -> Self::Items;
+    fn item(&mut self, items: &mut Self::Items, value: Self::Value);
+    fn array(&mut self, items: Self::Items) -> Self::Value;
+    fn members(&mut self) -> Self::Members;
+    fn key(&mut self, piece: Piece<'_>) -> Self::Key;
+    /// A key may come again: the last value counts.
+    fn member(&mut self, members: &mut Self::Members, key: Self::Key, value: Self::Value);
+    fn object(&mut self, members: Self::Members) -> Self::Value;
+}
+
 /// Reads a text that holds one value.
-pub fn read(text: &Text) -> Result<Inner, Wrong> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
+pub fn read<B: Build>(text: &str, build: &mut B) -> Result<B::Value, Wrong> {
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, build };
     let value = reader.value(VALUE_DEPTH_MAX)?;
     match reader.peek() {
         None => Ok(value),
@@ -25,13 +57,20 @@ pub fn read(text: &Text) -> Result<Inner, Wrong> {
     }
 }
 
-struct Reader<'a> {
-    text: &'a Text,
+struct Reader<'a, B> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    build: &'a mut B,
 }
 
-impl Reader<'_> {
+/// A number, before it is one of the values that are built.
+enum Number {
+    Integer(i64),
+    Float(f64),
+}
+
+impl<'a, B: Build> Reader<'a, B> {
     fn wrong(&self, what: impl Into<Cow<'static, str>>) -> Wrong {
         let what = if self.at < self.bytes.len() { what.into() } else { "the text ends within a value".into() };
         Wrong { at: self.at, what }
@@ -47,23 +86,26 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self, levels_left: usize) -> Result<Inner, Wrong> {
+    fn value(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
         match self.peek() {
-            Some(b'"') => self.text().map(Inner::String),
+            Some(b'"') => self.piece().map(|piece| self.build.text(piece)),
             Some(b'{') => self.object(levels_left),
             Some(b'[') => self.array(levels_left),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Inner::Boolean(true)),
-            Some(b'f') => self.word("false", Inner::Boolean(false)),
-            Some(b'n') => self.word("null", Inner::Null),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|number| match number {
+                Number::Integer(number) => self.build.integer(number),
+                Number::Float(number) => self.build.float(number),
+            }),
+            Some(b't') => self.word("true").map(|()| self.build.boolean(true)),
+            Some(b'f') => self.word("false").map(|()| self.build.boolean(false)),
+            Some(b'n') => self.word("null").map(|()| self.build.null()),
             Some(_) | None => Err(self.wrong("a value is expected")),
         }
     }
 
-    fn word(&mut self, word: &str, value: Inner) -> Result<Inner, Wrong> {
+    fn word(&mut self, word: &str) -> Result<(), Wrong> {
         if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.at += word.len();
-            return Ok(value);
+            return Ok(());
         }
         Err(self.wrong("a value is expected"))
     }
@@ -72,74 +114,70 @@ impl Reader<'_> {
         levels_left.checked_sub(1).ok_or_else(|| self.wrong(format!("nested deeper than {VALUE_DEPTH_MAX} levels")))
     }
 
-    fn array(&mut self, levels_left: usize) -> Result<Inner, Wrong> {
+    fn array(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
         let levels_left = self.deeper(levels_left)?;
-        let mut items = Vec::new();
+        let mut items = self.build.items();
         self.at += 1;
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Inner::Array(items));
+            return Ok(self.build.array(items));
         }
         loop {
-            items.push(self.value(levels_left)?);
+            let item = self.value(levels_left)?;
+            self.build.item(&mut items, item);
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Inner::Array(items));
+                    return Ok(self.build.array(items));
                 }
                 Some(_) | None => return Err(self.wrong("`,` or `]` is expected")),
             }
         }
     }
 
-    fn object(&mut self, levels_left: usize) -> Result<Inner, Wrong> {
+    fn object(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
         let levels_left = self.deeper(levels_left)?;
-        let mut members = ObjectMap::new();
+        let mut members = self.build.members();
         self.at += 1;
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Inner::Object(members));
+            return Ok(self.build.object(members));
         }
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.wrong("a key in double quotes is expected"));
             }
-            let name = self.key()?;
+            let piece = self.piece()?;
+            let name = self.build.key(piece);
             if self.peek() != Some(b':') {
                 return Err(self.wrong("`:` is expected"));
             }
             self.at += 1;
             let value = self.value(levels_left)?;
-            members.insert(name, value);
+            self.build.member(&mut members, name, value);
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Inner::Object(members));
+                    return Ok(self.build.object(members));
                 }
                 Some(_) | None => return Err(self.wrong("`,` or `}` is expected")),
             }
         }
     }
 
-    fn key(&mut self) -> Result<KeyString, Wrong> {
+    /// The string that starts at the quote here.
+    fn piece(&mut self) -> Result<Piece<'a>, Wrong> {
+        let start = self.at + 1;
         match self.plain()? {
-            Some(plain) => Ok(KeyString::from(plain)),
-            None => self.escaped().map(KeyString::from),
-        }
-    }
-
-    fn text(&mut self) -> Result<Text, Wrong> {
-        let text = self.text;
-        match self.plain()? {
-            Some(plain) => Ok(text.slice_ref(plain)),
-            None => self.escaped().map(Text::from),
+            Some(text) => Ok(Piece::Plain { start, text }),
+            None => self.escaped().map(Piece::Resolved),
         }
     }
 
     /// The string that starts at the quote here, if it has no escapes; else nothing is taken.
-    fn plain(&mut self) -> Result<Option<&str>, Wrong> {
+    fn plain(&mut self) -> Result<Option<&'a str>, Wrong> {
         let start = self.at + 1;
         let end = start + plain_bytes(self.bytes.get(start..).unwrap_or_default());
         match self.bytes.get(end) {
@@ -190,7 +228,7 @@ impl Reader<'_> {
         Some((number, self.at - start)).filter(|(_, count)| *count > 0)
     }
 
-    fn number(&mut self) -> Result<Inner, Wrong> {
+    fn number(&mut self) -> Result<Number, Wrong> {
         let start = self.at;
         let negative = self.bytes.get(start) == Some(&b'-');
         self.at += usize::from(negative);
@@ -217,24 +255,22 @@ impl Reader<'_> {
         let value = value.or_else(|| {
             let short = !exponent && whole_digits + fraction_digits <= 15;
             let decimal = if short { exact(negative, whole, fraction, fraction_digits) } else { None };
-            decimal
-                .or_else(|| token.parse().ok().filter(|number: &f64| number.is_finite()))
-                .map(Inner::from_f64_or_zero)
+            decimal.or_else(|| token.parse().ok().filter(|number: &f64| number.is_finite())).map(Number::Float)
         });
         value.ok_or_else(|| Wrong { at: start, what: "a number is beyond what can be told".into() })
     }
 }
 
 /// A whole number, if it has 64 bits with a sign. Minus zero has none.
-fn integer(token: &str, negative: bool, whole: u64, digits: usize) -> Option<Inner> {
+fn integer(token: &str, negative: bool, whole: u64, digits: usize) -> Option<Number> {
     if negative && whole == 0 {
         return None;
     }
     if digits > 18 {
-        return token.parse().ok().map(Inner::Integer);
+        return token.parse().ok().map(Number::Integer);
     }
     let number = i64::try_from(whole).ok()?;
-    Some(Inner::Integer(if negative { -number } else { number }))
+    Some(Number::Integer(if negative { -number } else { number }))
 }
 
 /// A decimal of at most 15 digits: both the digits and the power of ten are exact as binary fractions, so their quotient

@@ -1,9 +1,11 @@
 //! From a file to a validator: reads what a schema refers to, and tells what is wrong at its place.
 
-use super::{json_place, node::ValueJson};
+use super::{JsonSchema, json_place};
 use crate::{Files, SourceFile};
 use crossdock_settings::{Diagnostic, Diagnostics, Place, Position, Span};
-use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind};
+use jsonschema::{
+    Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind, json::Json,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use std::{
@@ -21,12 +23,7 @@ const FINDINGS_MAX: usize = 32;
 
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-pub fn compile(
-    path: &Path,
-    span: Span,
-    files: &mut dyn Files,
-    found: &mut Diagnostics,
-) -> Option<Validator<ValueJson>> {
+pub fn compile(path: &Path, span: Span, files: &mut dyn Files, found: &mut Diagnostics) -> Option<JsonSchema> {
     let file = match files.read(path) {
         Ok(file) => file,
         Err(error) => {
@@ -39,7 +36,8 @@ pub fn compile(
     let mut library = Library { root: uri_of(&root.file.path), documents: BTreeMap::new(), folders: Vec::new() };
     library.note_folder(&root);
     library.documents.insert(library.root.clone(), root);
-    library.build(files, found)
+    let validator = library.build(files, found)?;
+    Some(JsonSchema { validator, glance: library.build(files, found)? })
 }
 
 /// A schema file, parsed.
@@ -156,13 +154,13 @@ fn references(schema: &Value) -> Vec<(String, &str)> {
 }
 
 impl Library {
-    /// Builds the validator, reading what it asks for until it has all.
-    fn build(&mut self, files: &mut dyn Files, found: &mut Diagnostics) -> Option<Validator<ValueJson>> {
+    /// Builds a validator of a representation, reading what it asks for until it has all.
+    fn build<J: Json>(&mut self, files: &mut dyn Files, found: &mut Diagnostics) -> Option<Validator<J>> {
         loop {
             let missing = Arc::new(Mutex::new(Vec::new()));
             let schemas = self.documents.iter().map(|(uri, document)| (uri.clone(), document.schema.clone())).collect();
             let shelf = Shelf { schemas, missing: Arc::clone(&missing) };
-            let options = jsonschema::options_for::<ValueJson>()
+            let options = jsonschema::options_for::<J>()
                 .with_base_uri(self.root.clone())
                 .with_retriever(shelf)
                 .with_pattern_options(PatternOptions::regex())

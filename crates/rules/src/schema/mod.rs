@@ -2,16 +2,21 @@
 //!
 //! Formats are asserted, patterns are linear-time (Rust's `regex`: no look-around, no back references). A `$ref` leads
 //! to a file beside the schema or below the configuration's folder, never to the network. A message is checked without
-//! being converted: [`node`] shows a value to the validator as it is.
+//! being converted: [`node`] shows a value to the validator as it is, [`outline`] the outline of a payload that nobody
+//! needs as a value.
 
 mod json_place;
 mod load;
 mod node;
+mod outline;
 #[cfg(test)]
 mod tests;
 
-use crate::{Files, schema::node::ValueJson};
-use crossdock_expression::ValueRef;
+use crate::{
+    Files,
+    schema::{node::ValueJson, outline::OutlineJson},
+};
+use crossdock_expression::{Outline, ValueRef};
 use crossdock_model::{Text, Violation};
 use crossdock_settings::{Diagnostics, Span};
 use jsonschema::Validator;
@@ -23,6 +28,8 @@ const VIOLATIONS_MAX: usize = 64;
 /// A compiled JSON Schema.
 pub struct JsonSchema {
     validator: Validator<ValueJson>,
+    /// The same schema, for outlines.
+    glance: Validator<OutlineJson>,
 }
 
 impl fmt::Debug for JsonSchema {
@@ -35,7 +42,13 @@ impl JsonSchema {
     /// Compiles the schema in a file, with all that it refers to. None where something is wrong, and then findings say
     /// so: at `span` where the file cannot be read, else in the file itself.
     pub fn compile(path: &Path, span: Span, files: &mut dyn Files, found: &mut Diagnostics) -> Option<Self> {
-        load::compile(path, span, files, found).map(|validator| Self { validator })
+        load::compile(path, span, files, found)
+    }
+
+    /// Whether a payload is right, from its outline; what is wrong is told of the value ([`Self::validate`]).
+    #[must_use]
+    pub fn admits(&self, outline: &Outline<'_>) -> bool {
+        self.glance.is_valid(outline.root().into())
     }
 
     /// Checks a value.

@@ -2,7 +2,7 @@
 
 use super::JsonSchema;
 use crate::{Files, SourceFile};
-use crossdock_expression::Value;
+use crossdock_expression::{Outline, Value};
 use crossdock_settings::{Diagnostics, Span};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,10 @@ fn check_violations(schema: &JsonSchema, json: &str, expected: &[(&str, &str, &s
     let found: Vec<_> =
         violations.iter().map(|v| (&*v.at, &*v.message, v.rule.as_deref().unwrap_or_default())).collect();
     assert_eq!(found, expected, "{json}");
+    // An outline must tell the same as the value.
+    if let Some(outline) = Outline::of(json.as_bytes()) {
+        assert_eq!(schema.admits(&outline), expected.is_empty(), "{json}");
+    }
 }
 
 #[test]
@@ -192,4 +196,25 @@ fn all_that_is_wrong_is_told_at_once() {
     // Meta-schemas of several vocabularies say the same thing several times.
     let errors = compile(&[("s.json", "{\"properties\": {\"b\": 3}}")]).map(|_| ()).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:#?}");
+}
+
+#[test]
+fn an_outline_tells_the_same_as_the_value_whatever_became_of_a_payload() {
+    let schema = compile(&[("order.json", include_str!("../../fixtures/order.schema.json"))]).unwrap();
+    let order = r#"{"order_id":"o-1","created":"2026-01-01","customer":{"id":"c\u00e9","name":"A"},"ship_to":{"country":"DE"},"lines":[{"sku":"s","qty":1,"price":0.5},{"sku":"t","qty":22,"price":1e2}],"total":3}"#;
+    let (mut read, mut admitted) = (0, 0);
+    for at in 0..order.len() {
+        for byte in br#"" {}[]:,\-+.019aetfn"# {
+            let mut bytes = order.as_bytes().to_vec();
+            bytes[at] = *byte;
+            let value = Value::from_json(&bytes);
+            let Some(outline) = Outline::of(&bytes) else { continue };
+            let value = value.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(&bytes)));
+            let valid = schema.validate(value.as_ref()).is_ok();
+            assert_eq!(schema.admits(&outline), valid, "{}", String::from_utf8_lossy(&bytes));
+            read += 1;
+            admitted += u32::from(valid);
+        }
+    }
+    assert!(read > 1000 && admitted > 400 && admitted < read, "{admitted} of {read}");
 }
