@@ -10,6 +10,9 @@ use uuid::Uuid;
 pub struct MessageId([u8; 16]);
 
 impl MessageId {
+    /// How long an id is as text.
+    pub const TEXT_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
+
     /// The id of a message whose sender named it: the digest with the bits of a UUID version 8 set.
     #[must_use]
     pub fn from_digest(digest: Digest) -> Self {
@@ -26,6 +29,12 @@ impl MessageId {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    /// The id as text, in a buffer of the caller's: what [`fmt::Display`] writes, without its machinery.
+    #[must_use]
+    pub fn encode<'a>(&self, buffer: &'a mut [u8; Self::TEXT_BYTES]) -> &'a str {
+        Uuid::from_bytes(self.0).hyphenated().encode_lower(buffer)
     }
 
     /// The 16 bytes to store.

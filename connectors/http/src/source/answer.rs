@@ -44,8 +44,12 @@ impl Answers {
     }
 
     fn stored(&self, id: MessageId) -> Answer {
-        let mut answer = with_body(StatusCode::ACCEPTED, JSON, format!("{{\"id\":\"{id}\"}}").into());
-        if let Ok(location) = HeaderValue::try_from(format!("{}{id}", self.messages_url)) {
+        // The answer of every message that is taken: put together without the machinery of formatting.
+        let mut buffer = [0; MessageId::TEXT_BYTES];
+        let id = id.encode(&mut buffer);
+        let body = ["{\"id\":\"", id, "\"}"].concat();
+        let mut answer = with_body(StatusCode::ACCEPTED, JSON, body.into());
+        if let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from([&*self.messages_url, id].concat())) {
             answer.headers_mut().insert(LOCATION, location);
         }
         answer
