@@ -87,8 +87,7 @@ impl Writer {
                     }
                 }
                 Woken::Requests => {
-                    self.shared.queue.take(&mut requests);
-                    let count = requests.len();
+                    let count = self.shared.queue.take(&mut requests);
                     if let Some(end) = self.serve(&mut requests) {
                         return end;
                     }

@@ -19,6 +19,16 @@ pub enum Request {
     Close(SyncSender<Result<(), CommitError>>),
 }
 
+impl Request {
+    /// How many messages it puts; what puts none counts as one.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Txn(txn, _) => txn.puts.len().max(1),
+            Self::Declare(..) | Self::Tidy(_) | Self::Close(_) => 1,
+        }
+    }
+}
+
 /// What is declared.
 pub enum Declare {
     Channels(Vec<ChannelSpec>),
@@ -37,11 +47,11 @@ pub struct Queue {
 #[derive(Default)]
 struct Inner {
     requests: VecDeque<Request>,
-    /// How many of them do not ride.
+    /// The weight of those that do not ride.
     pressing: usize,
     /// When the first of those that ride came.
     riding_since: Option<Instant>,
-    /// How many pressing ones the writer waits for; 0 if it does not wait.
+    /// What weight of pressing ones the writer waits for; 0 if it does not wait.
     wanted: usize,
     phase: Phase,
 }
@@ -71,6 +81,7 @@ impl Queue {
     /// Adds a request; gives it back if the queue is closed.
     pub fn push(&self, request: Request) -> Result<(), Request> {
         let rides = matches!(&request, Request::Txn(txn, _) if txn.may_ride());
+        let weight = request.weight();
         let mut inner = self.lock();
         if inner.phase != Phase::Open {
             return Err(request);
@@ -81,7 +92,7 @@ impl Queue {
             inner.riding_since.get_or_insert_with(Instant::now);
             first && inner.wanted > 0
         } else {
-            inner.pressing += 1;
+            inner.pressing += weight;
             inner.wanted > 0 && inner.pressing >= inner.wanted
         };
         drop(inner);
@@ -122,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// Waits until so many pressing requests are there, at most for a time; returns how many there are.
+    /// Waits until so many messages are there to be put, at most for a time; returns how many there are.
     pub fn gather(&self, wanted: usize, at_most: Duration) -> usize {
         let mut inner = self.lock();
         let end = Instant::now() + at_most;
@@ -138,12 +149,12 @@ impl Queue {
         inner.pressing
     }
 
-    /// Takes all that is there into `to`, which is empty.
-    pub fn take(&self, to: &mut VecDeque<Request>) {
+    /// Takes all that is there into `to`, which is empty; tells how many messages are to be put.
+    pub fn take(&self, to: &mut VecDeque<Request>) -> usize {
         let mut inner = self.lock();
         std::mem::swap(&mut inner.requests, to);
-        inner.pressing = 0;
         inner.riding_since = None;
+        std::mem::take(&mut inner.pressing)
     }
 
     /// Takes no more; what is there stays to be taken.
