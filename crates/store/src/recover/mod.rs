@@ -16,7 +16,7 @@ pub use scan::{Chunks, Found, ScanError, ScannedFrame, scan};
 pub use segments::{index_of, scan_failed};
 
 use crate::{
-    Disk, DiskLock, OpenError, Options,
+    Disk, DiskLock, OpenError, Options, SyncPolicy,
     checkpoint::{self, CheckpointRead, Extra, Header},
     disk::{is_full, is_missing},
     format::{BLOCK_BYTES, number_of},
@@ -177,12 +177,14 @@ fn assemble(
         Err(error) => return Err(failed("opening a file", SPARE, error)),
     };
     let segment_bytes = options.segment_bytes;
+    let sync_each = options.sync == SyncPolicy::Always;
     let shared = Arc::new(Shared::new(disk, options, header.store, state));
     let meters: Arc<Meters> = Arc::clone(&shared.meters);
     let log = Log {
         disk: Arc::clone(&shared.disk),
         meters,
         segment_bytes,
+        sync_each,
         store: header.store,
         end: header.log,
         synced_sequence: header.log.sequence,

@@ -16,6 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Behind the log so many zeros are written at once, where frames are small ([`Active::written`]).
+const AHEAD_BYTES: u64 = 512 << 10;
+/// What they are made of, piece by piece.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Frames beyond this cost so much more than their sync's metadata that writing ahead of them does not pay.
+const SMALL_FRAME_BYTES: u64 = 64 << 10;
+
 /// The file of a segment that nothing needs, kept to be used again.
 pub const SPARE: &str = "spare";
 
@@ -45,6 +52,8 @@ pub struct Log {
     pub disk: Arc<dyn Disk>,
     pub meters: Arc<Meters>,
     pub segment_bytes: u64,
+    /// Whether each frame is synced by itself.
+    pub sync_each: bool,
     pub store: u32,
     /// The last frame.
     pub end: LogEnd,
@@ -64,6 +73,10 @@ pub struct Active {
     end: u64,
     /// How long the file is.
     length: u64,
+    /// Up to where its blocks were written before, as zeros or when the file was another segment. The first write to a
+    /// block that is only allocated changes the file's metadata, and the sync has to write that too: on ext4 it takes
+    /// nearly twice as long and costs twice the processor time (`docs/adr/0010-written-ahead.md`).
+    written: u64,
 }
 
 impl Log {
@@ -84,8 +97,8 @@ impl Log {
         let first_sequence = self.end.sequence + 1;
         let kind = SegmentKind::Log;
         let header = SegmentHeader { kind, number, incarnation, store: self.store, first_sequence, created_at: time };
-        let file = match self.make_segment(&header) {
-            Ok(file) => file,
+        let (file, written) = match self.make_segment(&header) {
+            Ok(made) => made,
             Err(Trouble::NoSpace) => {
                 // The name may stay behind, which the next start clears away.
                 let _ = self.disk.remove(&segment_name(number));
@@ -100,25 +113,28 @@ impl Log {
         self.spare = false;
         self.next_segment += 1;
         let end = BLOCK_BYTES as u64;
-        self.active = Some(Active { number, file, seal: header.seal(), end, length: self.segment_bytes });
+        let length = self.segment_bytes;
+        self.active = Some(Active { number, file, seal: header.seal(), end, length, written });
         let (live, pins, sealed, last_sequence) = (0, 0, false, self.end.sequence);
         Ok((number, Segment { kind, incarnation, first_sequence, last_sequence, end, live, pins, sealed }))
     }
 
-    fn make_segment(&self, header: &SegmentHeader) -> Result<Arc<dyn DiskFile>, Trouble> {
+    /// A file with the header of a segment, and up to where it was written before.
+    fn make_segment(&self, header: &SegmentHeader) -> Result<(Arc<dyn DiskFile>, u64), Trouble> {
         let making = |error: io::Error| Trouble::of("making a segment", &error);
         let name = segment_name(header.number);
         if self.spare {
             self.disk.rename(SPARE, &name).map_err(making)?;
         }
         let file = self.disk.open(&name, OpenMode::Create).map_err(making)?;
+        let written = file.length().map_err(making)?;
         file.allocate(self.segment_bytes).map_err(making)?;
         let block = header.encode();
         file.write_at(&block, 0).map_err(making)?;
         file.sync().map_err(|error| Trouble::fatal("syncing a new segment", &error))?;
         self.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
         self.meters.wrote(block.len() as u64);
-        Ok(file)
+        Ok((file, written))
     }
 
     /// Writes a frame behind the last one, where it fits. It is durable after [`Self::sync`].
@@ -142,6 +158,10 @@ impl Log {
             closing,
         };
         let (bytes, applied, end) = draft.seal(stamp);
+        if self.sync_each {
+            let zeros = active.write_ahead(bytes.len() as u64, self.segment_bytes).map_err(writing)?;
+            self.meters.wrote(zeros);
+        }
         active.file.write_at(&bytes, active.end).map_err(writing)?;
         active.end = end.end;
         self.end = end;
@@ -168,6 +188,7 @@ impl Log {
             active.file.truncate(active.end).map_err(|error| Trouble::fatal("trimming a segment", &error))?;
             active.file.sync().map_err(|error| Trouble::fatal("syncing the log", &error))?;
             active.length = active.end;
+            active.written = active.written.min(active.end);
         }
         Ok(())
     }
@@ -177,5 +198,23 @@ impl Log {
         self.sync()?;
         self.trim()?;
         Ok(self.active.take().map(|active| active.number))
+    }
+}
+
+impl Active {
+    /// Writes zeros behind the log where a small frame would be the first on its blocks; tells how many. They become
+    /// durable with the frame or not at all, and are read as what they are: no frame.
+    fn write_ahead(&mut self, frame_bytes: u64, segment_bytes: u64) -> io::Result<u64> {
+        if frame_bytes > SMALL_FRAME_BYTES || self.end + frame_bytes <= self.written {
+            return Ok(0);
+        }
+        let from = self.written.max(self.end);
+        let to = (from + AHEAD_BYTES).min(segment_bytes);
+        for at in (from..to).step_by(ZEROS.len()) {
+            let piece = usize::try_from(to - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+            self.file.write_at(ZEROS.get(..piece).unwrap_or_default(), at)?;
+        }
+        self.written = to;
+        Ok(to - from)
     }
 }
