@@ -18,7 +18,7 @@
 
 use crate::{
     OffsetRun,
-    format::{SegmentKind, Write, kind_number, outcome_number, put_operation},
+    format::{Write, kind_number, outcome_number, put_operation},
     message::{notes::mask_of, words::put_text},
     state::{
         Channel, State, Subscription,
@@ -69,10 +69,7 @@ pub fn encode(state: &State, extra: &Extra) -> Vec<u8> {
     section(&mut to, SEGMENTS, |to| {
         put_all(to, state.segments.iter(), |to, (number, segment)| {
             to.put_varint(number);
-            to.put_u8(match segment.kind {
-                SegmentKind::Log => 1,
-                SegmentKind::Clustered => 2,
-            });
+            to.put_u8(segment.kind.number());
             to.put_u64(segment.incarnation);
             for n in [segment.first_sequence, segment.last_sequence, segment.end] {
                 to.put_varint(n);

@@ -122,11 +122,7 @@ fn touched_message(reader: &mut Reader<'_>) -> Result<TouchedMessage, DecodeErro
 
 fn segment(reader: &mut Reader<'_>, state: &mut State) -> Result<(), DecodeError> {
     let number = reader.varint()?;
-    let kind = match reader.u8()? {
-        1 => SegmentKind::Log,
-        2 => SegmentKind::Clustered,
-        _ => return Err(DecodeError("a kind of segment is not known: a newer version wrote it")),
-    };
+    let kind = SegmentKind::of(reader.u8()?)?;
     let incarnation = reader.u64()?;
     let (first_sequence, last_sequence, end) = (reader.varint()?, reader.varint()?, reader.varint()?);
     let (live, pins, sealed) = (0, 0, true);

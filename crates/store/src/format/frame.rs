@@ -36,9 +36,11 @@ pub const RECORD_BYTES: usize = 12;
 const MAGIC: [u8; 4] = *b"CDKF";
 const FLAG_CLOSING: u16 = 1;
 
-/// Flags of a record. Set aside are 1 (a copy, with the time of first append before the message) and 2 (encrypted); a
-/// store that has them is newer than this version.
-const NO_FLAGS: u8 = 0;
+/// A flag of a record: it is a copy that the cleaner made. A message then has the time at which it was first appended, in
+/// ms since 1970, 8 bytes, before it. Set aside is 2 (encrypted); a store that has it is newer than this version.
+pub const FLAG_COPY: u8 = 1;
+/// The flags that are known.
+const FLAGS: u8 = FLAG_COPY;
 
 /// What a record is. The numbers are part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +67,7 @@ impl RecordKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
     pub kind: RecordKind,
+    pub flags: u8,
     pub body_bytes: u32,
     /// The channel, subscription or scope it is about.
     pub number: u32,
@@ -75,7 +78,7 @@ pub struct Entry {
 impl Entry {
     fn encode(self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
-        let parts = self.body_bytes.to_le_bytes().into_iter().chain([self.kind as u8, NO_FLAGS, 0, 0]);
+        let parts = self.body_bytes.to_le_bytes().into_iter().chain([self.kind as u8, self.flags, 0, 0]);
         let parts = parts.chain(self.number.to_le_bytes()).chain(self.offset.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
@@ -87,8 +90,13 @@ impl Entry {
         let body_bytes = reader.u32()?;
         let (kind, flags, zero) = (reader.u8()?, reader.u8()?, reader.u16()?);
         let kind = RecordKind::ALL.into_iter().find(|known| *known as u8 == kind);
-        let kind = kind.filter(|_| flags == NO_FLAGS && zero == 0).ok_or(UNKNOWN)?;
-        Ok(Self { kind, body_bytes, number: reader.u32()?, offset: reader.u64()? })
+        let kind = kind.filter(|_| flags & !FLAGS == 0 && zero == 0).ok_or(UNKNOWN)?;
+        Ok(Self { kind, flags, body_bytes, number: reader.u32()?, offset: reader.u64()? })
+    }
+
+    /// Whether it is a copy that the cleaner made.
+    pub const fn is_copy(self) -> bool {
+        self.flags & FLAG_COPY != 0
     }
 
     /// The record's checksum, given its body's.
@@ -105,7 +113,7 @@ impl Entry {
     pub fn put_record_head(self, to: &mut Vec<u8>, checksum: u32) {
         to.put_u32(self.body_bytes);
         to.put_u8(self.kind as u8);
-        to.put_u8(NO_FLAGS);
+        to.put_u8(self.flags);
         to.put_u16(0);
         to.put_u32(checksum);
     }
@@ -123,6 +131,11 @@ pub struct RecordHead {
 }
 
 impl RecordHead {
+    /// Whether it is a copy that the cleaner made.
+    pub const fn is_copy(self) -> bool {
+        self.flags & FLAG_COPY != 0
+    }
+
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let (body_bytes, kind, flags, _) = (reader.u32()?, reader.u8()?, reader.u8()?, reader.u16()?);
@@ -131,9 +144,9 @@ impl RecordHead {
 
     /// Whether this, with that body, is the record of the kind, number and offset.
     pub fn is(self, seal: Seal, kind: RecordKind, number: u32, offset: u64, body: &[u8]) -> bool {
-        let entry = Entry { kind, body_bytes: self.body_bytes, number, offset };
+        let entry = Entry { kind, flags: self.flags, body_bytes: self.body_bytes, number, offset };
         self.kind == kind as u8
-            && self.flags == NO_FLAGS
+            && self.flags & !FLAGS == 0
             && self.body_bytes as usize == body.len()
             && self.checksum == entry.checksum(seal, crc32c::crc32c(body))
     }
@@ -269,7 +282,7 @@ mod tests {
     fn a_record_is_only_what_and_where_it_was_written() {
         let seal = Seal::new(3);
         let body = b"the body";
-        let entry = Entry { kind: RecordKind::Put, body_bytes: 8, number: 4, offset: 1 << 40 };
+        let entry = Entry { kind: RecordKind::Put, flags: FLAG_COPY, body_bytes: 8, number: 4, offset: 1 << 40 };
         let mut bytes = Vec::new();
         entry.put_record_head(&mut bytes, entry.checksum(seal, crc32c::crc32c(body)));
         assert_eq!(bytes.len(), RECORD_BYTES);
@@ -280,5 +293,12 @@ mod tests {
         assert!(!head.is(seal, RecordKind::Touch, 4, 1 << 40, body));
         assert!(!head.is(Seal::new(4), RecordKind::Put, 4, 1 << 40, body));
         assert!(!head.is(seal, RecordKind::Put, 4, 1 << 40, b"the bodY"));
+        assert!(head.is_copy());
+        for flag in 0..8 {
+            let mut harmed = bytes.clone();
+            harmed[5] ^= 1 << flag;
+            let head = RecordHead::decode(&harmed).unwrap();
+            assert!(!head.is(seal, RecordKind::Put, 4, 1 << 40, body), "flag {flag}");
+        }
     }
 }

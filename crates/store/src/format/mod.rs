@@ -8,7 +8,9 @@ mod seal;
 mod segment;
 
 pub use bytes::{Reader, Write};
-pub use frame::{ENTRY_BYTES, Entry, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordHead, RecordKind, frame_bytes};
+pub use frame::{
+    ENTRY_BYTES, Entry, FLAG_COPY, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordHead, RecordKind, frame_bytes,
+};
 pub use index::{INDEX_HEADER_BYTES, IndexHeader, IndexedRun, encode_index};
 pub use record::*;
 pub use seal::Seal;

@@ -3,12 +3,12 @@
 //! ```text
 //!  0  magic "CDKS"          4
 //!  4  version               2   of the format of segment and frames
-//!  6  kind                  2   1 log, 2 clustered
+//!  6  kind                  2   1 log, 2 clustered, 3 clustered again
 //!  8  number                8   grows by one with every segment
 //! 16  incarnation           8   random, fresh at every use of the file
 //! 24  store                 4   which store it belongs to
 //! 28  key                   4   which key its records are encrypted under; 0 none
-//! 32  first sequence        8   of the first frame in it
+//! 32  first sequence        8   of the first frame in it; clustered: of the newest frame in the log
 //! 40  created at            8   ms since 1970
 //! 48  CRC-32C of the above  4   (plain: the incarnation is among it)
 //! ```
@@ -32,8 +32,48 @@ const CHECKED_BYTES: usize = 48;
 pub enum SegmentKind {
     /// Frames in the order they were committed.
     Log,
-    /// Copies of messages sorted by channel and offset; never replayed.
+    /// Copies of messages of log segments, sorted by channel and offset; never replayed.
     Clustered,
+    /// The same of clustered ones: what is in it was moved twice, and is not moved again.
+    ClusteredAgain,
+}
+
+impl SegmentKind {
+    /// Its number on disk.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Log => 1,
+            Self::Clustered => 2,
+            Self::ClusteredAgain => 3,
+        }
+    }
+
+    /// The kind of a number.
+    pub const fn of(number: u8) -> Result<Self, DecodeError> {
+        match number {
+            1 => Ok(Self::Log),
+            2 => Ok(Self::Clustered),
+            3 => Ok(Self::ClusteredAgain),
+            _ => Err(DecodeError("a kind of segment is not known: a newer version wrote it")),
+        }
+    }
+
+    /// Whether it is part of the log, and so replayed.
+    pub const fn is_log(self) -> bool {
+        match self {
+            Self::Log => true,
+            Self::Clustered | Self::ClusteredAgain => false,
+        }
+    }
+
+    /// What its messages become when they are moved; `None` if they are not any more.
+    pub const fn moved(self) -> Option<Self> {
+        match self {
+            Self::Log => Some(Self::Clustered),
+            Self::Clustered => Some(Self::ClusteredAgain),
+            Self::ClusteredAgain => None,
+        }
+    }
 }
 
 /// A segment's first block.
@@ -68,10 +108,7 @@ impl SegmentHeader {
         let mut to = Vec::with_capacity(BLOCK_BYTES);
         to.put_raw(&MAGIC);
         to.put_u16(VERSION);
-        to.put_u16(match self.kind {
-            SegmentKind::Log => 1,
-            SegmentKind::Clustered => 2,
-        });
+        to.put_u16(u16::from(self.kind.number()));
         to.put_u64(self.number);
         to.put_u64(self.incarnation);
         to.put_u32(self.store);
@@ -99,11 +136,8 @@ impl SegmentHeader {
         if reader.u32()? != crc32c::crc32c(block.get(..CHECKED_BYTES).unwrap_or_default()) {
             return Ok(SegmentRead::Invalid);
         }
-        let kind = match (version, kind, key) {
-            (VERSION, 1, 0) => SegmentKind::Log,
-            (VERSION, 2, 0) => SegmentKind::Clustered,
-            _ => return Ok(SegmentRead::Newer),
-        };
+        let kind = u8::try_from(kind).ok().and_then(|kind| SegmentKind::of(kind).ok());
+        let Some(kind) = kind.filter(|_| version == VERSION && key == 0) else { return Ok(SegmentRead::Newer) };
         Ok(SegmentRead::Segment(Self { kind, number, incarnation, store, first_sequence, created_at }))
     }
 }

@@ -24,8 +24,8 @@ const GUESS_BYTES: u64 = 4 << 10;
 /// Where a message is on disk.
 #[derive(Clone, Debug)]
 pub struct Place {
-    offset: u64,
-    segment: u64,
+    pub offset: u64,
+    pub segment: u64,
     seal: Seal,
     /// Its record and the time of its frame, where memory knows them.
     known: Option<(u32, Timestamp)>,
@@ -59,9 +59,11 @@ impl Shared {
             let count = rest.iter().take_while(|place| place.segment == first.segment).count();
             let (here, later) = rest.split_at(count);
             rest = later;
+            let before = loaded.len();
             match self.read_segment(channel, first.segment, first.seal, here, &mut loaded) {
-                // The segment was removed while nobody held the state: everything in it was settled by all.
+                // The segment was removed while nobody held the state: everything in it was settled by all, or moved.
                 Err(error) if is_missing(&error) => {
+                    loaded.truncate(before);
                     loaded.extend(here.iter().map(|place| Loaded::Damaged(place.offset)));
                 }
                 Err(error) => return Err(error),
@@ -133,6 +135,14 @@ impl Shared {
 
     /// When a message that is on disk was appended.
     pub fn time_of(&self, channel: u32, place: &Place) -> Option<Timestamp> {
+        let is_log = self.state().segments.get(place.segment).is_none_or(|segment| segment.kind.is_log());
+        if !is_log {
+            // A copy tells it itself.
+            return match self.read_cold(channel, vec![place.clone()]).ok()?.pop()? {
+                Loaded::Message(message) => Some(message.appended_at),
+                Loaded::Damaged(_) => None,
+            };
+        }
         let placed = self.positions(channel, place.segment, place.seal, std::slice::from_ref(place)).ok()?;
         placed.into_iter().flatten().next().map(|placed| placed.appended_at)
     }
@@ -155,7 +165,7 @@ impl Shared {
         };
         let reader = SegmentReader { file, seal, channel: number };
         let span = reader.span(u64::from(place.at), GUESS_BYTES)?;
-        reader.record(&span, 0, u64::from(place.at), kind, offset)
+        Ok(reader.record(&span, 0, u64::from(place.at), kind, offset)?.map(|(_, body)| body))
     }
 
     fn quarantine(&self, file: &dyn DiskFile, segment: u64, position: u64) -> io::Result<()> {
@@ -193,9 +203,14 @@ impl SegmentReader {
             for placed in here {
                 let position = u64::from(placed.position);
                 let at = usize::try_from(position - start).map_err(io::Error::other)?;
-                let body = self.record(&span, at, position, RecordKind::Put, placed.offset)?;
-                if let Some((body, Ok(id))) = body.map(|body| (body.clone(), id_of(&body))) {
-                    let Placed { offset, appended_at, .. } = *placed;
+                let Some((head, body)) = self.record(&span, at, position, RecordKind::Put, placed.offset)? else {
+                    continue;
+                };
+                let told = if head.is_copy() { copied(&body) } else { Some((placed.appended_at, body)) };
+                if let Some((appended_at, body)) = told
+                    && let Ok(id) = id_of(&body)
+                {
+                    let offset = placed.offset;
                     loaded.push(Loaded::Message(StoredMessage { offset, appended_at, id, body }));
                 }
             }
@@ -210,7 +225,7 @@ impl SegmentReader {
         Ok(Bytes::from(span))
     }
 
-    /// The body of the record at a place of a span; what the span has not is read. `None` if it does not verify.
+    /// The record at a place of a span; what the span has not is read. `None` if it does not verify.
     fn record(
         &self,
         span: &Bytes,
@@ -218,7 +233,7 @@ impl SegmentReader {
         position: u64,
         kind: RecordKind,
         offset: u64,
-    ) -> io::Result<Option<Bytes>> {
+    ) -> io::Result<Option<(RecordHead, Bytes)>> {
         let Some(Ok(head)) = span.get(at..at + RECORD_BYTES).map(RecordHead::decode) else { return Ok(None) };
         let (begin, bytes) = (at + RECORD_BYTES, head.body_bytes as usize);
         let body = if begin + bytes <= span.len() {
@@ -231,6 +246,12 @@ impl SegmentReader {
             }
             self.span(from, bytes as u64)?
         };
-        Ok(head.is(self.seal, kind, self.channel, offset, &body).then_some(body))
+        Ok(head.is(self.seal, kind, self.channel, offset, &body).then_some((head, body)))
     }
+}
+
+/// When the message of a copy was first appended, and the message.
+fn copied(body: &Bytes) -> Option<(Timestamp, Bytes)> {
+    let (time, _) = body.split_first_chunk()?;
+    Some((Timestamp(i64::from_le_bytes(*time)), body.slice(time.len()..)))
 }

@@ -15,6 +15,7 @@ use crate::{
 };
 use cold::Place;
 use crossdock_model::Timestamp;
+use std::{collections::BTreeMap, io};
 
 /// What became of a message that was to be loaded.
 pub enum Loaded {
@@ -78,7 +79,7 @@ impl Shared {
     pub fn load(&self, channel: u32, offsets: &[u64]) -> Result<Vec<Loaded>, ReadError> {
         let wanted = locate(&self.state(), channel, offsets);
         let mut loaded: Vec<Loaded> = wanted.hot.into_iter().map(Loaded::Message).collect();
-        loaded.extend(self.read_cold(channel, wanted.cold)?);
+        loaded.extend(self.read_moving(channel, wanted.cold)?);
         loaded.extend(wanted.lost.into_iter().map(Loaded::Damaged));
         let damaged: Vec<u64> = loaded.iter().filter_map(Loaded::damaged).collect();
         if !damaged.is_empty() {
@@ -87,6 +88,27 @@ impl Shared {
         }
         loaded.sort_by_key(Loaded::offset);
         Ok(loaded)
+    }
+
+    /// Reads what is on disk. What the cleaner moved while it was being read is read where it is now.
+    fn read_moving(&self, channel: u32, mut places: Vec<Place>) -> io::Result<Vec<Loaded>> {
+        let mut read = Vec::with_capacity(places.len());
+        loop {
+            let were: BTreeMap<u64, u64> = places.iter().map(|place| (place.offset, place.segment)).collect();
+            let (mut damaged, whole): (Vec<_>, Vec<_>) =
+                self.read_cold(channel, places)?.into_iter().partition(|one| one.damaged().is_some());
+            read.extend(whole);
+            let moved = |one: &Loaded| {
+                let place = cold::place(&self.state(), channel, one.damaged()?)?;
+                (were.get(&place.offset) != Some(&place.segment)).then_some(place)
+            };
+            places = damaged.iter().filter_map(moved).collect();
+            damaged.retain(|one| places.iter().all(|place| place.offset != one.offset()));
+            read.extend(damaged);
+            if places.is_empty() {
+                return Ok(read);
+            }
+        }
     }
 
     /// Has what is damaged settled as dead, for all who have not settled it. Returns what was settled by all before, and

@@ -115,12 +115,14 @@ fn durable(disk: &dyn Disk, number: u64) -> Result<Chunks, OpenError> {
     open().map_err(|error| failed("reading the log", &name, error))
 }
 
-/// What the first block says of a segment that the checkpoint does not know; `None` if it was never begun. Where the
+/// What the first block says of a segment that the checkpoint does not know; `None` if it was never begun or is no log. Where the
 /// block is damaged, the first frame that is newer than the checkpoint tells the incarnation: frames of an earlier use of
 /// the file are older.
 fn segment_of(chunks: &mut Chunks, number: u64, checkpoint: &Header) -> Result<Option<Segment>, ScanError> {
     let block = chunks.get(0, BLOCK_BYTES)?.unwrap_or_default();
     match SegmentHeader::decode(block) {
+        // Copies of which the cleaner did not come to tell: what they are of is where it was.
+        SegmentRead::Segment(header) if !header.kind.is_log() => return Ok(None),
         SegmentRead::Segment(header) if header.number == number && header.store == checkpoint.store => {
             return Ok(Some(fresh(header.kind, header.incarnation, header.first_sequence)));
         }

@@ -54,6 +54,8 @@ impl State {
         let mut keys = false;
         for record in &frame.records {
             match record.entry.kind {
+                // A checkpoint tells of copies; none is in the log.
+                _ if record.entry.is_copy() => {}
                 RecordKind::Put => {
                     self.apply_put(frame, record);
                     match puts.iter_mut().find(|(channel, _)| *channel == record.entry.number) {

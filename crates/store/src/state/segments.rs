@@ -103,28 +103,26 @@ pub struct OpenIndex {
     pub frames: Vec<(u32, Timestamp)>,
     /// In the order in which they began.
     pub runs: Vec<PlacedRun>,
-    /// The run of each channel that may go on.
-    latest: BTreeMap<u32, usize>,
+    /// Each by its channel and first offset.
+    by_first: BTreeMap<(u32, u64), usize>,
 }
 
 impl OpenIndex {
     pub fn push(&mut self, channel: u32, offset: u64, position: u32) {
-        let known = self.latest.get(&channel).and_then(|run| self.runs.get_mut(*run));
+        let last = self.by_first.range((channel, 0)..=(channel, u64::MAX)).next_back();
+        let known = last.and_then(|(_, run)| self.runs.get_mut(*run));
         match known.filter(|run| run.first + run.positions.len() as u64 == offset) {
             Some(run) => run.positions.push(position),
             None => {
-                self.latest.insert(channel, self.runs.len());
+                self.by_first.insert((channel, offset), self.runs.len());
                 self.runs.push(PlacedRun { channel, first: offset, positions: vec![position] });
             }
         }
     }
 
     pub fn position(&self, channel: u32, offset: u64) -> Option<u32> {
-        let latest = self.latest.get(&channel).and_then(|run| self.runs.get(*run))?;
-        if latest.first <= offset {
-            return latest.position(offset);
-        }
-        self.runs.iter().filter(|run| run.channel == channel).find_map(|run| run.position(offset))
+        let (_, run) = self.by_first.range((channel, 0)..=(channel, offset)).next_back()?;
+        self.runs.get(*run)?.position(offset)
     }
 
     /// The time of the frame that a position is in.

@@ -1,9 +1,11 @@
 //! A frame in the making.
 
 use crate::{
-    EncodedMessage,
+    EncodedMessage, StoredMessage,
     checkpoint::LogEnd,
-    format::{ENTRY_BYTES, Entry, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordKind, Seal, Write, frame_bytes},
+    format::{
+        ENTRY_BYTES, Entry, FLAG_COPY, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordKind, Seal, Write, frame_bytes,
+    },
     state::{Applied, AppliedFrame},
 };
 use bytes::Bytes;
@@ -17,6 +19,8 @@ pub struct Draft {
     records_bytes: u64,
     /// The bodies of what is no message.
     small: Vec<u8>,
+    /// What every record of it is marked with.
+    flags: u8,
 }
 
 struct Record {
@@ -44,6 +48,19 @@ pub struct Stamp {
 }
 
 impl Draft {
+    /// One whose records are copies.
+    pub fn of_copies() -> Self {
+        Self { flags: FLAG_COPY, ..Self::default() }
+    }
+
+    /// Adds the copy of a message, with the time at which it was first appended.
+    pub fn push_copy(&mut self, channel: u32, message: &StoredMessage) {
+        self.push_small(RecordKind::Put, channel, message.offset, |to| {
+            to.put_u64(message.appended_at.millis().cast_unsigned());
+            to.put_raw(&message.body);
+        });
+    }
+
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -60,7 +77,7 @@ impl Draft {
 
     pub fn push_message(&mut self, channel: u32, offset: u64, message: EncodedMessage) {
         let body_bytes = message.len() as u32;
-        let entry = Entry { kind: RecordKind::Put, body_bytes, number: channel, offset };
+        let entry = Entry { kind: RecordKind::Put, flags: self.flags, body_bytes, number: channel, offset };
         self.push(entry, Body::Message(message));
     }
 
@@ -69,7 +86,7 @@ impl Draft {
         let begin = self.small.len();
         write(&mut self.small);
         let body_bytes = (self.small.len() - begin) as u32;
-        self.push(Entry { kind, body_bytes, number, offset }, Body::Small(begin..self.small.len()));
+        self.push(Entry { kind, flags: self.flags, body_bytes, number, offset }, Body::Small(begin..self.small.len()));
     }
 
     fn push(&mut self, entry: Entry, body: Body) {
