@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask tidy | test | codegen | bench`.
+//! The project's chores: `cargo xtask tidy | test | soak | codegen | bench`.
 //!
 //! Plain programs over `cargo`, `git` and the files of the work tree. Nothing here is part of the product, and nothing of
 //! the product is built into it, so that it is there at once.
@@ -9,6 +9,7 @@ mod bench;
 mod codegen;
 mod command;
 mod machine;
+mod soak;
 mod test;
 mod tidy;
 
@@ -21,6 +22,7 @@ usage: cargo xtask COMMAND
   tidy [--shrink]    check what no compiler checks: which crate may know which, sizes, module docs, links
                      (--shrink lowers the ratchet of sizes to what they are now)
   test [FILTER]      run every test there is, the demo and the check of generated files
+  soak [KILLS]       kill the real program 1,000 times (or KILLS) under load, and simulate as much longer
   codegen [--check]  write the generated files, or tell which are stale
   bench [NAME…]      take the figures of the store, the rules, the delivery and HTTP, and print them with the machine
 ";
@@ -45,6 +47,8 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["tidy"] => tidy::tidy(&root, tidy::Ratchet::Keep),
         ["tidy", "--shrink"] => tidy::tidy(&root, tidy::Ratchet::Shrink),
         ["test", filter @ ..] => test::test(&root, filter),
+        ["soak"] => soak::soak(&root, None),
+        ["soak", kills] => soak::soak(&root, Some(kills)),
         ["codegen"] => codegen::codegen(&root, codegen::Mode::Write),
         ["codegen", "--check"] => codegen::codegen(&root, codegen::Mode::Check),
         ["bench", names @ ..] => bench::bench(&root, names),
