@@ -24,6 +24,9 @@ pub struct ProblemBody {
     pub code: String,
     /// What is wrong and how to mend it, for people.
     pub detail: String,
+    /// The leases of the request that are stale, where it is about leases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<String>,
 }
 
 /// What went wrong with a request.
@@ -36,13 +39,21 @@ pub struct Problem {
     pub code: &'static str,
     /// What is wrong and how to mend it; a lowercase fragment.
     pub detail: String,
+    /// The leases of the request that are stale, where it is about leases.
+    pub stale: Vec<String>,
 }
 
 impl Problem {
     /// A problem of the status.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self { status, code, detail: detail.into(), stale: Vec::new() }
+    }
+
+    /// The same with the leases that are stale.
+    #[must_use]
+    pub fn stale(self, stale: Vec<String>) -> Self {
+        Self { stale, ..self }
     }
 
     /// The request itself is wrong: 400.
@@ -82,6 +93,7 @@ impl Problem {
             status: self.status.as_u16(),
             code: self.code.into(),
             detail: self.detail.clone(),
+            stale: self.stale.clone(),
         }
     }
 }

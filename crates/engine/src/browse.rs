@@ -4,6 +4,7 @@ use crate::{
     Attempt, Gateway, HistoryEvent, MessageState, MessageView, Page, RequestError,
     gateway::{Inner, no_channel},
     limits::PAGE_MAX,
+    queue::QueueEvent,
     route::RouteEvent,
     tasks::blocking,
 };
@@ -73,6 +74,17 @@ impl Inner {
     ) -> Result<Vec<MessageView>, RequestError> {
         let offsets: Vec<u64> = messages.iter().map(|message| message.offset).collect();
         let (route, states) = self.located(info.number, offsets).await;
+        self.views_of(info, route, messages, states).await
+    }
+
+    /// What is shown of messages of a channel, given who reads it and where they stand.
+    pub async fn views_of(
+        &self,
+        info: &ChannelInfo,
+        route: Option<Text>,
+        messages: Vec<StoredMessage>,
+        states: Vec<MessageState>,
+    ) -> Result<Vec<MessageView>, RequestError> {
         let subscriptions: Vec<_> = self.shared.store.subscriptions();
         let subscriptions: Vec<_> = subscriptions
             .into_iter()
@@ -95,7 +107,12 @@ impl Inner {
         let queued = vec![MessageState::Queued; offsets.len()];
         let reads = |group: &crate::account::Group| group.channel.number == channel;
         let reader = self.routes.iter().find(|handle| handle.account.group.as_ref().is_some_and(reads));
-        let Some(reader) = reader else { return (None, queued) };
+        let Some(reader) = reader else {
+            let Some(queue) = self.queue_of(channel) else { return (None, queued) };
+            let (answer, located) = oneshot::channel();
+            let asked = queue.events.send(QueueEvent::Locate(offsets, answer)).is_ok();
+            return (None, if asked { located.await.unwrap_or(queued) } else { queued });
+        };
         let (answer, located) = oneshot::channel();
         let asked = reader.events.as_ref().is_some_and(|e| e.send(RouteEvent::Locate(offsets, answer)).is_ok());
         let states = if asked { located.await.ok() } else { None };

@@ -2,9 +2,10 @@
 
 use crate::{
     Options, RequestError,
-    account::{Account, Channel},
+    account::Channel,
     handle::RouteHandle,
     operation::Operations,
+    queue::QueueHandle,
     shared::{Phase, Shared},
     start::{Declared, build, declare},
     tasks::blocking,
@@ -28,8 +29,8 @@ pub struct Gateway(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub shared: Arc<Shared>,
     pub routes: Vec<RouteHandle>,
-    /// The accounts of queues that no route reads.
-    pub queues: Vec<Account>,
+    /// The queues that no route reads.
+    pub queues: Vec<QueueHandle>,
     pub channels: HashMap<Text, Arc<Channel>>,
     pub operations: Operations,
     connectors: Vec<Arc<dyn Connector>>,
@@ -83,6 +84,9 @@ impl Gateway {
         let (routes, queues, closed) = (built.routes, built.queues, Mutex::new(false));
         let inner = Arc::new(Inner { shared, routes, queues, channels, operations, connectors, closed });
         for (name, task) in built.route_tasks {
+            inner.shared.tasks.spawn(name, task.run());
+        }
+        for (name, task) in built.queue_tasks {
             inner.shared.tasks.spawn(name, task.run());
         }
         for (name, task) in built.source_tasks {

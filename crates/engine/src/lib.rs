@@ -22,6 +22,7 @@ mod limits;
 mod metrics;
 mod operation;
 mod options;
+mod queue;
 mod route;
 mod shared;
 mod signals;
@@ -37,6 +38,7 @@ pub use crossdock_store::{ChannelKind, OperationState};
 pub use evaluate::{Acceptance, Addressed, Evaluation, Evaluator, Routed};
 pub use gateway::{Gateway, StartError};
 pub use options::{Clock, Options};
+pub use queue::{Delivery, Receive};
 pub use view::{
     Attempt, ChannelView, Counts, DeadFilter, DeadGroup, DeadLetter, HistoryEvent, MessageState, MessageView,
     OperationView, Page, Redrive, RedriveRequest, RequestError, RouteState, RouteView, SourceState, SourceView, Status,

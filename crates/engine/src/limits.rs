@@ -9,6 +9,9 @@
 //! | waiting for a constant `delay`, a target | 256 | 1 MiB |
 //! | known to wait for another try, a target | 65,536 | no payload |
 //! | results shared by the targets of a route | 2,048 | 4 MiB |
+//! | leased, put off or given back, a queue that no route reads | 65,536 | no payload |
+//! | one answer to a consumer | 1,000 | 8 MiB |
+//! | consumers that wait, a queue | 1,024 | |
 //! | payloads in the whole process | | 128 MiB, and for each source and target a least share of 64 KiB beyond |
 
 use crossdock_delivery::{HELD_MAX, VOICES_MAX};
@@ -52,8 +55,14 @@ pub(crate) const PROCESS_BYTES_MAX: usize = 128 << 20;
 pub(crate) const LEAST_SHARE_BYTES: usize = 64 << 10;
 /// Most items of a list that is asked for.
 pub(crate) const PAGE_MAX: usize = 1000;
+/// Most messages of a queue that no route reads that are leased, put off or given back.
+pub(crate) const LEASED_MAX: usize = 65_536;
+/// Bytes of messages after which an answer to a consumer takes no more.
+pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Most consumers that wait for messages of a queue.
+pub(crate) const WAITERS_MAX: usize = 1024;
 /// The store never refuses a scheduler what it wants to hold.
-const _: () = assert!(TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
+const _: () = assert!(TOUCHED_MAX >= LEASED_MAX && TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
 /// How soon what found a channel full, or the volume, is tried again.
 pub(crate) const FULL_PAUSE: Duration = Duration::from_millis(500);
 

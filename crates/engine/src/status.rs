@@ -85,6 +85,7 @@ impl Inner {
             handle.account.group.as_ref().is_some_and(|group| group.channel.number == info.number)
         });
         let targets = || readers.clone().filter_map(|(_, report)| report.as_ref()).flat_map(|report| &report.targets);
+        let queue = self.queue_of(info.number).map_or((0, 0), |queue| queue.board.read());
         let view = |has: &SubscriptionInfo| SubscriptionView { name: has.name.clone(), messages: has.pending };
         let now = self.shared.time.now();
         ChannelView {
@@ -93,8 +94,8 @@ impl Inner {
             messages: info.messages,
             bytes: info.bytes,
             oldest: info.oldest_appended_at.map(|at| now.since(at)),
-            in_flight: targets().map(|target| target.view.in_flight).sum(),
-            scheduled: targets().map(|target| target.view.scheduled).sum(),
+            in_flight: targets().map(|target| target.view.in_flight).sum::<u64>() + queue.0,
+            scheduled: targets().map(|target| target.view.scheduled).sum::<u64>() + queue.1,
             hidden: channel.is_some_and(|channel| channel.hidden),
             subscriptions: subscriptions.iter().filter(|has| has.channel == info.number).map(view).collect(),
         }

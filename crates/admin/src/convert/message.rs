@@ -2,7 +2,7 @@
 
 use crate::shape;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use crossdock_engine::{Attempt, DeadGroup, DeadLetter, HistoryEvent, MessageView};
+use crossdock_engine::{Attempt, DeadGroup, DeadLetter, Delivery, HistoryEvent, MessageView};
 use crossdock_model::{Fault, Headers, Origin, Text, Value};
 use serde_json::{Map, Value as Json};
 
@@ -50,6 +50,28 @@ pub fn dead_letter(view: &DeadLetter) -> shape::DeadLetter {
         target: text(view.target.as_ref()),
         source: text(view.source.as_ref()),
         redrives: u64::from(view.redrives),
+    }
+}
+
+/// A message that a consumer is given.
+pub fn delivery(view: &Delivery) -> shape::LeasedMessage {
+    let message = message(&view.message);
+    shape::LeasedMessage {
+        lease: view.lease.to_string(),
+        id: message.id,
+        route: message.route,
+        channel: message.channel,
+        state: message.state,
+        received_at: message.received_at,
+        stored_at: message.stored_at,
+        content_type: message.content_type,
+        headers: message.headers,
+        origin: message.origin,
+        payload: message.payload,
+        payload_base64: message.payload_base64,
+        attempts: message.attempts,
+        attempts_total: message.attempts_total,
+        history: message.history,
     }
 }
 

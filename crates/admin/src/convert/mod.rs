@@ -6,6 +6,6 @@ mod operation;
 mod route;
 
 pub use channel::channel;
-pub use message::{dead_group, dead_letter, message};
+pub use message::{dead_group, dead_letter, delivery, message};
 pub use operation::{filter, operation};
 pub use route::{route, status};

@@ -7,6 +7,7 @@ mod messages;
 mod operations;
 mod probes;
 mod publish;
+mod queues;
 mod routes;
 
 use crate::{
@@ -65,6 +66,9 @@ fn api() -> Router<Shared> {
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::one))
         .route("/channels/{name}/messages", get(channels::browse).post(publish::publish))
+        .route("/queues/{name}/receive", post(queues::receive))
+        .route("/queues/{name}/ack", post(queues::acknowledge))
+        .route("/queues/{name}/nack", post(queues::give_back))
         .route("/messages/{id}", get(messages::one))
         .route("/dead-letters", get(dead::list))
         .route("/dead-letters/groups", get(dead::groups))

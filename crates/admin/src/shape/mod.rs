@@ -7,6 +7,7 @@ mod channel;
 mod message;
 mod operation;
 mod page;
+mod queue;
 mod route;
 mod status;
 
@@ -16,5 +17,6 @@ pub use operation::{
     DeleteRequest, DryRun, OperationState, OperationView, Published, RedriveFilter, RedriveRequest, Started,
 };
 pub use page::Page;
+pub use queue::{AckRequest, Acknowledged, LeasedMessage, NackRequest, ReceiveRequest, Received, Returned};
 pub use route::{Counts, Route, RouteState, SourceView, TargetState, TargetView, UpDown};
 pub use status::{Status, StoreView};

@@ -85,7 +85,8 @@ impl Snapshot {
     fn accounts(&self) -> Vec<(&Text, Counts)> {
         let store = &self.inner.shared.store;
         let routes = self.inner.routes.iter().map(|handle| &handle.account);
-        routes.chain(&self.inner.queues).map(|account| (&account.name, account.counts(store))).collect()
+        let queues = self.inner.queues.iter().map(|handle| &handle.account);
+        routes.chain(queues).map(|account| (&account.name, account.counts(store))).collect()
     }
 
     fn account(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

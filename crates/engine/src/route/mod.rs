@@ -36,6 +36,8 @@ mod turn;
 pub(crate) use build::{Destination, RoutePlan, TargetPlan};
 pub(crate) use event::RouteEvent;
 pub(crate) use link::SharedLink;
+pub(crate) use outbox::Outbox;
+pub(crate) use reading::Reading;
 pub(crate) use report::RouteReport;
 
 use crate::{Evaluator, account::Channel, metrics::Histogram, shared::Shared};
@@ -44,7 +46,6 @@ use cache::Cache;
 use crossdock_model::{Text, Timestamp};
 use ended::Ended;
 use intake::Chunk;
-use outbox::Outbox;
 use std::{collections::VecDeque, sync::Arc};
 use target::Target;
 use tokio::{

@@ -7,6 +7,7 @@ use crate::{
     handle::{DirectTarget, RouteHandle},
     limits,
     metrics::Histogram,
+    queue::{Board as QueueBoard, QueueHandle, QueueTask},
     route::{Destination as Way, RoutePlan, RouteTask, SharedLink, TargetPlan},
     shared::Shared,
     source::{Board, DoorPlan, SourceTask},
@@ -21,10 +22,12 @@ use tokio::sync::watch;
 pub(crate) struct Built {
     /// What is known of the routes, in the order of the file.
     pub routes: Vec<RouteHandle>,
-    /// The accounts of queues that no route reads.
-    pub queues: Vec<Account>,
+    /// What is known of the queues that no route reads.
+    pub queues: Vec<QueueHandle>,
     /// The routes' tasks.
     pub route_tasks: Vec<(Text, RouteTask)>,
+    /// The tasks of queues that no route reads.
+    pub queue_tasks: Vec<(Text, QueueTask)>,
     /// The sources' tasks.
     pub source_tasks: Vec<(Text, SourceTask)>,
 }
@@ -47,15 +50,19 @@ pub(crate) fn build(
     paused: &[Text],
 ) -> Result<Built, StartError> {
     let mut builder = Builder { shared, declared, connectors, paused, links: HashMap::new() };
-    let mut built = Built { routes: Vec::new(), queues: Vec::new(), route_tasks: Vec::new(), source_tasks: Vec::new() };
+    let mut built = Built {
+        routes: Vec::new(),
+        queues: Vec::new(),
+        route_tasks: Vec::new(),
+        queue_tasks: Vec::new(),
+        source_tasks: Vec::new(),
+    };
     for route in shared.plan.routes() {
         builder.route(route, &mut built)?;
     }
     for channel in shared.plan.channels() {
         if channel.is_queue() && shared.plan.reader(&channel.name).is_none() {
-            let (name, channel) = (queue_group(&channel.name), builder.channel(&channel.name)?);
-            let group = Group::new(name.clone(), channel, &shared.store);
-            built.queues.push(Account { name, door: None, group: Some(group) });
+            builder.queue(&channel.name, &mut built)?;
         }
     }
     Ok(built)
@@ -102,6 +109,22 @@ impl Builder<'_> {
             built.source_tasks.push((Text::from(format!("source of {}", route.id)), task));
         }
         built.routes.push(handle);
+        Ok(())
+    }
+
+    /// A queue that no route reads.
+    fn queue(&self, name: &Text, built: &mut Built) -> Result<(), StartError> {
+        let (group, channel) = (queue_group(name), self.channel(name)?);
+        let subscription = self.declared.subscriptions.get(&group).copied().ok_or_else(|| missing(&group))?;
+        let board = Arc::<QueueBoard>::default();
+        let (task, events) = QueueTask::new(self.shared, Arc::clone(&channel), subscription, Arc::clone(&board));
+        let account = Account {
+            name: group.clone(),
+            door: None,
+            group: Some(Group::new(group.clone(), channel, &self.shared.store)),
+        };
+        built.queues.push(QueueHandle { account, events, board });
+        built.queue_tasks.push((group, task));
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 mod rig;
 
 mod bounds;
+mod consumers;
 mod faults;
 mod restart;
 mod through;

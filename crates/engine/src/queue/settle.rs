@@ -1,0 +1,132 @@
+//! What consumers say of the messages that they have, and what is written of it.
+
+use super::{QueueTask, event::Answer, event::QueueEvent, table::Returned, token::Token};
+use crate::RequestError;
+use crossdock_store::{CommitError, Outcome, Touch};
+use std::{collections::HashSet, time::Duration};
+
+/// A request that is answered when a flush is committed.
+pub(super) struct Pending {
+    /// The flush; the one to come is one beyond those submitted.
+    sequence: u64,
+    stale: Vec<Token>,
+    answer: Answer,
+    /// Whether somebody waits for it to be synced, so that it does not wait for company.
+    urgent: bool,
+}
+
+impl QueueTask {
+    /// A consumer is done with messages.
+    pub(super) fn acknowledge(&mut self, tokens: Vec<Token>, answer: Answer) {
+        let (taken, stale) = self.take(tokens);
+        for returned in &taken {
+            self.tried.remove(&returned.offset);
+            self.outbox.settle(self.subscription, Outcome::Delivered, returned.offset);
+        }
+        self.answer_when_flushed(stale, answer, true);
+    }
+
+    /// A consumer gives messages back.
+    pub(super) fn give_back(&mut self, tokens: Vec<Token>, delay: Duration, answer: Answer) {
+        let (taken, stale) = self.take(tokens);
+        taken.into_iter().for_each(|returned| self.put_back(returned, delay));
+        self.answer_when_flushed(stale, answer, false);
+    }
+
+    /// Takes messages from the holders of leases; the leases that are stale.
+    fn take(&mut self, tokens: Vec<Token>) -> (Vec<Returned>, Vec<Token>) {
+        let now = self.shared.time.moment();
+        let (mut taken, mut stale, mut named) = (Vec::with_capacity(tokens.len()), Vec::new(), HashSet::new());
+        // A lease that is named twice in a request is meant once.
+        for token in tokens.into_iter().filter(|token| named.insert(*token)) {
+            let ours = token.incarnation == self.incarnation;
+            match ours.then(|| self.table.take(token.offset, token.delivery, now)).flatten() {
+                Some(returned) => taken.push(returned),
+                None => stale.push(token),
+            }
+        }
+        (taken, stale)
+    }
+
+    /// A message came back from a consumer: it is given out again after `delay`, or it has expired meanwhile.
+    pub(super) fn put_back(&mut self, returned: Returned, delay: Duration) {
+        let Returned { offset, deadline } = returned;
+        let (now, time) = (self.shared.time.moment(), self.shared.time.now());
+        if deadline.is_some_and(|deadline| deadline <= time) {
+            self.table.forget(offset);
+            return self.outbox.settle(self.subscription, Outcome::Expired, offset);
+        }
+        if delay.is_zero() {
+            return self.table.put_back(offset, None);
+        }
+        self.table.put_back(offset, Some(now.after(delay)));
+        let (tries, charges) = self.tried.get(&offset).copied().unwrap_or_default();
+        let (subscription, due) = (self.subscription, Some(time.after(delay)));
+        self.outbox.touch(Touch { subscription, offset, tries, charges, due, at: time, fault: None });
+    }
+
+    /// What nobody wants any more goes, unless a consumer has it.
+    pub(super) fn expired(&mut self, offsets: Vec<u64>) {
+        for offset in offsets {
+            if self.table.expire(offset) {
+                self.outbox.settle(self.subscription, Outcome::Expired, offset);
+            }
+        }
+    }
+
+    /// What ran out goes back.
+    pub(super) fn run_out(&mut self) {
+        let now = self.shared.time.moment();
+        for returned in self.table.run_out(now) {
+            self.put_back(returned, Duration::ZERO);
+        }
+    }
+
+    fn answer_when_flushed(&mut self, stale: Vec<Token>, answer: Answer, urgent: bool) {
+        if self.outbox.is_empty() {
+            // Who asked may have gone.
+            return drop(answer.send(Ok(stale)));
+        }
+        self.pending.push_back(Pending { sequence: self.flushes.0 + 1, stale, answer, urgent });
+    }
+
+    /// Commits what the turn gathered. What nobody waits for rides a frame that is written anyway.
+    pub(super) fn flush(&mut self) {
+        let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
+        let first = self.flushes.0 + 1;
+        let urgent = self.stopping || self.pending.iter().any(|pending| pending.sequence >= first && pending.urgent);
+        while let Some(mut txn) = self.outbox.take(segment_bytes) {
+            txn.rides = !urgent;
+            self.flushes.0 += 1;
+            let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
+            let completion = move |result| drop(events.send(QueueEvent::Flushed { sequence, result }));
+            self.shared.store.submit(txn, Box::new(completion));
+        }
+        // It may have taken several decisions: the requests of this turn are done with the last.
+        let last = self.flushes.0;
+        for pending in self.pending.iter_mut().filter(|pending| pending.sequence >= first) {
+            pending.sequence = last;
+        }
+    }
+
+    /// A flush is committed, or it is not.
+    pub(super) fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
+        self.flushes.1 = self.flushes.1.max(sequence);
+        match error {
+            None => {}
+            Some(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(error),
+            // Settlements have the reserve and name only what the store gave out: a bug.
+            Some(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
+                self.shared.signals.fail(&format!("the store did not take settlements: {error}"));
+            }
+        }
+        while let Some(pending) = self.pending.pop_front_if(|pending| pending.sequence <= sequence) {
+            let result = match error {
+                None => Ok(pending.stale),
+                Some(error) => Err(RequestError::Unavailable(error.to_string())),
+            };
+            // Who asked may have gone.
+            drop(pending.answer.send(result));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The loop of a queue's task: what wakes it, what it does in a turn, and how it ends.
+
+use super::{Board, QueueEvent, QueueTask, table::Stand, table::Table};
+use crate::{
+    MessageState,
+    account::Channel,
+    route::{Outbox, Reading},
+    shared::{Phase, Shared},
+};
+use crossdock_model::Moment;
+use crossdock_store::SubscriptionNumber;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep_until},
+};
+
+/// Events taken in before the next turn, so that answering and committing is not put off for ever.
+const EVENTS_MAX: usize = 4096;
+
+/// What woke the loop.
+enum Turn {
+    Event(QueueEvent),
+    /// The store, the clock or the gateway's phase: look around.
+    Look,
+}
+
+impl QueueTask {
+    /// A task that has not begun, and where to post events to it.
+    pub fn new(
+        shared: &Arc<Shared>,
+        channel: Arc<Channel>,
+        subscription: SubscriptionNumber,
+        board: Arc<Board>,
+    ) -> (Self, mpsc::UnboundedSender<QueueEvent>) {
+        let (events_to_self, events) = mpsc::unbounded_channel();
+        let (bell, reading) = (Arc::new(Notify::new()), Reading::new());
+        let (ring, bell_of_store) = (reading.ring(), Arc::clone(&bell));
+        let watch = move || {
+            ring.ring();
+            bell_of_store.notify_one();
+        };
+        shared.store.watch(subscription, Arc::new(watch));
+        let task = Self {
+            incarnation: shared.random(),
+            shared: Arc::clone(shared),
+            channel,
+            subscription,
+            board,
+            events_to_self: events_to_self.clone(),
+            events,
+            bell,
+            reading,
+            recalling: false,
+            retry_at: None,
+            waiters: VecDeque::new(),
+            table: Table::default(),
+            tried: BTreeMap::new(),
+            outbox: Outbox::default(),
+            flushes: (0, 0),
+            pending: VecDeque::new(),
+            stopping: false,
+        };
+        (task, events_to_self)
+    }
+
+    /// Works until the gateway has closed its connectors.
+    pub async fn run(mut self) {
+        self.recover();
+        let mut phase = self.shared.phase.subscribe();
+        loop {
+            let until = match *phase.borrow_and_update() {
+                Phase::Running => None,
+                Phase::Draining { .. } => {
+                    self.stopping = true;
+                    None
+                }
+                Phase::Closing { by } => {
+                    self.stopping = true;
+                    Some(by)
+                }
+            };
+            self.work();
+            if until.is_some_and(|by| self.is_at_rest() || by <= Instant::now()) {
+                return;
+            }
+            let wake = self.wake_at();
+            let wake = until.map_or(wake, |by| wake.min(by));
+            let turn = tokio::select! {
+                biased;
+                // The sender is ours as well, so the channel never ends.
+                Some(event) = self.events.recv() => Turn::Event(event),
+                () = self.bell.notified() => Turn::Look,
+                Ok(()) = phase.changed() => Turn::Look,
+                () = sleep_until(wake) => Turn::Look,
+            };
+            match turn {
+                Turn::Event(event) => self.take_in(event),
+                Turn::Look => {}
+            }
+            for _ in 0..EVENTS_MAX {
+                let Ok(event) = self.events.try_recv() else { break };
+                self.take_in(event);
+            }
+        }
+    }
+
+    /// Everything that can be done now.
+    fn work(&mut self) {
+        if self.retry_at.is_some_and(|at| at <= self.shared.time.moment()) {
+            self.retry_at = None;
+            self.reading.ring().ring();
+        }
+        self.run_out();
+        self.serve();
+        self.flush();
+        self.board.show(self.table.in_flight(), self.table.scheduled());
+    }
+
+    fn take_in(&mut self, event: QueueEvent) {
+        match event {
+            QueueEvent::Receive { messages_max, wait, lease, answer } => {
+                self.receive(messages_max, wait, lease, answer);
+            }
+            QueueEvent::Acknowledge(tokens, answer) => self.acknowledge(tokens, answer),
+            QueueEvent::GiveBack(tokens, delay, answer) => self.give_back(tokens, delay, answer),
+            QueueEvent::Cold(fetched) => self.read_ended(fetched),
+            QueueEvent::Recalled(read) => self.recalled(read),
+            QueueEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),
+            QueueEvent::Expired(offsets) => self.expired(offsets),
+            // Who asked may have gone.
+            QueueEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),
+        }
+    }
+
+    /// When to look around though nothing happens.
+    fn wake_at(&self) -> Instant {
+        let moments = [self.table.wake_at(), self.gives_up_at(), self.retry_at];
+        let earliest: Option<Moment> = moments.into_iter().flatten().min();
+        self.shared.time.instant(earliest)
+    }
+
+    /// What was put off by an earlier process, or tried by a route that read the queue before: a fetch does not give it.
+    fn recover(&mut self) {
+        let time = &self.shared.time;
+        let now = time.now();
+        for touched in self.shared.store.touched(self.subscription) {
+            let due = touched.due.filter(|due| *due > now).map(|due| time.moment_of(due));
+            self.table.put_back(touched.offset, due);
+            if touched.tries > 0 {
+                self.tried.insert(touched.offset, (touched.tries, touched.charges));
+            }
+        }
+    }
+
+    fn locate(&self, offsets: &[u64]) -> Vec<MessageState> {
+        let state = |offset: &u64| match self.table.stand(*offset) {
+            Stand::Waiting => MessageState::Queued,
+            Stand::InFlight => MessageState::InFlight,
+            Stand::Scheduled => MessageState::Scheduled,
+        };
+        offsets.iter().map(state).collect()
+    }
+
+    /// Whether nothing is on its way to the store.
+    fn is_at_rest(&self) -> bool {
+        self.flushes.0 == self.flushes.1 && self.outbox.is_empty()
+    }
+}
