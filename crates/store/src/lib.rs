@@ -17,6 +17,7 @@
 //! There is no async runtime in here. What may block says so: call it from a thread that may.
 
 mod checkpoint;
+mod cleaner;
 mod disk;
 mod error;
 mod format;

@@ -17,7 +17,7 @@ use std::{collections::HashSet, io, sync::Arc};
 /// Read at once, at most.
 const SPAN_BYTES: u64 = 256 << 10;
 /// Bytes read for nothing between two messages cost less than another read.
-const GAP_BYTES: u64 = 16 << 10;
+pub const GAP_BYTES: u64 = 16 << 10;
 /// Read for the last message of a span, whose length is not known before.
 const GUESS_BYTES: u64 = 4 << 10;
 

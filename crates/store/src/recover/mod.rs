@@ -207,6 +207,7 @@ fn assemble(
         bytes_since_checkpoint: 0,
         sync_time: Duration::ZERO,
         space: crate::writer::Watermark::default(),
+        cleaner: crate::cleaner::Cleaner::default(),
         last_frame: Instant::now(),
         tidy: true,
         _lock: lock,

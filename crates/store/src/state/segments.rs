@@ -68,6 +68,13 @@ impl Segments {
         }
     }
 
+    /// Counts messages that were moved to it.
+    pub fn revive(&mut self, number: u64, count: u64) {
+        if let Some(segment) = self.0.get_mut(&number) {
+            segment.live += count;
+        }
+    }
+
     pub fn pin(&mut self, place: Place) {
         if let Some(segment) = self.0.get_mut(&place.segment) {
             segment.pins += 1;

@@ -21,7 +21,12 @@ impl Writer {
         self.refresh_space();
         let group = self.next_group(requests);
         match self.try_commit(&group) {
-            Ok(answers) => answer(group, answers),
+            Ok(answers) => {
+                answer(group, answers);
+                if let Err(trouble) = self.clean_a_little() {
+                    let _ = self.give_up(&trouble);
+                }
+            }
             Err(Trouble::NoSpace) if !self.space.is_low() => {
                 // The volume has just run full: what gives room back may still go through.
                 self.run_low();
