@@ -16,7 +16,6 @@ mod account;
 mod browse;
 mod dead;
 mod evaluate;
-mod expiry;
 mod gateway;
 mod handle;
 mod limits;

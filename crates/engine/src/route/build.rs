@@ -76,9 +76,7 @@ impl RouteTask {
         let bell = Arc::new(Notify::new());
         let route = Arc::clone(evaluator.route());
         let targets = targets.into_iter().enumerate();
-        let expiry_bell = Arc::new(Notify::new());
-        let bells = [Arc::clone(&bell), Arc::clone(&expiry_bell)];
-        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
+        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bell)).collect();
         let task = Self {
             started_at: shared.time.now(),
             shared,
@@ -88,7 +86,6 @@ impl RouteTask {
             events_to_self: events_to_self.clone(),
             events,
             bell,
-            expiry_bell,
             targets,
             cache: Cache::default(),
             chunks: VecDeque::new(),
@@ -114,7 +111,7 @@ fn target(
     route: &Route,
     shared: &Shared,
     events: &mpsc::UnboundedSender<RouteEvent>,
-    bells: &[Arc<Notify>; 2],
+    bell: &Arc<Notify>,
 ) -> Target {
     let (in_flight_max, way) = match plan.destination {
         Destination::Sink { sink, in_flight_max } => (in_flight_max, Way::Sink(SinkWay::new(at, sink, events.clone()))),
@@ -123,13 +120,12 @@ fn target(
         }
     };
     let reading = Reading::new();
-    let (ring, bells_of_store) = (reading.ring(), bells.clone());
+    let (ring, bell_of_store) = (reading.ring(), Arc::clone(bell));
     let watch = move || {
         ring.ring();
-        bells_of_store.iter().for_each(|bell| bell.notify_one());
+        bell_of_store.notify_one();
     };
     shared.store.watch(plan.subscription, Arc::new(watch));
-    let [bell, _] = bells;
     plan.link.join(Arc::clone(bell));
     Target {
         name: plan.name,
@@ -144,7 +140,6 @@ fn target(
         evaluating: 0,
         parked: VecDeque::new(),
         deadlines: BinaryHeap::new(),
-        fetched_below: 0,
         reading,
         recalls: Vec::new(),
     }

@@ -11,7 +11,6 @@ mod rig;
 
 mod bounds;
 mod consumers;
-mod expiry;
 mod faults;
 mod restart;
 mod through;
