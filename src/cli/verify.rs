@@ -8,7 +8,7 @@ use super::{
 };
 use crate::start::{store_folder, unusable};
 use clap::Args;
-use crossdock_store::{Keyring, RealDisk, Report};
+use crossdock_store::{RealDisk, Report};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub fn execute(path: &Path, arguments: &Arguments) -> Outcome {
         return Err(unusable(&plan.gateway().data_dir, "there is no store yet; `crossdock run` makes it"));
     }
     let disk = RealDisk::new(&folder).map_err(|error| unusable(&plan.gateway().data_dir, error))?;
-    let report = crossdock_store::verify(&disk, &Keyring::default()).map_err(|error| unusable(&plan.gateway().data_dir, error))?;
+    let report = crossdock_store::verify(&disk).map_err(|error| unusable(&plan.gateway().data_dir, error))?;
     if arguments.json {
         json(&shape(&report))?;
     } else {

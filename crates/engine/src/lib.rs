@@ -16,6 +16,7 @@ mod account;
 mod browse;
 mod dead;
 mod evaluate;
+mod expiry;
 mod gateway;
 mod handle;
 mod limits;

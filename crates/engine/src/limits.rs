@@ -61,6 +61,8 @@ pub(crate) const LEASED_MAX: usize = 65_536;
 pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Most consumers that wait for messages of a queue.
 pub(crate) const WAITERS_MAX: usize = 1024;
+/// Most messages that are looked at at once for what has expired.
+pub(crate) const EXPIRY_MESSAGES_MAX: usize = 256;
 /// The store never refuses a scheduler what it wants to hold.
 const _: () = assert!(TOUCHED_MAX >= LEASED_MAX && TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
 /// How soon what found a channel full, or the volume, is tried again.

@@ -8,7 +8,10 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 /// What all tasks of a gateway share.
 pub(crate) struct Shared {
@@ -28,6 +31,8 @@ pub(crate) struct Shared {
     pub budget: Budget,
     /// What protocols could not carry.
     pub losses: Losses,
+    /// Lets one task at a time look for what has expired.
+    pub looks: Semaphore,
     /// Whether the gateway runs or stops.
     pub phase: watch::Sender<Phase>,
     random: AtomicU64,
@@ -63,6 +68,7 @@ impl Shared {
             signals: options.signals,
             budget: Budget::default(),
             losses: Losses::default(),
+            looks: Semaphore::new(1),
             phase: watch::Sender::new(Phase::Running),
             random: AtomicU64::new(options.seed),
         }

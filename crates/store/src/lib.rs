@@ -17,7 +17,7 @@
 //! There is no async runtime in here. What may block says so: call it from a thread that may.
 
 mod checkpoint;
-mod cipher;
+mod cleaner;
 mod disk;
 mod error;
 mod format;
@@ -35,7 +35,6 @@ mod txn;
 mod verify;
 mod writer;
 
-pub use cipher::{KeyError, KeyId, Keyring, MasterKey};
 pub use disk::{
     CrashPolicy, Disk, DiskFile, DiskLock, DiskOperation, FaultyDisk, FileEntry, MemoryDisk, Mishap, OpenMode,
     RealDisk, Space,

@@ -177,7 +177,7 @@ fn the_same_life_on_a_real_disk() {
             life.store.close().unwrap();
         }
     }
-    let report = verify(&*disk(), &Keyring::default()).unwrap();
+    let report = verify(&*disk()).unwrap();
     assert_eq!(report.findings, []);
     assert!(report.messages > 0);
 }

@@ -57,6 +57,8 @@ pub(crate) struct QueueTask {
     events: mpsc::UnboundedReceiver<QueueEvent>,
     /// Rung by the store.
     bell: Arc<Notify>,
+    /// Rung by the store as well, for the task that finds what has expired.
+    expiry_bell: Arc<Notify>,
     reading: Reading,
     /// Whether messages that were given back are being read.
     recalling: bool,

@@ -1,9 +1,10 @@
 //! The loop of a queue's task: what wakes it, what it does in a turn, and how it ends.
 
-use super::{Board, QueueEvent, QueueTask, table::Stand, table::Table};
+use super::{Board, QueueEvent, QueueTask, serve::deadline, table::Stand, table::Table};
 use crate::{
     MessageState,
     account::Channel,
+    expiry::ExpiryTask,
     route::{Outbox, Reading},
     shared::{Phase, Shared},
 };
@@ -38,10 +39,11 @@ impl QueueTask {
     ) -> (Self, mpsc::UnboundedSender<QueueEvent>) {
         let (events_to_self, events) = mpsc::unbounded_channel();
         let (bell, reading) = (Arc::new(Notify::new()), Reading::new());
-        let (ring, bell_of_store) = (reading.ring(), Arc::clone(&bell));
+        let expiry_bell = Arc::new(Notify::new());
+        let (ring, bells) = (reading.ring(), [Arc::clone(&bell), Arc::clone(&expiry_bell)]);
         let watch = move || {
             ring.ring();
-            bell_of_store.notify_one();
+            bells.iter().for_each(|bell| bell.notify_one());
         };
         shared.store.watch(subscription, Arc::new(watch));
         let task = Self {
@@ -53,6 +55,7 @@ impl QueueTask {
             events_to_self: events_to_self.clone(),
             events,
             bell,
+            expiry_bell,
             reading,
             recalling: false,
             retry_at: None,
@@ -70,6 +73,7 @@ impl QueueTask {
     /// Works until the gateway has closed its connectors.
     pub async fn run(mut self) {
         self.recover();
+        self.find_expired();
         let mut phase = self.shared.phase.subscribe();
         loop {
             let until = match *phase.borrow_and_update() {
@@ -154,6 +158,22 @@ impl QueueTask {
                 self.tried.insert(touched.offset, (touched.tries, touched.charges));
             }
         }
+    }
+
+    /// Has what nobody wants any more told.
+    fn find_expired(&self) {
+        let events = self.events_to_self.clone();
+        let task = ExpiryTask {
+            shared: Arc::clone(&self.shared),
+            channel: self.channel.number,
+            name: self.channel.name.clone(),
+            // What cannot be decoded is found out when it is given out.
+            deadline: Arc::new(|message| deadline(message).ok().flatten()),
+            bell: Arc::clone(&self.expiry_bell),
+            // The task has ended: nobody is there to settle anything.
+            told: Box::new(move |offsets| drop(events.send(QueueEvent::Expired(offsets)))),
+        };
+        self.shared.tasks.spawn(format!("expiry of {}", self.channel.name), task.run());
     }
 
     fn locate(&self, offsets: &[u64]) -> Vec<MessageState> {

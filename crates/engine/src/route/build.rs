@@ -76,7 +76,9 @@ impl RouteTask {
         let bell = Arc::new(Notify::new());
         let route = Arc::clone(evaluator.route());
         let targets = targets.into_iter().enumerate();
-        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bell)).collect();
+        let expiry_bell = Arc::new(Notify::new());
+        let bells = [Arc::clone(&bell), Arc::clone(&expiry_bell)];
+        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
         let task = Self {
             started_at: shared.time.now(),
             shared,
@@ -86,6 +88,7 @@ impl RouteTask {
             events_to_self: events_to_self.clone(),
             events,
             bell,
+            expiry_bell,
             targets,
             cache: Cache::default(),
             chunks: VecDeque::new(),
@@ -111,7 +114,7 @@ fn target(
     route: &Route,
     shared: &Shared,
     events: &mpsc::UnboundedSender<RouteEvent>,
-    bell: &Arc<Notify>,
+    bells: &[Arc<Notify>; 2],
 ) -> Target {
     let (in_flight_max, way) = match plan.destination {
         Destination::Sink { sink, in_flight_max } => (in_flight_max, Way::Sink(SinkWay::new(at, sink, events.clone()))),
@@ -120,12 +123,13 @@ fn target(
         }
     };
     let reading = Reading::new();
-    let (ring, bell_of_store) = (reading.ring(), Arc::clone(bell));
+    let (ring, bells_of_store) = (reading.ring(), bells.clone());
     let watch = move || {
         ring.ring();
-        bell_of_store.notify_one();
+        bells_of_store.iter().for_each(|bell| bell.notify_one());
     };
     shared.store.watch(plan.subscription, Arc::new(watch));
+    let [bell, _] = bells;
     plan.link.join(Arc::clone(bell));
     Target {
         name: plan.name,
@@ -140,6 +144,7 @@ fn target(
         evaluating: 0,
         parked: VecDeque::new(),
         deadlines: BinaryHeap::new(),
+        fetched_below: 0,
         reading,
         recalls: Vec::new(),
     }

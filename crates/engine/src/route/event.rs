@@ -70,6 +70,8 @@ pub(crate) enum RouteEvent {
         /// What the store said.
         result: Result<Committed, CommitError>,
     },
+    /// Nobody wants these messages any more. Each is told once.
+    Expired(Vec<u64>),
     /// The route is to stop or to go on delivering; answered when it does.
     Pause(bool, oneshot::Sender<()>),
     /// Somebody asks what is to be shown.

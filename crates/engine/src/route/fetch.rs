@@ -88,6 +88,9 @@ impl RouteTask {
 
     /// Parks messages that are not due yet, for a route with a constant delay; evaluates the others.
     fn take_in(&mut self, at: usize, messages: Vec<StoredMessage>) {
+        if let (Some(target), Some(last)) = (self.targets.get_mut(at), messages.last()) {
+            target.fetched_below = target.fetched_below.max(last.offset + 1);
+        }
         let messages = messages.into_iter().map(copied).collect();
         if self.evaluator.route().steps.delay().is_none() {
             self.evaluate(at, messages);

@@ -19,6 +19,7 @@ mod bury;
 mod cache;
 mod ended;
 mod event;
+mod expire;
 mod fetch;
 mod intake;
 mod link;
@@ -64,6 +65,8 @@ pub(crate) struct RouteTask {
     events: mpsc::UnboundedReceiver<RouteEvent>,
     /// Rung by the store and by changed links.
     bell: Arc<Notify>,
+    /// Rung by the store as well, for the task that finds what has expired.
+    expiry_bell: Arc<Notify>,
     targets: Vec<Target>,
     cache: Cache,
     /// On worker tasks, in the order fetched.

@@ -3,7 +3,7 @@
 use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
 use crate::shared::Phase;
 use crossdock_model::{Fault, Moment};
-use crossdock_store::{CommitError, Outcome};
+use crossdock_store::CommitError;
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -29,6 +29,7 @@ impl RouteTask {
     /// Works until the gateway stops.
     pub async fn run(mut self) {
         self.recover().await;
+        self.find_expired();
         let mut phase = self.shared.phase.subscribe();
         loop {
             if let Phase::Draining { by } | Phase::Closing { by } = *phase.borrow_and_update() {
@@ -80,6 +81,7 @@ impl RouteTask {
             RouteEvent::Moved { target, offsets, result } => self.moved(target, offsets, result),
             RouteEvent::Exhumed(letters) => self.exhumed(letters),
             RouteEvent::Buried { letters, result } => self.buried(letters, result),
+            RouteEvent::Expired(offsets) => self.expired(&offsets),
             RouteEvent::Pause(paused, answer) => {
                 self.paused = paused;
                 self.hold_or_release();
@@ -155,22 +157,6 @@ impl RouteTask {
         }
         let wake = time.instant(earliest);
         [self.grave.retry_at(), self.stopping].into_iter().flatten().fold(wake, Instant::min)
-    }
-
-    /// Settles waiting messages that nobody wants any more.
-    fn expire(&mut self) {
-        let now = self.shared.time.now();
-        for at in 0..self.targets.len() {
-            while let Some(target) = self.targets.get_mut(at)
-                && target.deadlines.peek().is_some_and(|std::cmp::Reverse((deadline, _))| *deadline <= now)
-            {
-                let Some(std::cmp::Reverse((_, offset))) = target.deadlines.pop() else { break };
-                // One that is on its way is left to its answer; if that is a fault, its deadline is looked at again.
-                if target.live.get(&offset).is_some_and(|live| live.stage == super::live::Stage::Waiting) {
-                    self.settle(at, offset, Outcome::Expired);
-                }
-            }
-        }
     }
 
     fn hold_or_release(&mut self) {

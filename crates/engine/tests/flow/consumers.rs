@@ -124,7 +124,8 @@ fn consumers_who_wait_are_served_in_turn_and_one_who_left_gets_nothing() {
     let (sent, received) = std::sync::mpsc::channel();
     for consumer in 0..4 {
         let (waiting, sent) = (wait_for(LONG), sent.clone());
-        rig.block_on(async { tokio::spawn(async move { sent.send((consumer, waiting.await.unwrap())).unwrap() }) });
+        let consume = async move { sent.send((consumer, waiting.await.unwrap())).unwrap() };
+        rig.block_on(async { drop(tokio::spawn(consume)) });
         // The order in which they ask is told by nothing else.
         std::thread::park_timeout(Duration::from_millis(30));
     }

@@ -11,6 +11,7 @@ mod rig;
 
 mod bounds;
 mod consumers;
+mod expiry;
 mod faults;
 mod restart;
 mod through;

@@ -3,13 +3,12 @@
 use super::Loaded;
 use crate::{
     DiskFile, OpenMode, StoredMessage,
-    cipher::{Opened, Unsealer},
     disk::is_missing,
     format::{RECORD_BYTES, RecordHead, RecordKind, Seal, segment_name},
     message::id_of,
     recover::keep_bytes,
     shared::Shared,
-    state::{self, Segment, State},
+    state::{self, State},
 };
 use bytes::Bytes;
 use crossdock_model::Timestamp;
@@ -18,7 +17,7 @@ use std::{collections::HashSet, io, sync::Arc};
 /// Read at once, at most.
 const SPAN_BYTES: u64 = 256 << 10;
 /// Bytes read for nothing between two messages cost less than another read.
-const GAP_BYTES: u64 = 16 << 10;
+pub const GAP_BYTES: u64 = 16 << 10;
 /// Read for the last message of a span, whose length is not known before.
 const GUESS_BYTES: u64 = 4 << 10;
 
@@ -43,7 +42,7 @@ struct Placed {
 /// Where a live message is on disk, as far as memory knows.
 pub fn place(state: &State, channel: u32, offset: u64) -> Option<Place> {
     let segment = state.channels.get(channel)?.run_of(offset)?.segment;
-    let seal = state.segments.get(segment)?.seal();
+    let seal = Seal::new(state.segments.get(segment)?.incarnation);
     let known = state.open_indexes.get(&segment).and_then(|index| {
         let position = index.position(channel, offset)?;
         Some((position, index.time_at(position)?))
@@ -82,8 +81,7 @@ impl Shared {
         places: &[Place],
         loaded: &mut Vec<Loaded>,
     ) -> io::Result<()> {
-        let file = self.disk.open(&segment_name(segment), OpenMode::Read)?;
-        let reader = SegmentReader { file, unsealer: self.unsealer(segment, seal), channel };
+        let reader = SegmentReader { file: self.disk.open(&segment_name(segment), OpenMode::Read)?, seal, channel };
         let placed = self.positions(channel, segment, seal, places)?;
         let found: Vec<Placed> = placed.iter().flatten().copied().collect();
         let begin = loaded.len();
@@ -157,7 +155,7 @@ impl Shared {
         number: u32,
         offset: u64,
     ) -> io::Result<Option<Bytes>> {
-        let Some(seal) = self.state().segments.get(place.segment).map(Segment::seal) else {
+        let Some(seal) = self.state().segments.get(place.segment).map(|segment| Seal::new(segment.incarnation)) else {
             return Ok(None);
         };
         let file = match self.disk.open(&segment_name(place.segment), OpenMode::Read) {
@@ -165,7 +163,7 @@ impl Shared {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let reader = SegmentReader { file, unsealer: self.unsealer(place.segment, seal), channel: number };
+        let reader = SegmentReader { file, seal, channel: number };
         let span = reader.span(u64::from(place.at), GUESS_BYTES)?;
         Ok(reader.record(&span, 0, u64::from(place.at), kind, offset)?.map(|(_, body)| body))
     }
@@ -179,7 +177,7 @@ impl Shared {
 
 struct SegmentReader {
     file: Arc<dyn DiskFile>,
-    unsealer: Unsealer,
+    seal: Seal,
     /// The channel of the messages, or the number that other records have.
     channel: u32,
 }
@@ -248,14 +246,7 @@ impl SegmentReader {
             }
             self.span(from, bytes as u64)?
         };
-        let what = (kind, self.channel, offset);
-        match self.unsealer.open(head, what, u32::try_from(position).unwrap_or(u32::MAX), &body) {
-            Opened::AsStored => Ok(Some((head, body))),
-            Opened::Decrypted(plain) => Ok(Some((head, Bytes::from(plain)))),
-            Opened::Damaged => Ok(None),
-            // Opening the store made sure that the key is there.
-            Opened::Locked => Err(io::Error::other("the key of a segment is not there")),
-        }
+        Ok(head.is(self.seal, kind, self.channel, offset, &body).then_some((head, body)))
     }
 }
 

@@ -15,8 +15,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many are kept.
-const KEPT_MAX: usize = 16;
+/// How many are kept: a job of the cleaner reads sixteen by turns.
+const KEPT_MAX: usize = 32;
+
+/// Bytes between two messages that a reader reads for nothing.
+const READ_GAP_BYTES: u64 = super::cold::GAP_BYTES;
 
 /// Positions read at once beyond those that are needed cost less than another read.
 const GAP_POSITIONS: u64 = 4096;
@@ -120,6 +123,27 @@ impl LoadedIndex {
         Ok(positions)
     }
 
+    /// How many channels are in it, and in how many stretches their messages lie: what a reader takes in one read.
+    pub fn stretches(&self) -> io::Result<(usize, u64)> {
+        let messages: u64 = self.runs.iter().map(|run| u64::from(run.count)).sum();
+        let end = self.frames.last().map_or(0, |(start, _)| u64::from(*start));
+        // The end of a record is not known here: it is as long as others are.
+        let close = READ_GAP_BYTES + 2 * end / messages.max(1);
+        let (mut channels, mut stretches, mut channel) = (0, 0, None);
+        for run in &self.runs {
+            if channel.replace(run.channel) != Some(run.channel) {
+                channels += 1;
+            }
+            let mut bytes = vec![0; run.count as usize * 4];
+            let read = self.source.read_at(&mut bytes, self.positions_at + u64::from(run.start) * 4)?;
+            let words = bytes.get(..read).unwrap_or_default().as_chunks::<4>().0;
+            let positions: Vec<u64> = words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).collect();
+            let far = |pair: &&[u64]| matches!(pair, [before, next] if next.saturating_sub(*before) > close);
+            stretches += 1 + positions.windows(2).filter(far).count() as u64;
+        }
+        Ok((channels, stretches))
+    }
+
     fn run_of(&self, channel: u32, offset: u64) -> Option<&IndexedRun> {
         let after = self.runs.partition_point(|run| (run.channel, run.first) <= (channel, offset));
         let run = self.runs.get(after.checked_sub(1)?)?;
@@ -167,7 +191,7 @@ impl Shared {
     /// Makes an index by reading the segment.
     pub fn make_index(&self, segment: u64, seal: Seal) -> io::Result<Arc<LoadedIndex>> {
         let _making = self.indexes.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = index_of(&*self.disk, segment, &self.unsealer(segment, seal)).map_err(|error| match error {
+        let index = index_of(&*self.disk, segment, seal).map_err(|error| match error {
             ScanError::Io(error) => error,
             ScanError::Newer(why) => io::Error::other(why),
         })?;

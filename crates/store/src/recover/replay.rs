@@ -14,8 +14,7 @@ use super::{
 use crate::{
     Disk,
     checkpoint::LogEnd,
-    cipher::Unsealer,
-    format::RECORD_BYTES,
+    format::{RECORD_BYTES, Seal},
     state::{AppliedFrame, State},
 };
 use std::ops::Range;
@@ -42,15 +41,9 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes in the frames of a segment from a place on.
-    pub fn segment(
-        &mut self,
-        number: u64,
-        chunks: &mut Chunks,
-        unsealer: &Unsealer,
-        from: u64,
-    ) -> Result<(), ScanError> {
+    pub fn segment(&mut self, number: u64, chunks: &mut Chunks, seal: Seal, from: u64) -> Result<(), ScanError> {
         self.torn = None;
-        scan(chunks, unsealer, from, &mut |chunks, found| self.found(number, chunks, found))
+        scan(chunks, seal, from, &mut |chunks, found| self.found(number, chunks, found))
     }
 
     fn found(&mut self, segment: u64, chunks: &mut Chunks, found: Found) -> Result<(), ScanError> {

@@ -1,9 +1,6 @@
 //! The segments: what is live in each, and where its messages are while no index on disk tells.
 
-use crate::{
-    cipher::KeyId,
-    format::{Seal, SegmentKind},
-};
+use crate::format::SegmentKind;
 use crossdock_model::Timestamp;
 use std::collections::BTreeMap;
 
@@ -19,8 +16,6 @@ pub struct Place {
 pub struct Segment {
     pub kind: SegmentKind,
     pub incarnation: u64,
-    /// The key that its records are encrypted under; none where they are plain.
-    pub key: Option<KeyId>,
     /// The sequence of its first frame; of its last, once it has one.
     pub first_sequence: u64,
     pub last_sequence: u64,
@@ -35,10 +30,6 @@ pub struct Segment {
 }
 
 impl Segment {
-    pub fn seal(&self) -> Seal {
-        Seal::new(self.incarnation).under(self.key)
-    }
-
     /// Whether nothing in it is needed but for recovery.
     pub const fn is_idle(&self) -> bool {
         self.live == 0 && self.pins == 0
@@ -74,6 +65,13 @@ impl Segments {
     pub fn settle(&mut self, number: u64, count: u64) {
         if let Some(segment) = self.0.get_mut(&number) {
             segment.live = segment.live.saturating_sub(count);
+        }
+    }
+
+    /// Counts messages that were moved to it.
+    pub fn revive(&mut self, number: u64, count: u64) {
+        if let Some(segment) = self.0.get_mut(&number) {
+            segment.live += count;
         }
     }
 

@@ -1,7 +1,7 @@
 //! When checkpoints are written, and the end.
 
 use super::{Writer, draft::Draft, log::Trouble};
-use crate::checkpoint;
+use crate::{checkpoint, cleaner::Pace};
 
 /// Written at most between two checkpoints, whatever the size of segments.
 const BETWEEN_BYTES: u64 = 64 << 20;
@@ -16,7 +16,10 @@ impl Writer {
     pub fn checkpoint_when_due(&mut self) -> Result<(), Trouble> {
         self.bytes_since_checkpoint = 0;
         match self.checkpoint(false).and_then(|()| self.remove_dead_segments()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.begin_cleaning(Pace::Busy);
+                Ok(())
+            }
             Err(Trouble::NoSpace) => {
                 tracing::warn!("there is no room for a checkpoint: the next start will take longer");
                 Ok(())
@@ -41,7 +44,7 @@ impl Writer {
         let header = self.next_header(clean);
         let bytes = {
             let state = self.shared.state();
-            checkpoint::encode(&header, &state, &self.extra, &self.shared.options).map_err(Trouble::cipher)?
+            checkpoint::encode(&header, &state, &self.extra)
         };
         checkpoint::write(&*self.shared.disk, &header, &bytes)
             .map_err(|error| Trouble::of("writing a checkpoint", &error))?
@@ -57,10 +60,11 @@ impl Writer {
 
     /// The clean end: a closing frame, after which nothing can be torn, and checkpoints that say so.
     pub fn close(&mut self) -> Result<(), Trouble> {
+        self.stop_cleaning()?;
         if self.log.active.is_some() {
             let now = (self.shared.options.clock)();
             let closing = Draft::default();
-            if self.log.fits(&closing) {
+            if self.log.fits(closing.frame_bytes()) {
                 let applied = self.log.write(&closing, now, true)?;
                 self.log.sync()?;
                 let _ = self.state().apply(&applied);

@@ -21,7 +21,12 @@ impl Writer {
         self.refresh_space();
         let group = self.next_group(requests);
         match self.try_commit(&group) {
-            Ok(answers) => answer(group, answers),
+            Ok(answers) => {
+                answer(group, answers);
+                if let Err(trouble) = self.clean_a_little() {
+                    let _ = self.give_up(&trouble);
+                }
+            }
             Err(Trouble::NoSpace) if !self.space.is_low() => {
                 // The volume has just run full: what gives room back may still go through.
                 self.run_low();
@@ -92,7 +97,7 @@ impl Writer {
         now: crossdock_model::Timestamp,
         may_use_reserve: bool,
     ) -> Result<(), Trouble> {
-        if !self.log.fits(draft) {
+        if !self.log.fits(draft.frame_bytes()) {
             self.roll(now, may_use_reserve)?;
         }
         let applied = self.log.write(draft, now, false)?;

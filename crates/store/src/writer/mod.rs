@@ -14,14 +14,14 @@ mod plan;
 mod queue;
 mod space;
 
+pub use draft::{Draft, Stamp};
 pub use keys::{is_key_file, key_file_name, read_keys};
-pub use log::{Log, SPARE};
+pub use log::{Log, SPARE, Trouble};
 pub use queue::{Declare, Queue, Request, Woken};
 pub use space::{Watermark, remove_file};
 
-use crate::{CommitError, DiskLock, SyncPolicy, checkpoint::Extra, shared::Shared, state::State};
+use crate::{CommitError, DiskLock, SyncPolicy, checkpoint::Extra, cleaner::Cleaner, shared::Shared, state::State};
 use crossdock_model::Text;
-use log::Trouble;
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -41,11 +41,10 @@ pub struct Writer {
     /// Key files that the checkpoint before the last names, and the last.
     pub named_key_files: [Vec<u64>; 2],
     pub bytes_since_checkpoint: u64,
-    /// Whether the store was written under another key than now, or plain: the files of keys are written anew.
-    pub rekeyed: bool,
     /// Bounds the wait for company: how long a sync takes, on average.
     pub sync_time: Duration,
     pub space: space::Watermark,
+    pub cleaner: Cleaner,
     /// When the last frame was written, and whether the store was tidied since.
     pub last_frame: Instant,
     pub tidy: bool,
@@ -115,7 +114,7 @@ impl Writer {
                     let _ = reply.send(result);
                 }
                 Request::Tidy(reply) => {
-                    let result = self.answered(Self::tidy_up);
+                    let result = self.answered(|writer| writer.tidy_up(true));
                     let _ = reply.send(result);
                 }
                 Request::Close(reply) => {
@@ -146,7 +145,7 @@ impl Writer {
             SyncPolicy::Always | SyncPolicy::Never => None,
         };
         let tidy = (!self.tidy).then(|| self.last_frame + self.shared.options.idle);
-        sync.into_iter().chain(tidy).min()
+        sync.into_iter().chain(tidy).chain(self.cleaner.next_step(self.last_frame)).min()
     }
 
     fn chores(&mut self) -> Result<(), Trouble> {
@@ -157,9 +156,9 @@ impl Writer {
             self.log.sync()?;
         }
         if !self.tidy && since >= self.shared.options.idle {
-            self.tidy_up()?;
+            return self.tidy_up(false);
         }
-        Ok(())
+        self.clean_when_due()
     }
 
     /// Does something for somebody who waits for how it went.
@@ -181,7 +180,7 @@ impl Writer {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
     }
 }

@@ -165,6 +165,13 @@ impl Queue {
         }
     }
 
+    /// Whether there is something to take, or the writer is to end.
+    pub fn has_waiting(&self, ride: Duration) -> bool {
+        let inner = self.lock();
+        let riders = inner.riding_since.is_some_and(|since| since.elapsed() >= ride);
+        inner.pressing > 0 || riders || inner.phase == Phase::Abandoned
+    }
+
     /// Has the writer end at once.
     pub fn abandon(&self) {
         self.lock().phase = Phase::Abandoned;

@@ -4,7 +4,6 @@ use super::{Writer, log::Log, log::SPARE, log::Trouble};
 use crate::{
     Disk,
     checkpoint::Header,
-    cipher::KeyId,
     disk::is_missing,
     format::{index_name, segment_name},
     meters::Meters,
@@ -86,13 +85,11 @@ impl Writer {
     }
 
     /// Puts everything in order while nothing is going on: both checkpoints new, dead segments and the spare gone, the room
-    /// behind the last frame given back, the window empty.
-    pub fn tidy_up(&mut self) -> Result<(), Trouble> {
+    /// behind the last frame given back, the window empty, what is worth cleaning cleaned. If somebody comes meanwhile and
+    /// `may_wait` is false, the rest follows later.
+    pub fn tidy_up(&mut self, may_wait: bool) -> Result<(), Trouble> {
         self.log.sync()?;
-        let idle = self.log.active.as_ref().is_some_and(|active| {
-            self.state().segments.get(active.number).is_some_and(|s| s.is_idle() && s.end > WORTH_SEALING_BYTES)
-        });
-        if idle {
+        if self.is_active_worth_sealing() {
             self.seal_active()?;
         }
         match self.checkpoint_twice(false) {
@@ -100,11 +97,21 @@ impl Writer {
             Ok(()) | Err(Trouble::NoSpace) => {}
             Err(trouble) => return Err(trouble),
         }
+        self.state().shrink_window(0);
+        let all = self.clean_up(may_wait)?;
         self.remove_spare()?;
         self.log.trim()?;
-        self.state().shrink_window(0);
-        self.tidy = true;
+        self.tidy = all;
         Ok(())
+    }
+
+    /// Whether less than half of the active segment is live, and it is of some size.
+    fn is_active_worth_sealing(&self) -> bool {
+        let Some(number) = self.log.active.as_ref().map(|active| active.number) else { return false };
+        let state = self.state();
+        let runs = state.channels.iter().flat_map(|(_, channel)| channel.runs.back());
+        let live: u64 = runs.filter(|run| run.segment == number).map(|run| run.live_bytes).sum();
+        state.segments.get(number).is_some_and(|segment| segment.end > WORTH_SEALING_BYTES && live * 2 < segment.end)
     }
 
     pub fn remove_spare(&mut self) -> Result<(), Trouble> {
@@ -131,18 +138,18 @@ impl Writer {
             let dead = state.segments.iter().filter(|(_, segment)| {
                 segment.sealed && segment.is_idle() && segment.last_sequence <= oldest_checkpoint
             });
-            dead.map(|(number, _)| number).collect()
+            let dead = dead.map(|(number, _)| number);
+            dead.filter(|number| !self.cleaner.is_needed(*number, self.generation)).collect()
         };
         for number in &dead {
+            self.cleaner.forget(*number);
             // Once its name is gone nobody can begin to read it; whoever reads it holds a handle.
-            let key = {
+            {
                 let mut state = self.state();
-                let key = state.segments.get(*number).and_then(|segment| segment.key);
                 state.segments.remove(*number);
                 state.open_indexes.remove(number);
-                key
-            };
-            self.remove_segment(*number, key).map_err(|error| Trouble::fatal("removing a segment", &error))?;
+            }
+            self.remove_segment(*number).map_err(|error| Trouble::fatal("removing a segment", &error))?;
         }
         if !dead.is_empty() {
             self.shared.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
@@ -153,10 +160,9 @@ impl Writer {
         Ok(())
     }
 
-    fn remove_segment(&mut self, number: u64, key: Option<KeyId>) -> io::Result<()> {
+    fn remove_segment(&mut self, number: u64) -> io::Result<()> {
         let name = segment_name(number);
-        // What was written plain, or under another key, is not kept for longer than it must.
-        if self.log.spare || key != self.log.keys.current() {
+        if self.log.spare {
             remove_file(&*self.shared.disk, &name)?;
         } else {
             self.shared.disk.rename(&name, SPARE)?;
