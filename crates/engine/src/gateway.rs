@@ -195,7 +195,7 @@ impl Gateway {
         let message = EncodedMessage::new(&envelope, None);
         let max = self.0.shared.plan.gateway().store.message_bytes_max();
         if message.len() as u64 > max {
-            return Err(RequestError::Invalid(format!("the message has {} bytes, {max} are the most", message.len())));
+            return Err(RequestError::TooLarge(format!("the message has {} bytes, {max} are the most", message.len())));
         }
         let puts = vec![Put::new(to.number, message, 0)];
         self.0.commit(Txn { puts, ..Txn::default() }).await?;

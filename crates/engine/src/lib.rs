@@ -26,6 +26,7 @@ mod options;
 mod queue;
 mod route;
 mod shared;
+mod sift;
 mod signals;
 mod source;
 mod start;

@@ -63,6 +63,10 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 pub(crate) const WAITERS_MAX: usize = 1024;
 /// Most messages that are looked at at once for what has expired.
 pub(crate) const EXPIRY_MESSAGES_MAX: usize = 256;
+/// Messages after which a search by a condition answers with what it has.
+pub(crate) const SIFT_MESSAGES_MAX: usize = 20_000;
+/// Messages that such a search reads at once.
+pub(crate) const SIFT_PAGE: usize = 128;
 /// The store never refuses a scheduler what it wants to hold.
 const _: () = assert!(TOUCHED_MAX >= LEASED_MAX && TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
 /// How soon what found a channel full, or the volume, is tried again.

@@ -12,10 +12,12 @@ use axum::{
 };
 use serde::Deserialize;
 
-/// A part of a list.
+/// A part of what stands in a channel.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct Looked {
+    /// A condition of the language of `filter` and `when`.
+    filter: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -35,8 +37,12 @@ pub async fn one(State(shared): State<Shared>, Path(name): Path<String>) -> Answ
 }
 
 /// `GET /channels/{name}/messages`: what stands there, without consuming it.
-pub async fn browse(State(shared): State<Shared>, Path(name): Path<String>, Params(part): Params<Part>) -> Answer {
-    let page = shared.gateway.browse(&name, part.cursor.as_deref(), limit(part.limit)?).await?;
+pub async fn browse(State(shared): State<Shared>, Path(name): Path<String>, Params(part): Params<Looked>) -> Answer {
+    let (cursor, limit) = (part.cursor.as_deref(), limit(part.limit)?);
+    let page = match &part.filter {
+        None => shared.gateway.browse(&name, cursor, limit).await?,
+        Some(filter) => shared.gateway.browse_where(&name, filter, cursor, limit).await?,
+    };
     let items = page.items.iter().map(convert::message).collect();
     Ok(json(StatusCode::OK, &Page { items, next: page.next.map(|next| next.to_string()) }))
 }

@@ -118,6 +118,7 @@ impl From<RequestError> for Problem {
         match error {
             RequestError::NotFound(_) => Self::not_found("unknown", text),
             RequestError::Invalid(_) => Self::bad_request("request.invalid", text),
+            RequestError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", text),
             RequestError::Conflict(_) => Self::conflict("conflict", text),
             RequestError::Unavailable(_) => Self::unavailable("unavailable", text),
             RequestError::Internal(_) => Self::internal("internal", text),

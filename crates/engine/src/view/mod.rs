@@ -52,6 +52,9 @@ pub enum RequestError {
     /// The request makes no sense: a cursor that none gave out.
     #[error("{0}")]
     Invalid(String),
+    /// What it brings is larger than the store takes.
+    #[error("{0}")]
+    TooLarge(String),
     /// It contradicts what is there: a queue that a route reads, an operation that has ended.
     #[error("{0}")]
     Conflict(String),

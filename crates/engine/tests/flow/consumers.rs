@@ -194,3 +194,26 @@ fn only_a_queue_that_no_route_reads_is_received_from() {
         }
     }
 }
+
+#[test]
+fn messages_are_found_by_a_condition_where_they_stand() {
+    let rig = start();
+    fill(&rig, 300);
+    assert_eq!(take(&rig, 10, LONG).len(), 10);
+    let gateway = rig.gateway();
+    let page = |condition: &str, cursor: Option<&str>, limit| {
+        rig.block_on(gateway.browse_where("q", condition, cursor, limit))
+    };
+    let first = page("mod!(.n, 7) == 0", None, 30).unwrap();
+    let second = page("mod!(.n, 7) == 0", first.next.as_deref(), 30).unwrap();
+    let offsets: Vec<u64> = first.items.iter().chain(&second.items).map(|item| item.offset).collect();
+    assert_eq!(offsets, (0..300).filter(|n| n % 7 == 0).collect::<Vec<_>>());
+    assert_eq!((first.items.len(), &second.next, first.items[1].state), (30, &None, MessageState::InFlight));
+    // The last message is the last that was asked for: nothing is left.
+    assert_eq!(page(".n == 299", None, 1).unwrap().next, None);
+    assert!(page(".missing.field == 1", None, 10).unwrap().items.is_empty());
+    for wrong in ["", ".n >", ".n > 5", ".n = 5", "nonsense(.n)"] {
+        assert!(matches!(page(wrong, None, 10), Err(RequestError::Invalid(_))), "{wrong}");
+    }
+    check(&rig, [0.0, 10.0, 0.0, 300.0]);
+}
