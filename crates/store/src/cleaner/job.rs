@@ -32,6 +32,12 @@ struct Piece {
     damaged: bool,
 }
 
+impl Piece {
+    const fn is_untouched(&self) -> bool {
+        self.next == self.run.first
+    }
+}
+
 impl Job {
     /// What is live in the chosen segments now.
     pub fn new(state: &State, choice: Choice) -> Self {
@@ -59,11 +65,15 @@ impl Job {
         Self { kind, sources, pieces, touches, target: None }
     }
 
+    /// Whether the target is as large as a segment: the run at hand is the last one that goes into it.
+    fn holds_a_segment(&self, segment_bytes: u64) -> bool {
+        self.target.as_ref().is_some_and(|target| target.end >= segment_bytes)
+    }
+
     /// Whether a target is as large as a segment, or nothing follows that could be added.
     fn is_target_full(&self, segment_bytes: u64) -> bool {
-        let between = self.pieces.front().is_none_or(|piece| piece.next == piece.run.first);
-        let full = self.target.as_ref().is_some_and(|target| target.end >= segment_bytes);
-        (full && between) || (self.pieces.is_empty() && self.touches.is_empty())
+        let between = self.pieces.front().is_none_or(Piece::is_untouched);
+        (self.holds_a_segment(segment_bytes) && between) || (self.pieces.is_empty() && self.touches.is_empty())
     }
 }
 
@@ -118,8 +128,11 @@ impl Writer {
         draft: &mut Draft,
         finished: &mut Vec<MovedRun>,
     ) -> io::Result<()> {
+        let is_last = job.holds_a_segment(self.log.segment_bytes);
         while draft.frame_bytes() < bytes {
-            let Some(piece) = job.pieces.front_mut() else { return Ok(()) };
+            let Some(piece) = job.pieces.front_mut().filter(|piece| !is_last || !piece.is_untouched()) else {
+                return Ok(());
+            };
             let room = bytes.saturating_sub(draft.frame_bytes()) / (piece.message_bytes + Draft::growth(0)) + 1;
             let offsets = live_offsets(&self.shared.state(), piece, room);
             piece.next = offsets.last().map_or(piece.end, |last| last + 1);

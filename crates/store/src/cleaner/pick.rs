@@ -19,8 +19,9 @@ const EMPTIED_TOGETHER: usize = 64;
 /// A segment that is smaller than this part of others is joined with so many like it.
 const SMALL_PART: u64 = 16;
 const SMALL_TOGETHER: usize = 16;
-/// What emptying gives back is at least this part of a segment.
+/// What emptying gives back is at least this part of a segment, and more than the room that frames leave at their ends.
 const WORTH_PART: u64 = 32;
+const WORTH_BYTES: u64 = 16 << 10;
 /// What a record takes beside its body.
 const RECORD_OVERHEAD_BYTES: u64 = 40;
 
@@ -85,7 +86,7 @@ impl Writer {
                 garbage += candidate.garbage();
             }
         }
-        let worth = garbage >= segment_bytes / WORTH_PART || sources.len() >= SMALL_TOGETHER;
+        let worth = garbage >= (segment_bytes / WORTH_PART).max(WORTH_BYTES) || sources.len() >= SMALL_TOGETHER;
         (worth && !sources.is_empty()).then_some(Choice { kind, sources })
     }
 
