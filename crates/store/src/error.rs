@@ -15,6 +15,12 @@ pub enum OpenError {
         /// What is not known here.
         what: Text,
     },
+    /// It is encrypted under a key that is not the one, or none of those, that are given.
+    #[error("the store cannot be read: {what}")]
+    Key {
+        /// Which key it needs, and where to name it.
+        what: Text,
+    },
     /// The folder may not be read or written.
     #[error("no permission for the data folder ({name}): give this user read and write access to it")]
     Permission {

@@ -17,6 +17,7 @@
 //! There is no async runtime in here. What may block says so: call it from a thread that may.
 
 mod checkpoint;
+mod cipher;
 mod cleaner;
 mod disk;
 mod error;
@@ -35,6 +36,7 @@ mod txn;
 mod verify;
 mod writer;
 
+pub use cipher::{KeyError, KeyId, Keyring, MasterKey};
 pub use disk::{
     CrashPolicy, Disk, DiskFile, DiskLock, DiskOperation, FaultyDisk, FileEntry, MemoryDisk, Mishap, OpenMode,
     RealDisk, Space,
@@ -52,4 +54,4 @@ pub use store::{Store, Watch};
 pub use txn::{
     CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Takes, Touch, Txn,
 };
-pub use verify::{Finding, Report, verify};
+pub use verify::{Finding, Report, verify, verify_with};

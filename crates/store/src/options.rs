@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use crate::Keyring;
 use crossdock_model::Timestamp;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -37,6 +38,8 @@ pub struct Options {
     pub ride: Duration,
     /// After this long without a frame the store tidies up: checkpoint, spare removed, active segment trimmed [10 s].
     pub idle: Duration,
+    /// The keys of encryption at rest [none: what is written is plain].
+    pub keys: Keyring,
     /// The calendar.
     pub clock: Clock,
     /// Where incarnations of segments and the store's id come from.
@@ -57,6 +60,7 @@ impl Options {
             window_bytes: 16 << 20,
             ride: Duration::from_millis(20),
             idle: Duration::from_secs(10),
+            keys: Keyring::default(),
             clock,
             random: Arc::new(|| getrandom::u64().unwrap_or_else(|_| fallback_random())),
             on_sync: None,

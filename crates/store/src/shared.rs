@@ -1,6 +1,8 @@
 //! What the handles, the readers and the writer share.
 
-use crate::{Disk, Options, meters::Meters, read::Indexes, state::State, writer::Queue};
+use crate::{
+    Disk, Options, cipher::Unsealer, format::Seal, meters::Meters, read::Indexes, state::State, writer::Queue,
+};
 use crossdock_model::Text;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -35,6 +37,11 @@ impl Shared {
     /// between two whole changes or has ended the writer.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What reads the records of a segment.
+    pub fn unsealer(&self, segment: u64, seal: Seal) -> Unsealer {
+        self.options.keys.unsealer(segment, seal)
     }
 
     pub fn failure(&self) -> Option<&Text> {

@@ -1,11 +1,12 @@
 //! `crossdock verify`: reads every byte of a store and says what is wrong with it.
 
 use crate::{
-    Disk, OffsetRun, OpenError, OpenMode,
+    Disk, Keyring, OffsetRun, OpenError, OpenMode,
     checkpoint::{self, CheckpointRead, Extra, Header},
-    format::{BLOCK_BYTES, RecordKind, Seal, SegmentHeader, SegmentRead, number_of, segment_name},
-    recover::{Chunks, Found, ScannedFrame, failed, newest_checkpoint, scan, scan_failed, take_lock},
-    state::{Keys, OpenIndex, State},
+    cipher::missing_key,
+    format::{BLOCK_BYTES, RecordKind, SegmentHeader, SegmentRead, number_of, segment_name},
+    recover::{Chunks, Found, Newest, ScannedFrame, failed, newest_checkpoint, scan, scan_failed, sealed, take_lock},
+    state::{Keys, OpenIndex, Segment, State},
     writer::{key_file_name, read_keys},
 };
 use crossdock_model::Text;
@@ -27,26 +28,37 @@ pub struct Report {
     /// Bytes of a frame that was being written when the store was stopped; the next start cuts them. Damage to the very
     /// last frame looks the same.
     pub torn_bytes: u64,
+    /// What could not be checked for want of a key, but for its checksums.
+    pub unchecked: Vec<Finding>,
     /// What is wrong; empty for a sound store.
     pub findings: Vec<Finding>,
 }
 
-/// Something that is wrong with a file.
+/// Something that is wrong with a file, or could not be checked of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// The file.
     pub file: Text,
-    /// The first byte of what is wrong.
+    /// The first byte of it.
     pub at: u64,
     /// What it is.
     pub what: Text,
 }
 
-/// Reads all files of a store that no process holds, and changes nothing.
+/// Reads all files of a plain store that no process holds, and changes nothing.
 ///
 /// # Errors
 /// As for opening; damage is no error but a finding.
 pub fn verify(disk: &dyn Disk) -> Result<Report, OpenError> {
+    verify_with(disk, &Keyring::default())
+}
+
+/// Reads all files of a store that no process holds, with the keys that it is encrypted under, and changes nothing. Without a
+/// key only the checksums of what it encrypts are checked, which is told.
+///
+/// # Errors
+/// As for opening; damage is no error but a finding.
+pub fn verify_with(disk: &dyn Disk, keys: &Keyring) -> Result<Report, OpenError> {
     let _lock = take_lock(disk)?;
     let mut report = Report::default();
     for name in checkpoint::FILES {
@@ -55,10 +67,19 @@ pub fn verify(disk: &dyn Disk) -> Result<Report, OpenError> {
             report.find(name, 0, "it is not whole; the other one counts, and the next one replaces it");
         }
     }
-    let Some((header, body, _)) = newest_checkpoint(disk)? else { return Ok(report) };
-    let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
-    let (state, extra) = checkpoint::decode_body(&body).map_err(newer)?;
-    keys(disk, &extra, &mut report)?;
+    let Some(Newest { header, body, .. }) = newest_checkpoint(disk)? else { return Ok(report) };
+    let (state, extra) = match body.open(&header, keys) {
+        Ok(body) => {
+            let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
+            checkpoint::decode_body(&body).map_err(newer)?
+        }
+        // What is to be found cannot be told then; what is there is read.
+        Err(error) => {
+            report.leave(checkpoint::file_of(&header), sealed(error, keys).to_string());
+            (State::default(), Extra::default())
+        }
+    };
+    key_files(disk, &extra, keys, &mut report)?;
     let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
     let mut numbers: Vec<u64> = files.iter().filter_map(|file| number_of(&file.name, ".log")).collect();
     numbers.sort_unstable();
@@ -66,8 +87,9 @@ pub fn verify(disk: &dyn Disk) -> Result<Report, OpenError> {
         lost(&state, number, &OpenIndex::default(), &mut report);
     }
     let mut last = header.log.sequence;
+    let known = Known { keys, checkpoint: &header, state: &state };
     for number in numbers {
-        segment(disk, &header, &state, number, &mut last, &mut report)?;
+        segment(disk, &known, number, &mut last, &mut report)?;
     }
     Ok(report)
 }
@@ -76,13 +98,17 @@ impl Report {
     fn find(&mut self, file: &str, at: u64, what: impl Into<Text>) {
         self.findings.push(Finding { file: Text::from(file), at, what: what.into() });
     }
+
+    fn leave(&mut self, file: &str, what: impl Into<Text>) {
+        self.unchecked.push(Finding { file: Text::from(file), at: 0, what: what.into() });
+    }
 }
 
-fn keys(disk: &dyn Disk, extra: &Extra, report: &mut Report) -> Result<(), OpenError> {
+fn key_files(disk: &dyn Disk, extra: &Extra, keys: &Keyring, report: &mut Report) -> Result<(), OpenError> {
     for number in &extra.key_files {
         let name = key_file_name(*number);
-        let sound =
-            read_keys(disk, *number, &mut Keys::default()).map_err(|error| failed("reading keys", &name, error))?;
+        let sound = read_keys(disk, *number, keys, &mut Keys::default())
+            .map_err(|error| failed("reading keys", &name, error))?;
         if !sound {
             report.find(&name, 0, "it is damaged or gone; repetitions of its keys may be stored again");
         }
@@ -90,10 +116,16 @@ fn keys(disk: &dyn Disk, extra: &Extra, report: &mut Report) -> Result<(), OpenE
     Ok(())
 }
 
+/// What the segments are held against.
+struct Known<'a> {
+    keys: &'a Keyring,
+    checkpoint: &'a Header,
+    state: &'a State,
+}
+
 fn segment(
     disk: &dyn Disk,
-    checkpoint: &Header,
-    state: &State,
+    Known { keys, checkpoint, state }: &Known<'_>,
     number: u64,
     last: &mut u64,
     report: &mut Report,
@@ -113,9 +145,9 @@ fn segment(
     if told.is_none() && (known.is_some() || number >= checkpoint.log.segment) && !is_unused(&mut chunks, &name)? {
         report.find(&name, 0, "its first block is damaged");
     }
-    let Some(seal) = known.map(|segment| Seal::new(segment.incarnation)).or(told) else { return Ok(()) };
-    let (mut index, mut before) = (OpenIndex::default(), None);
-    scan(&mut chunks, seal, BLOCK_BYTES as u64, &mut |_, found| {
+    let Some(seal) = known.map(Segment::seal).or(told) else { return Ok(()) };
+    let (mut index, mut before, records) = (OpenIndex::default(), None, report.records);
+    scan(&mut chunks, &keys.unsealer(number, seal), BLOCK_BYTES as u64, &mut |_, found| {
         match found {
             Found::Frame(frame) => {
                 let expected =
@@ -135,6 +167,10 @@ fn segment(
         Ok(())
     })
     .map_err(|error| scan_failed(number, error))?;
+    if let Some(id) = seal.key.filter(|_| !keys.has(seal.key)) {
+        let records = report.records - records;
+        report.leave(&name, format!("the checksums of its {records} records hold, but {}", missing_key(id, keys)));
+    }
     lost(state, number, &index, report);
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! 1 numbers      next channel · next subscription · next scope · next segment · secret: 16
 //! 2 channels     number of · (number · kind · 0 · name · next offset · settled · runs)…
 //! 3 subscriptions  number of · (number · channel · start · 0 · name · group · settled · outcomes · touched)…
-//! 4 segments     number of · (number · kind · incarnation: 8 · first sequence · last sequence · end)…
+//! 4 segments     number of · (number · kind, 128 more with a key · [key: 4] · incarnation: 8 · first sequence · last sequence · end)…
 //! 5 keys         number of scopes · (number · name)… · number of key files · (generation)…
 //! 6 operations   number of · operation…
 //!
@@ -18,6 +18,7 @@
 
 use crate::{
     OffsetRun,
+    cipher::KeyId,
     format::{Write, kind_number, outcome_number, put_operation},
     message::{notes::mask_of, words::put_text},
     state::{
@@ -36,6 +37,9 @@ pub const OPERATIONS: u8 = 6;
 pub const PAGE_FULL: u8 = 0;
 pub const PAGE_RUNS: u8 = 1;
 pub const PAGE_BITS: u8 = 2;
+
+/// What is added to the kind of a segment that is encrypted.
+pub const ENCRYPTED: u8 = 0x80;
 
 /// Bytes of a page's bits.
 pub const BITS_BYTES: usize = (PAGE_OFFSETS / 8) as usize;
@@ -69,7 +73,11 @@ pub fn encode(state: &State, extra: &Extra) -> Vec<u8> {
     section(&mut to, SEGMENTS, |to| {
         put_all(to, state.segments.iter(), |to, (number, segment)| {
             to.put_varint(number);
-            to.put_u8(segment.kind.number());
+            let encrypted = if segment.key.is_some() { ENCRYPTED } else { 0 };
+            to.put_u8(segment.kind.number() | encrypted);
+            if segment.key.is_some() {
+                to.put_u32(KeyId::number(segment.key));
+            }
             to.put_u64(segment.incarnation);
             for n in [segment.first_sequence, segment.last_sequence, segment.end] {
                 to.put_varint(n);

@@ -6,7 +6,8 @@
 //! ```text
 //!  0  magic "CDKC"            4
 //!  4  version                 2
-//!  6  flags                   2   1: written at a clean stop, nothing follows
+//!  6  flags                   2   1: written at a clean stop, nothing follows; 2: the body is encrypted (`cipher`) and bound
+//!                                to what the header says but for its checksums
 //!  8  store                   4   the number that the store's id shows
 //! 12  CRC-32C of the body     4
 //! 16  generation              8
@@ -26,11 +27,13 @@ pub use body::Extra;
 pub use read::decode_body;
 
 use crate::{
-    DecodeError, Disk, DiskFile, OpenMode,
+    DecodeError, Disk, DiskFile, Keyring, OpenMode, Options,
+    cipher::{FileError, FileKind, KeyId, key_of},
     disk::is_missing,
     format::{Reader, Write},
     state::State,
 };
+use aws_lc_rs::error::Unspecified;
 use bytes::Bytes;
 use std::{io, sync::Arc};
 
@@ -40,6 +43,7 @@ pub const FILES: [&str; 2] = ["checkpoint-0", "checkpoint-1"];
 const MAGIC: [u8; 4] = *b"CDKC";
 const VERSION: u16 = 1;
 const FLAG_CLEAN: u16 = 1;
+const FLAG_ENCRYPTED: u16 = 2;
 const HEADER_BYTES: usize = 64;
 
 /// Where the log stood.
@@ -67,7 +71,7 @@ pub struct Header {
 #[derive(Debug)]
 pub enum CheckpointRead {
     /// A whole one: its header and body.
-    Whole(Header, Bytes),
+    Whole(Header, Body),
     /// There is no such file, or it is empty.
     Missing,
     /// One of a newer version.
@@ -76,12 +80,52 @@ pub enum CheckpointRead {
     Damaged,
 }
 
+/// The body as it is in the file.
+#[derive(Debug)]
+pub enum Body {
+    Plain(Bytes),
+    Encrypted(Bytes),
+}
+
+impl Body {
+    /// The key that it is encrypted under; none where it is plain.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encrypted(stored) => key_of(stored),
+        }
+    }
+
+    /// The body as it was before it was encrypted.
+    pub fn open(self, header: &Header, keys: &Keyring) -> Result<Bytes, FileError> {
+        match self {
+            Self::Plain(body) => Ok(body),
+            Self::Encrypted(stored) => {
+                keys.decrypt_file(FileKind::Checkpoint, &header.associated(), &stored).map(Bytes::from)
+            }
+        }
+    }
+}
+
 impl Header {
-    fn encode(&self, body: &[u8]) -> Vec<u8> {
+    /// What an encrypted body is bound to.
+    fn associated(&self) -> Vec<u8> {
+        let mut to = Vec::with_capacity(HEADER_BYTES);
+        to.put_u8(u8::from(self.clean));
+        to.put_u32(self.store);
+        for n in [self.generation, self.log.sequence, self.log.segment, self.log.end] {
+            to.put_u64(n);
+        }
+        to.put_u32(self.log.checksum);
+        to
+    }
+
+    fn encode(&self, body: &[u8], encrypted: bool) -> Vec<u8> {
         let mut to = Vec::with_capacity(HEADER_BYTES + body.len());
         to.put_raw(&MAGIC);
         to.put_u16(VERSION);
-        to.put_u16(if self.clean { FLAG_CLEAN } else { 0 });
+        let clean = if self.clean { FLAG_CLEAN } else { 0 };
+        to.put_u16(clean | if encrypted { FLAG_ENCRYPTED } else { 0 });
         to.put_u32(self.store);
         to.put_u32(crc32c::crc32c(body));
         for n in [self.generation, self.log.sequence, self.log.segment, self.log.end, body.len() as u64] {
@@ -104,7 +148,7 @@ impl Header {
         if reader.u32()? != crc32c::crc32c(file.get(..HEADER_BYTES - 4).unwrap_or_default()) {
             return Ok(CheckpointRead::Damaged);
         }
-        if version != VERSION || flags & !FLAG_CLEAN != 0 {
+        if version != VERSION || flags & !(FLAG_CLEAN | FLAG_ENCRYPTED) != 0 {
             return Ok(CheckpointRead::Newer);
         }
         let body = usize::try_from(body_bytes).ok().and_then(|bytes| reader.raw(bytes).ok());
@@ -113,19 +157,27 @@ impl Header {
         };
         let log = LogEnd { sequence, segment, end, checksum: frame_checksum };
         let header = Self { clean: flags & FLAG_CLEAN != 0, store, generation, log };
-        Ok(CheckpointRead::Whole(header, file.slice_ref(body)))
+        let body = file.slice_ref(body);
+        let body = if flags & FLAG_ENCRYPTED == 0 { Body::Plain(body) } else { Body::Encrypted(body) };
+        Ok(CheckpointRead::Whole(header, body))
     }
 }
 
-/// The bytes of a checkpoint.
-pub fn encode(header: &Header, state: &State, extra: &Extra) -> Vec<u8> {
-    header.encode(&body::encode(state, extra))
+/// The bytes of a checkpoint, encrypted where there is a key to write with.
+pub fn encode(header: &Header, state: &State, extra: &Extra, options: &Options) -> Result<Vec<u8>, Unspecified> {
+    let (body, random) = (body::encode(state, extra), &*options.random);
+    let body = options.keys.encrypt_file(FileKind::Checkpoint, &header.associated(), random, body)?;
+    Ok(header.encode(&body, options.keys.current().is_some()))
+}
+
+/// The file whose turn it is.
+pub const fn file_of(header: &Header) -> &'static str {
+    if header.generation.is_multiple_of(2) { FILES[0] } else { FILES[1] }
 }
 
 /// Writes a checkpoint into the file whose turn it is. It counts once the file is synced, and its name after a `sync_dir`.
 pub fn write(disk: &dyn Disk, header: &Header, bytes: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
-    let name = if header.generation.is_multiple_of(2) { FILES[0] } else { FILES[1] };
-    let file = disk.open(name, OpenMode::Create)?;
+    let file = disk.open(file_of(header), OpenMode::Create)?;
     file.write_at(bytes, 0)?;
     if file.length()? > bytes.len() as u64 {
         file.truncate(bytes.len() as u64)?;

@@ -1,10 +1,12 @@
 //! Reading the body of a checkpoint: see `body` for what it looks like.
 
 use super::body::{
-    BITS_BYTES, CHANNELS, Extra, KEYS, NUMBERS, OPERATIONS, PAGE_BITS, PAGE_FULL, PAGE_RUNS, SEGMENTS, SUBSCRIPTIONS,
+    BITS_BYTES, CHANNELS, ENCRYPTED, Extra, KEYS, NUMBERS, OPERATIONS, PAGE_BITS, PAGE_FULL, PAGE_RUNS, SEGMENTS,
+    SUBSCRIPTIONS,
 };
 use crate::{
     DecodeError, OffsetRun,
+    cipher::KeyId,
     format::{Reader, SegmentKind, channel_kind, operation, outcome},
     message::{notes, words},
     state::{
@@ -122,11 +124,13 @@ fn touched_message(reader: &mut Reader<'_>) -> Result<TouchedMessage, DecodeErro
 
 fn segment(reader: &mut Reader<'_>, state: &mut State) -> Result<(), DecodeError> {
     let number = reader.varint()?;
-    let kind = SegmentKind::of(reader.u8()?)?;
+    let kind = reader.u8()?;
+    let key = if kind & ENCRYPTED == 0 { None } else { KeyId::of(reader.u32()?) };
+    let kind = SegmentKind::of(kind & !ENCRYPTED)?;
     let incarnation = reader.u64()?;
     let (first_sequence, last_sequence, end) = (reader.varint()?, reader.varint()?, reader.varint()?);
     let (live, pins, sealed) = (0, 0, true);
-    let segment = Segment { kind, incarnation, first_sequence, last_sequence, end, live, pins, sealed };
+    let segment = Segment { kind, incarnation, key, first_sequence, last_sequence, end, live, pins, sealed };
     state.segments.insert(number, segment);
     Ok(())
 }

@@ -184,6 +184,7 @@ impl Writer {
             return Err(Trouble::NoSpace);
         }
         let header = SegmentHeader {
+            key: self.shared.options.keys.current(),
             kind,
             number: self.log.next_segment,
             incarnation: (self.shared.options.random)(),

@@ -143,7 +143,7 @@ fn candidates(state: &State, window_bytes: u64, pace: Pace) -> Vec<Candidate> {
             found.push(Candidate {
                 number,
                 kind: segment.kind,
-                seal: Seal::new(segment.incarnation),
+                seal: segment.seal(),
                 bytes: segment.end.saturating_sub(BLOCK_BYTES as u64),
                 live_bytes: live.get(&number).copied().unwrap_or_default(),
                 live: segment.live,

@@ -2,6 +2,7 @@
 
 use crate::{
     Disk, DiskFile, OpenMode,
+    cipher::SegmentCipher,
     format::{BLOCK_BYTES, RecordKind, SegmentHeader, SegmentKind, segment_name},
     meters::Meters,
     shared::Shared,
@@ -17,6 +18,8 @@ const SYNC_BYTES: u64 = 1 << 20;
 /// A segment of copies. Its frames have no sequence: they are no part of the log.
 pub struct Target {
     header: SegmentHeader,
+    /// Encrypts its records; none where they are plain.
+    cipher: Option<SegmentCipher>,
     file: Arc<dyn DiskFile>,
     meters: Arc<Meters>,
     pub end: u64,
@@ -32,7 +35,8 @@ impl Target {
         let file = shared.disk.open(&segment_name(header.number), OpenMode::Create).map_err(making)?;
         let (index, runs, touches) = (OpenIndex::default(), Vec::new(), Vec::new());
         let meters = Arc::clone(&shared.meters);
-        let target = Self { header, file, meters, end: BLOCK_BYTES as u64, unsynced: 0, index, runs, touches };
+        let cipher = shared.options.keys.sealer(header.number, header.seal()).map_err(Trouble::cipher)?;
+        let target = Self { header, cipher, file, meters, end: BLOCK_BYTES as u64, unsynced: 0, index, runs, touches };
         let made = target.file.truncate(0).and_then(|()| target.file.write_at(&header.encode(), 0)).map_err(making);
         target.meters.wrote(BLOCK_BYTES as u64);
         match made {
@@ -53,7 +57,7 @@ impl Target {
             previous_checksum: 0,
             closing: false,
         };
-        let (bytes, frame, end) = draft.seal(stamp);
+        let (bytes, frame, end) = draft.seal(stamp, self.cipher.as_ref()).map_err(Trouble::cipher)?;
         self.file.write_at(&bytes, self.end).map_err(|error| Trouble::of("copying messages", &error))?;
         self.meters.wrote(bytes.len() as u64);
         self.unsynced += bytes.len() as u64;
@@ -80,9 +84,10 @@ impl Target {
     pub fn finish(mut self, disk: &dyn Disk) -> Result<Copies, Trouble> {
         self.sync()?;
         disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
-        let SegmentHeader { kind, number, incarnation, first_sequence, .. } = self.header;
+        let SegmentHeader { kind, number, incarnation, key, first_sequence, .. } = self.header;
         let (end, last_sequence) = (self.end, first_sequence);
-        let segment = Segment { kind, incarnation, first_sequence, last_sequence, end, live: 0, pins: 0, sealed: true };
+        let segment =
+            Segment { kind, incarnation, key, first_sequence, last_sequence, end, live: 0, pins: 0, sealed: true };
         Ok(Copies { number, segment, index: self.index, runs: self.runs, touches: self.touches })
     }
 

@@ -8,7 +8,7 @@
 //!  0  magic "CDKF"          4                    0  bytes of the body 4      0  bytes of the body 4
 //!  4  version               2                    4  kind              1      4  kind              1
 //!  6  flags                 2  1: closing        5  flags             1      5  flags             1
-//!  8  incarnation           8                    6  zero              2      6  zero              2
+//!  8  incarnation           8                    6  failed writes     2      6  failed writes     2
 //! 16  sequence              8                    8  number            4      8  CRC               4
 //! 24  synced sequence       8                   12  offset            8     12  body
 //! 32  time, ms              8
@@ -20,10 +20,12 @@
 //! 60  CRC of the above      4
 //! ```
 //! All CRCs are under the segment's seal; a record's see `seal`. A record repeats what of its entry is needed to read and
-//! check it alone; what its entry says of channel and offset is what the reader asked for.
+//! check it alone; what its entry says of channel and offset is what the reader asked for. Flags: 1 a copy, 2 encrypted. An
+//! encrypted body is 16 bytes longer than what it holds (`cipher`), and its failed writes are how many frames could not be
+//! written at this place before; in other records they are zero.
 
 use super::{BLOCK_BYTES, Reader, Seal, VERSION, Write};
-use crate::DecodeError;
+use crate::{DecodeError, cipher::TAG_BYTES};
 use crossdock_model::Timestamp;
 
 /// Bytes of a frame's header.
@@ -37,10 +39,12 @@ const MAGIC: [u8; 4] = *b"CDKF";
 const FLAG_CLOSING: u16 = 1;
 
 /// A flag of a record: it is a copy that the cleaner made. A message then has the time at which it was first appended, in
-/// ms since 1970, 8 bytes, before it. Set aside is 2 (encrypted); a store that has it is newer than this version.
+/// ms since 1970, 8 bytes, before it.
 pub const FLAG_COPY: u8 = 1;
+/// A flag of a record: its body is encrypted.
+const FLAG_ENCRYPTED: u8 = 2;
 /// The flags that are known.
-const FLAGS: u8 = FLAG_COPY;
+const FLAGS: u8 = FLAG_COPY | FLAG_ENCRYPTED;
 
 /// What a record is. The numbers are part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +72,9 @@ impl RecordKind {
 pub struct Entry {
     pub kind: RecordKind,
     pub flags: u8,
+    /// Of an encrypted one: how many frames could not be written at this place before.
+    pub failed_writes: u16,
+    /// Bytes of the body on disk.
     pub body_bytes: u32,
     /// The channel, subscription or scope it is about.
     pub number: u32,
@@ -76,10 +83,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn encode(self) -> [u8; ENTRY_BYTES] {
+    pub fn encode(self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
-        let parts = self.body_bytes.to_le_bytes().into_iter().chain([self.kind as u8, self.flags, 0, 0]);
-        let parts = parts.chain(self.number.to_le_bytes()).chain(self.offset.to_le_bytes());
+        let parts = self.body_bytes.to_le_bytes().into_iter().chain([self.kind as u8, self.flags]);
+        let parts = parts
+            .chain(self.failed_writes.to_le_bytes())
+            .chain(self.number.to_le_bytes())
+            .chain(self.offset.to_le_bytes());
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
         }
@@ -88,15 +98,31 @@ impl Entry {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let body_bytes = reader.u32()?;
-        let (kind, flags, zero) = (reader.u8()?, reader.u8()?, reader.u16()?);
+        let (kind, flags, failed_writes) = (reader.u8()?, reader.u8()?, reader.u16()?);
         let kind = RecordKind::ALL.into_iter().find(|known| *known as u8 == kind);
-        let kind = kind.filter(|_| flags & !FLAGS == 0 && zero == 0).ok_or(UNKNOWN)?;
-        Ok(Self { kind, flags, body_bytes, number: reader.u32()?, offset: reader.u64()? })
+        let known = flags & !FLAGS == 0 && (failed_writes == 0 || flags & FLAG_ENCRYPTED != 0);
+        let kind = kind.filter(|_| known).ok_or(UNKNOWN)?;
+        Ok(Self { kind, flags, failed_writes, body_bytes, number: reader.u32()?, offset: reader.u64()? })
     }
 
     /// Whether it is a copy that the cleaner made.
     pub const fn is_copy(self) -> bool {
         self.flags & FLAG_COPY != 0
+    }
+
+    pub const fn is_encrypted(self) -> bool {
+        self.flags & FLAG_ENCRYPTED != 0
+    }
+
+    /// The same record with its body encrypted.
+    pub const fn encrypted(self, failed_writes: u16) -> Self {
+        let body_bytes = self.body_bytes + TAG_BYTES as u32;
+        Self { flags: self.flags | FLAG_ENCRYPTED, failed_writes, body_bytes, ..self }
+    }
+
+    /// Bytes of the body as it was given.
+    pub const fn plain_bytes(self) -> u32 {
+        if self.is_encrypted() { self.body_bytes.saturating_sub(TAG_BYTES as u32) } else { self.body_bytes }
     }
 
     /// The record's checksum, given its body's.
@@ -114,7 +140,7 @@ impl Entry {
         to.put_u32(self.body_bytes);
         to.put_u8(self.kind as u8);
         to.put_u8(self.flags);
-        to.put_u16(0);
+        to.put_u16(self.failed_writes);
         to.put_u32(checksum);
     }
 }
@@ -127,6 +153,7 @@ pub struct RecordHead {
     pub body_bytes: u32,
     kind: u8,
     flags: u8,
+    failed_writes: u16,
     checksum: u32,
 }
 
@@ -138,17 +165,19 @@ impl RecordHead {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let (body_bytes, kind, flags, _) = (reader.u32()?, reader.u8()?, reader.u8()?, reader.u16()?);
-        Ok(Self { body_bytes, kind, flags, checksum: reader.u32()? })
+        let (body_bytes, kind, flags, failed_writes) = (reader.u32()?, reader.u8()?, reader.u8()?, reader.u16()?);
+        Ok(Self { body_bytes, kind, flags, failed_writes, checksum: reader.u32()? })
     }
 
-    /// Whether this, with that body, is the record of the kind, number and offset.
-    pub fn is(self, seal: Seal, kind: RecordKind, number: u32, offset: u64, body: &[u8]) -> bool {
-        let entry = Entry { kind, flags: self.flags, body_bytes: self.body_bytes, number, offset };
-        self.kind == kind as u8
-            && self.flags & !FLAGS == 0
-            && self.body_bytes as usize == body.len()
-            && self.checksum == entry.checksum(seal, crc32c::crc32c(body))
+    /// The entry of the record of that kind, number and offset, if this is its head and that its body on disk.
+    pub fn checked(self, seal: Seal, kind: RecordKind, number: u32, offset: u64, body: &[u8]) -> Option<Entry> {
+        let Self { flags, failed_writes, body_bytes, .. } = self;
+        let entry = Entry { kind, flags, failed_writes, body_bytes, number, offset };
+        let sound = self.kind == kind as u8
+            && flags & !FLAGS == 0
+            && body_bytes as usize == body.len()
+            && self.checksum == entry.checksum(seal, crc32c::crc32c(body));
+        sound.then_some(entry)
     }
 }
 
@@ -282,23 +311,30 @@ mod tests {
     fn a_record_is_only_what_and_where_it_was_written() {
         let seal = Seal::new(3);
         let body = b"the body";
-        let entry = Entry { kind: RecordKind::Put, flags: FLAG_COPY, body_bytes: 8, number: 4, offset: 1 << 40 };
+        let entry = Entry {
+            kind: RecordKind::Put,
+            flags: FLAG_COPY,
+            failed_writes: 0,
+            body_bytes: 8,
+            number: 4,
+            offset: 1 << 40,
+        };
         let mut bytes = Vec::new();
         entry.put_record_head(&mut bytes, entry.checksum(seal, crc32c::crc32c(body)));
         assert_eq!(bytes.len(), RECORD_BYTES);
         let head = RecordHead::decode(&bytes).unwrap();
-        assert!(head.is(seal, RecordKind::Put, 4, 1 << 40, body));
-        assert!(!head.is(seal, RecordKind::Put, 5, 1 << 40, body));
-        assert!(!head.is(seal, RecordKind::Put, 4, 1, body));
-        assert!(!head.is(seal, RecordKind::Touch, 4, 1 << 40, body));
-        assert!(!head.is(Seal::new(4), RecordKind::Put, 4, 1 << 40, body));
-        assert!(!head.is(seal, RecordKind::Put, 4, 1 << 40, b"the bodY"));
+        assert_eq!(head.checked(seal, RecordKind::Put, 4, 1 << 40, body), Some(entry));
+        assert!(head.checked(seal, RecordKind::Put, 5, 1 << 40, body).is_none());
+        assert!(head.checked(seal, RecordKind::Put, 4, 1, body).is_none());
+        assert!(head.checked(seal, RecordKind::Touch, 4, 1 << 40, body).is_none());
+        assert!(head.checked(Seal::new(4), RecordKind::Put, 4, 1 << 40, body).is_none());
+        assert!(head.checked(seal, RecordKind::Put, 4, 1 << 40, b"the bodY").is_none());
         assert!(head.is_copy());
         for flag in 0..8 {
             let mut harmed = bytes.clone();
             harmed[5] ^= 1 << flag;
             let head = RecordHead::decode(&harmed).unwrap();
-            assert!(!head.is(seal, RecordKind::Put, 4, 1 << 40, body), "flag {flag}");
+            assert!(head.checked(seal, RecordKind::Put, 4, 1 << 40, body).is_none(), "flag {flag}");
         }
     }
 }

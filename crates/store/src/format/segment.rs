@@ -15,7 +15,7 @@
 //! The rest of the 4 KiB is zero. Frames follow.
 
 use super::{Reader, Seal, Write};
-use crate::DecodeError;
+use crate::{DecodeError, cipher::KeyId};
 use crossdock_model::Timestamp;
 
 /// The unit of writing: frames start and end on it, so that a block once synced is never written again.
@@ -83,6 +83,8 @@ pub struct SegmentHeader {
     pub number: u64,
     pub incarnation: u64,
     pub store: u32,
+    /// The key that its records are encrypted under; none where they are plain.
+    pub key: Option<KeyId>,
     pub first_sequence: u64,
     pub created_at: Timestamp,
 }
@@ -100,7 +102,7 @@ pub enum SegmentRead {
 
 impl SegmentHeader {
     pub fn seal(&self) -> Seal {
-        Seal::new(self.incarnation)
+        Seal::new(self.incarnation).under(self.key)
     }
 
     /// The whole block.
@@ -112,7 +114,7 @@ impl SegmentHeader {
         to.put_u64(self.number);
         to.put_u64(self.incarnation);
         to.put_u32(self.store);
-        to.put_u32(0);
+        to.put_u32(KeyId::number(self.key));
         to.put_u64(self.first_sequence);
         to.put_u64(self.created_at.millis().cast_unsigned());
         to.put_u32(crc32c::crc32c(&to));
@@ -137,8 +139,9 @@ impl SegmentHeader {
             return Ok(SegmentRead::Invalid);
         }
         let kind = u8::try_from(kind).ok().and_then(|kind| SegmentKind::of(kind).ok());
-        let Some(kind) = kind.filter(|_| version == VERSION && key == 0) else { return Ok(SegmentRead::Newer) };
-        Ok(SegmentRead::Segment(Self { kind, number, incarnation, store, first_sequence, created_at }))
+        let Some(kind) = kind.filter(|_| version == VERSION) else { return Ok(SegmentRead::Newer) };
+        let key = KeyId::of(key);
+        Ok(SegmentRead::Segment(Self { kind, number, incarnation, store, key, first_sequence, created_at }))
     }
 }
 
@@ -168,6 +171,7 @@ mod tests {
             number: 7,
             incarnation: 0x1234_5678_9ABC_DEF0,
             store: 42,
+            key: KeyId::of(0x0102_0304),
             first_sequence: 1000,
             created_at: Timestamp(5),
         };

@@ -3,12 +3,13 @@
 use super::Loaded;
 use crate::{
     DiskFile, OpenMode, StoredMessage,
+    cipher::{Opened, Unsealer},
     disk::is_missing,
     format::{RECORD_BYTES, RecordHead, RecordKind, Seal, segment_name},
     message::id_of,
     recover::keep_bytes,
     shared::Shared,
-    state::{self, State},
+    state::{self, Segment, State},
 };
 use bytes::Bytes;
 use crossdock_model::Timestamp;
@@ -42,7 +43,7 @@ struct Placed {
 /// Where a live message is on disk, as far as memory knows.
 pub fn place(state: &State, channel: u32, offset: u64) -> Option<Place> {
     let segment = state.channels.get(channel)?.run_of(offset)?.segment;
-    let seal = Seal::new(state.segments.get(segment)?.incarnation);
+    let seal = state.segments.get(segment)?.seal();
     let known = state.open_indexes.get(&segment).and_then(|index| {
         let position = index.position(channel, offset)?;
         Some((position, index.time_at(position)?))
@@ -81,7 +82,8 @@ impl Shared {
         places: &[Place],
         loaded: &mut Vec<Loaded>,
     ) -> io::Result<()> {
-        let reader = SegmentReader { file: self.disk.open(&segment_name(segment), OpenMode::Read)?, seal, channel };
+        let file = self.disk.open(&segment_name(segment), OpenMode::Read)?;
+        let reader = SegmentReader { file, unsealer: self.unsealer(segment, seal), channel };
         let placed = self.positions(channel, segment, seal, places)?;
         let found: Vec<Placed> = placed.iter().flatten().copied().collect();
         let begin = loaded.len();
@@ -155,7 +157,7 @@ impl Shared {
         number: u32,
         offset: u64,
     ) -> io::Result<Option<Bytes>> {
-        let Some(seal) = self.state().segments.get(place.segment).map(|segment| Seal::new(segment.incarnation)) else {
+        let Some(seal) = self.state().segments.get(place.segment).map(Segment::seal) else {
             return Ok(None);
         };
         let file = match self.disk.open(&segment_name(place.segment), OpenMode::Read) {
@@ -163,7 +165,7 @@ impl Shared {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let reader = SegmentReader { file, seal, channel: number };
+        let reader = SegmentReader { file, unsealer: self.unsealer(place.segment, seal), channel: number };
         let span = reader.span(u64::from(place.at), GUESS_BYTES)?;
         Ok(reader.record(&span, 0, u64::from(place.at), kind, offset)?.map(|(_, body)| body))
     }
@@ -177,7 +179,7 @@ impl Shared {
 
 struct SegmentReader {
     file: Arc<dyn DiskFile>,
-    seal: Seal,
+    unsealer: Unsealer,
     /// The channel of the messages, or the number that other records have.
     channel: u32,
 }
@@ -246,7 +248,14 @@ impl SegmentReader {
             }
             self.span(from, bytes as u64)?
         };
-        Ok(head.is(self.seal, kind, self.channel, offset, &body).then_some((head, body)))
+        let what = (kind, self.channel, offset);
+        match self.unsealer.open(head, what, u32::try_from(position).unwrap_or(u32::MAX), &body) {
+            Opened::AsStored => Ok(Some((head, body))),
+            Opened::Decrypted(plain) => Ok(Some((head, Bytes::from(plain)))),
+            Opened::Damaged => Ok(None),
+            // Opening the store made sure that the key is there.
+            Opened::Locked => Err(io::Error::other("the key of a segment is not there")),
+        }
     }
 }
 

@@ -191,7 +191,7 @@ impl Shared {
     /// Makes an index by reading the segment.
     pub fn make_index(&self, segment: u64, seal: Seal) -> io::Result<Arc<LoadedIndex>> {
         let _making = self.indexes.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = index_of(&*self.disk, segment, seal).map_err(|error| match error {
+        let index = index_of(&*self.disk, segment, &self.unsealer(segment, seal)).map_err(|error| match error {
             ScanError::Io(error) => error,
             ScanError::Newer(why) => io::Error::other(why),
         })?;

@@ -16,8 +16,9 @@ pub use scan::{Chunks, Found, ScanError, ScannedFrame, scan};
 pub use segments::{index_of, scan_failed};
 
 use crate::{
-    Disk, DiskLock, OpenError, Options, SyncPolicy,
-    checkpoint::{self, CheckpointRead, Extra, Header},
+    Disk, DiskLock, Keyring, OpenError, Options, SyncPolicy,
+    checkpoint::{self, Body, CheckpointRead, Extra, Header},
+    cipher::{FileError, missing_key},
     disk::{is_full, is_missing},
     format::{BLOCK_BYTES, number_of},
     meters::Meters,
@@ -25,7 +26,7 @@ use crate::{
     state::State,
     writer::{Log, SPARE, Writer, is_key_file, key_file_name, read_keys, remove_file},
 };
-use bytes::Bytes;
+use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
 use std::{
     io,
@@ -43,6 +44,8 @@ struct Recovered {
     extra: Extra,
     /// Nothing was written since the last clean stop.
     clean: bool,
+    /// It was written under another key than it will be, or one of the two is plain.
+    rekeyed: bool,
 }
 
 /// Opens the store, or makes one.
@@ -50,11 +53,13 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Shared>, Write
     check_options(&options)?;
     let lock = take_lock(&*disk)?;
     let recovered = match newest_checkpoint(&*disk)? {
-        Some((header, body, both)) => recover(&*disk, header, &body, both)?,
+        Some(newest) => recover(&*disk, newest, &options.keys)?,
         None => make(&*disk, &options)?,
     };
-    let (shared, mut writer) = assemble(disk, options, lock, &recovered.header, recovered.state, recovered.extra)?;
-    if !recovered.clean {
+    let Recovered { header, state, extra, clean, rekeyed } = recovered;
+    let (shared, mut writer) = assemble(disk, options, lock, &header, state, extra)?;
+    writer.rekeyed = rekeyed;
+    if !clean || rekeyed {
         writer.settle_in()?;
     }
     Ok((shared, writer))
@@ -91,10 +96,17 @@ pub fn failed(doing: &str, name: &str, error: io::Error) -> OpenError {
     }
 }
 
-/// The newest whole checkpoint, and whether both files are whole and of the same log end; `None` where there is no store
-/// yet.
-pub fn newest_checkpoint(disk: &dyn Disk) -> Result<Option<(Header, Bytes, bool)>, OpenError> {
-    let mut whole: Vec<(Header, Bytes)> = Vec::new();
+/// A checkpoint that counts.
+pub struct Newest {
+    pub header: Header,
+    pub body: Body,
+    /// Whether both files are whole and of the same end of the log.
+    both: bool,
+}
+
+/// The newest whole checkpoint; `None` where there is no store yet.
+pub fn newest_checkpoint(disk: &dyn Disk) -> Result<Option<Newest>, OpenError> {
+    let mut whole: Vec<(Header, Body)> = Vec::new();
     let mut damaged = 0;
     for name in checkpoint::FILES {
         match checkpoint::read(disk, name).map_err(|error| failed("reading a checkpoint", name, error))? {
@@ -106,7 +118,7 @@ pub fn newest_checkpoint(disk: &dyn Disk) -> Result<Option<(Header, Bytes, bool)
     }
     let both = matches!(whole.as_slice(), [(a, _), (b, _)] if a.log == b.log && a.clean && b.clean);
     if let Some((header, body)) = whole.into_iter().max_by_key(|(header, _)| header.generation) {
-        return Ok(Some((header, body, both)));
+        return Ok(Some(Newest { header, body, both }));
     }
     let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
     let has_log = files.iter().any(|file| number_of(&file.name, ".log").is_some());
@@ -130,37 +142,58 @@ fn make(disk: &dyn Disk, options: &Options) -> Result<Recovered, OpenError> {
     let mut header = Header { clean: true, store: draw() as u32, generation: 0, log: checkpoint::LogEnd::default() };
     for _ in checkpoint::FILES {
         header.generation += 1;
-        let bytes = checkpoint::encode(&header, &state, &extra);
+        let bytes = checkpoint::encode(&header, &state, &extra, options).map_err(cannot_encrypt)?;
         checkpoint::write(disk, &header, &bytes)
             .and_then(|file| file.sync())
             .and_then(|()| disk.sync_dir(""))
             .map_err(|error| failed("making the store", "checkpoint", error))?;
     }
-    Ok(Recovered { header, state, extra, clean: true })
+    Ok(Recovered { header, state, extra, clean: true, rekeyed: false })
+}
+
+fn cannot_encrypt(_: Unspecified) -> OpenError {
+    OpenError::Unusable { what: Text::from_static("encrypting failed") }
+}
+
+/// Why a checkpoint's body cannot be read.
+pub fn sealed(error: FileError, keys: &Keyring) -> OpenError {
+    let what = match error {
+        FileError::NoKey(id) => missing_key(id, keys),
+        FileError::Broken(id) => format!(
+            "the checkpoint does not open under the key {id}, though it is whole: is the file in `gateway.store.encryption` \
+             the one that it was written with?"
+        ),
+        FileError::Invalid(why) => return OpenError::Newer { what: Text::from_static(why.0) },
+    };
+    OpenError::Key { what: Text::from(what) }
 }
 
 /// The state of a checkpoint and of the frames beyond it.
-fn recover(disk: &dyn Disk, mut header: Header, body: &Bytes, both: bool) -> Result<Recovered, OpenError> {
+fn recover(disk: &dyn Disk, newest: Newest, keys: &Keyring) -> Result<Recovered, OpenError> {
+    let Newest { mut header, body, both } = newest;
+    let rekeyed = body.key() != keys.current();
+    let body = body.open(&header, keys).map_err(|error| sealed(error, keys))?;
     let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
-    let (mut state, mut extra) = checkpoint::decode_body(body).map_err(newer)?;
+    let (mut state, mut extra) = checkpoint::decode_body(&body).map_err(newer)?;
+    let found = segments::find(disk, &header, &state, &extra)?;
+    segments::check_keys(disk, &state, &header, &found, keys)?;
     for number in &extra.key_files {
-        read_keys(disk, *number, &mut state.keys)
+        read_keys(disk, *number, keys, &mut state.keys)
             .map_err(|error| failed("reading keys", &key_file_name(*number), error))?;
     }
     state.keys.mark_saved();
     state.begin_account();
-    let found = segments::find(disk, &header, &state, &extra)?;
     let clean = header.clean && both && found.beyond.is_empty() && found.is_whole(&state);
     if clean {
         segments::forget_removed(&mut state, &found);
     } else {
-        header.log = segments::replay(disk, &mut state, &header, &found)?;
-        segments::check_short(disk, &mut state)?;
+        header.log = segments::replay(disk, &mut state, &header, &found, keys)?;
+        segments::check_short(disk, &mut state, keys)?;
         state.begin_account();
         extra.next_segment = extra.next_segment.max(found.last + 1);
         tracing::warn!(sequence = header.log.sequence, "the store was not closed: its log was read again");
     }
-    Ok(Recovered { header, state, extra, clean })
+    Ok(Recovered { header, state, extra, clean, rekeyed })
 }
 
 fn assemble(
@@ -178,6 +211,7 @@ fn assemble(
     };
     let segment_bytes = options.segment_bytes;
     let sync_each = options.sync == SyncPolicy::Always;
+    let keys = options.keys.clone();
     let shared = Arc::new(Shared::new(disk, options, header.store, state));
     let meters: Arc<Meters> = Arc::clone(&shared.meters);
     let log = Log {
@@ -186,6 +220,7 @@ fn assemble(
         segment_bytes,
         sync_each,
         store: header.store,
+        keys,
         end: header.log,
         synced_sequence: header.log.sequence,
         unsynced: false,
@@ -205,6 +240,7 @@ fn assemble(
         named_key_files,
         extra,
         bytes_since_checkpoint: 0,
+        rekeyed: false,
         sync_time: Duration::ZERO,
         space: crate::writer::Watermark::default(),
         cleaner: crate::cleaner::Cleaner::default(),
@@ -219,7 +255,9 @@ impl Writer {
     /// After an unclean stop: what was found becomes the new beginning, and what nobody names is removed.
     fn settle_in(&mut self) -> Result<(), OpenError> {
         use crate::CommitError;
-        let written = self.checkpoint_twice(false).map_err(|trouble| self.give_up(&trouble));
+        // What was plain, or under another key, is not written over bit by bit.
+        let spare = if self.rekeyed { self.remove_spare() } else { Ok(()) };
+        let written = spare.and_then(|()| self.checkpoint_twice(false)).map_err(|trouble| self.give_up(&trouble));
         match written {
             Ok(()) => self.clear_away().map_err(|error| failed("clearing the data folder", "", error)),
             Err(CommitError::NoSpace) => {

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     Disk,
     checkpoint::LogEnd,
-    format::{RECORD_BYTES, Seal},
+    cipher::Unsealer,
+    format::RECORD_BYTES,
     state::{AppliedFrame, State},
 };
 use std::ops::Range;
@@ -41,9 +42,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes in the frames of a segment from a place on.
-    pub fn segment(&mut self, number: u64, chunks: &mut Chunks, seal: Seal, from: u64) -> Result<(), ScanError> {
+    pub fn segment(
+        &mut self,
+        number: u64,
+        chunks: &mut Chunks,
+        unsealer: &Unsealer,
+        from: u64,
+    ) -> Result<(), ScanError> {
         self.torn = None;
-        scan(chunks, seal, from, &mut |chunks, found| self.found(number, chunks, found))
+        scan(chunks, unsealer, from, &mut |chunks, found| self.found(number, chunks, found))
     }
 
     fn found(&mut self, segment: u64, chunks: &mut Chunks, found: Found) -> Result<(), ScanError> {

@@ -2,7 +2,8 @@
 
 use crate::{
     DecodeError, DiskFile,
-    format::{BLOCK_BYTES, ENTRY_BYTES, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordHead, RecordKind, Seal},
+    cipher::{Opened, Unsealer},
+    format::{BLOCK_BYTES, ENTRY_BYTES, Entry, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordHead, RecordKind, Seal},
     state::Applied,
 };
 use bytes::Bytes;
@@ -96,24 +97,24 @@ impl From<io::Error> for ScanError {
 /// Reads a segment from a place on; `visit` hears of everything in order, last of the end.
 pub fn scan(
     chunks: &mut Chunks,
-    seal: Seal,
+    unsealer: &Unsealer,
     from: u64,
     visit: &mut dyn FnMut(&mut Chunks, Found) -> Result<(), ScanError>,
 ) -> Result<(), ScanError> {
     let mut at = from;
     loop {
-        if let Some(frame) = frame_at(chunks, seal, at)? {
+        if let Some(frame) = frame_at(chunks, unsealer, at)? {
             at = frame.end();
             visit(chunks, Found::Frame(frame))?;
             continue;
         }
-        match next_frame(chunks, seal, at)? {
+        match next_frame(chunks, unsealer, at)? {
             Some(next) => {
                 visit(chunks, Found::Damage(at..next))?;
                 at = next;
             }
             None => {
-                let torn = torn_at(chunks, seal, at)?;
+                let torn = torn_at(chunks, unsealer.seal, at)?;
                 return visit(chunks, Found::End(torn));
             }
         }
@@ -121,7 +122,8 @@ pub fn scan(
 }
 
 /// The frame at a place, if it is whole.
-fn frame_at(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<ScannedFrame>, ScanError> {
+pub fn frame_at(chunks: &mut Chunks, unsealer: &Unsealer, at: u64) -> Result<Option<ScannedFrame>, ScanError> {
+    let seal = unsealer.seal;
     let Some(head) = chunks.get(at, HEADER_BYTES)? else { return Ok(None) };
     let Some((header, checksum)) = FrameHeader::decode(seal, head).map_err(ScanError::Newer)? else {
         return Ok(None);
@@ -132,23 +134,34 @@ fn frame_at(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<ScannedFr
     let mut records = Vec::with_capacity(table.len());
     for entry in table {
         let end = begin + RECORD_BYTES + entry.body_bytes as usize;
-        let (head, body) = frame.get(begin..end).unwrap_or_default().split_at_checked(RECORD_BYTES).unwrap_or_default();
-        let sound =
-            RecordHead::decode(head).is_ok_and(|head| head.is(seal, entry.kind, entry.number, entry.offset, body));
-        let keep = sound && entry.kind != RecordKind::Put;
-        let body = if keep { Bytes::copy_from_slice(body) } else { Bytes::new() };
-        records.push(Applied { entry, at: (at + begin as u64) as u32, body, sound });
+        records.push(record(unsealer, entry, (at + begin as u64) as u32, frame.get(begin..end).unwrap_or_default()));
         begin = end;
     }
     Ok(Some(ScannedFrame { start: at, header, checksum, records }))
 }
 
+/// A record of a frame, of which the bytes are these.
+fn record(unsealer: &Unsealer, entry: Entry, at: u32, bytes: &[u8]) -> Applied {
+    let (head, stored) = bytes.split_at_checked(RECORD_BYTES).unwrap_or_default();
+    let what = (entry.kind, entry.number, entry.offset);
+    let opened = RecordHead::decode(head).map_or(Opened::Damaged, |head| unsealer.open(head, what, at, stored));
+    let is_put = entry.kind == RecordKind::Put;
+    let (sound, body) = match opened {
+        Opened::Damaged => (false, Bytes::new()),
+        Opened::Locked => (true, Bytes::new()),
+        Opened::AsStored | Opened::Decrypted(_) if is_put => (true, Bytes::new()),
+        Opened::AsStored => (true, Bytes::copy_from_slice(stored)),
+        Opened::Decrypted(body) => (true, Bytes::from(body)),
+    };
+    Applied { entry, at, body, sound }
+}
+
 /// Where the next whole frame begins after a place that has none.
-fn next_frame(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<u64>, ScanError> {
+fn next_frame(chunks: &mut Chunks, unsealer: &Unsealer, at: u64) -> Result<Option<u64>, ScanError> {
     let mut next = at + BLOCK_BYTES as u64;
     while next + BLOCK_BYTES as u64 <= chunks.length() {
-        let looks = chunks.get(next, HEADER_BYTES)?.is_some_and(|head| begins_frame(head, seal) == 2);
-        if looks && frame_at(chunks, seal, next)?.is_some() {
+        let looks = chunks.get(next, HEADER_BYTES)?.is_some_and(|head| begins_frame(head, unsealer.seal) == 2);
+        if looks && frame_at(chunks, unsealer, next)?.is_some() {
             return Ok(Some(next));
         }
         next += BLOCK_BYTES as u64;

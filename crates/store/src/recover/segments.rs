@@ -3,11 +3,12 @@
 use super::{
     failed, quarantine,
     replay::Replay,
-    scan::{Chunks, Found, ScanError, scan},
+    scan::{Chunks, Found, ScanError, frame_at, scan},
 };
 use crate::{
-    Disk, OpenError, OpenMode,
+    Disk, Keyring, OpenError, OpenMode,
     checkpoint::{Extra, Header, LogEnd},
+    cipher::{KeyId, Unsealer, missing_key},
     disk::is_missing,
     format::{
         BLOCK_BYTES, FrameHeader, HEADER_BYTES, RecordKind, Seal, SegmentHeader, SegmentKind, SegmentRead, index_name,
@@ -56,23 +57,73 @@ pub fn find(disk: &dyn Disk, header: &Header, state: &State, extra: &Extra) -> R
     Ok(Present { files, beyond, last })
 }
 
+/// Makes sure, before anything is changed, that what is needed of the log can be read with the keys that are given.
+pub fn check_keys(
+    disk: &dyn Disk,
+    state: &State,
+    header: &Header,
+    found: &Present,
+    keys: &Keyring,
+) -> Result<(), OpenError> {
+    let needed = |number: u64, segment: &Segment| !segment.is_idle() || number == header.log.segment;
+    let known = state.segments.iter().filter(|(number, _)| found.length(*number).is_some());
+    let known =
+        known.filter(|(number, segment)| needed(*number, segment)).map(|(number, segment)| (number, segment.key));
+    let mut all: Vec<(u64, Option<KeyId>)> = known.collect();
+    for number in &found.beyond {
+        let name = segment_name(*number);
+        let read = || {
+            Chunks::new(disk.open(&name, OpenMode::Read)?)?.get(0, BLOCK_BYTES).map(|block| match block {
+                Some(block) => SegmentHeader::decode(block),
+                None => SegmentRead::Invalid,
+            })
+        };
+        match read().map_err(|error| failed("reading the log", &name, error))? {
+            SegmentRead::Segment(header) if header.number == *number && header.kind.is_log() => {
+                all.push((*number, header.key));
+            }
+            SegmentRead::Segment(_) | SegmentRead::Newer | SegmentRead::Invalid => {}
+        }
+    }
+    if let Some((number, Some(id))) = all.iter().find(|(_, key)| !keys.has(*key)) {
+        let what = format!("{} holds messages and {}", segment_name(*number), missing_key(*id, keys));
+        return Err(OpenError::Key { what: Text::from(what) });
+    }
+    let older = all.iter().filter(|(_, key)| *key != keys.current()).count();
+    if older > 0 {
+        tracing::info!(
+            segments = older,
+            "some of the log was written under another key, or plain, and is read as it is"
+        );
+    }
+    Ok(())
+}
+
 /// Takes in the frames beyond the checkpoint; returns the end of the log.
-pub fn replay(disk: &dyn Disk, state: &mut State, header: &Header, found: &Present) -> Result<LogEnd, OpenError> {
-    let known = state.segments.get(header.log.segment).map(|segment| Seal::new(segment.incarnation));
+pub fn replay(
+    disk: &dyn Disk,
+    state: &mut State,
+    header: &Header,
+    found: &Present,
+    keys: &Keyring,
+) -> Result<LogEnd, OpenError> {
+    let known = state.segments.get(header.log.segment).map(Segment::seal);
     let mut replay = Replay::new(disk, state, header.log);
     if let (Some(seal), Some(_)) = (known, found.length(header.log.segment)) {
         let number = header.log.segment;
         let mut chunks = durable(disk, number)?;
-        replay.segment(number, &mut chunks, seal, header.log.end).map_err(|error| scan_failed(number, error))?;
+        let unsealer = keys.unsealer(number, seal);
+        replay.segment(number, &mut chunks, &unsealer, header.log.end).map_err(|error| scan_failed(number, error))?;
     }
     for number in &found.beyond {
         let mut chunks = durable(disk, *number)?;
-        let Some(segment) = segment_of(&mut chunks, *number, header).map_err(|e| scan_failed(*number, e))? else {
+        let Some(segment) = segment_of(&mut chunks, *number, header, keys).map_err(|e| scan_failed(*number, e))? else {
             continue;
         };
-        let seal = Seal::new(segment.incarnation);
+        let unsealer = keys.unsealer(*number, segment.seal());
         replay.state.segments.insert(*number, segment);
-        replay.segment(*number, &mut chunks, seal, BLOCK_BYTES as u64).map_err(|error| scan_failed(*number, error))?;
+        let from = BLOCK_BYTES as u64;
+        replay.segment(*number, &mut chunks, &unsealer, from).map_err(|error| scan_failed(*number, error))?;
     }
     let cut = replay.finish().map_err(|error| scan_failed(header.log.segment, error))?;
     let end = replay.end;
@@ -118,13 +169,18 @@ fn durable(disk: &dyn Disk, number: u64) -> Result<Chunks, OpenError> {
 /// What the first block says of a segment that the checkpoint does not know; `None` if it was never begun or is no log. Where the
 /// block is damaged, the first frame that is newer than the checkpoint tells the incarnation: frames of an earlier use of
 /// the file are older.
-fn segment_of(chunks: &mut Chunks, number: u64, checkpoint: &Header) -> Result<Option<Segment>, ScanError> {
+fn segment_of(
+    chunks: &mut Chunks,
+    number: u64,
+    checkpoint: &Header,
+    keys: &Keyring,
+) -> Result<Option<Segment>, ScanError> {
     let block = chunks.get(0, BLOCK_BYTES)?.unwrap_or_default();
     match SegmentHeader::decode(block) {
         // Copies of which the cleaner did not come to tell: what they are of is where it was.
         SegmentRead::Segment(header) if !header.kind.is_log() => return Ok(None),
         SegmentRead::Segment(header) if header.number == number && header.store == checkpoint.store => {
-            return Ok(Some(fresh(header.kind, header.incarnation, header.first_sequence)));
+            return Ok(Some(fresh(header.kind, header.seal(), header.first_sequence)));
         }
         SegmentRead::Newer => return Err(ScanError::Newer(crate::DecodeError("a segment of a newer version"))),
         SegmentRead::Segment(_) | SegmentRead::Invalid => {}
@@ -136,16 +192,30 @@ fn segment_of(chunks: &mut Chunks, number: u64, checkpoint: &Header) -> Result<O
         if let Some((frame, _)) = FrameHeader::decode(seal, head).map_err(ScanError::Newer)?
             && frame.sequence > checkpoint.log.sequence
         {
-            return Ok(Some(fresh(SegmentKind::Log, seal.incarnation, frame.sequence)));
+            let seal = seal.under(key_of(chunks, number, seal, at, keys)?);
+            return Ok(Some(fresh(SegmentKind::Log, seal, frame.sequence)));
         }
         at += BLOCK_BYTES as u64;
     }
     Ok(None)
 }
 
-const fn fresh(kind: SegmentKind, incarnation: u64, first_sequence: u64) -> Segment {
+/// The key of a segment whose first block is damaged: that under which a record of a frame can be read. Where there is none
+/// with records, it makes no difference.
+fn key_of(chunks: &mut Chunks, number: u64, seal: Seal, at: u64, keys: &Keyring) -> Result<Option<KeyId>, ScanError> {
+    for key in keys.ids() {
+        let frame = frame_at(chunks, &keys.unsealer(number, seal.under(Some(key))), at)?;
+        if frame.is_some_and(|frame| frame.records.iter().any(|record| record.sound)) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+const fn fresh(kind: SegmentKind, seal: Seal, first_sequence: u64) -> Segment {
+    let Seal { incarnation, key, .. } = seal;
     let (last_sequence, end) = (first_sequence.saturating_sub(1), BLOCK_BYTES as u64);
-    Segment { kind, incarnation, first_sequence, last_sequence, end, live: 0, pins: 0, sealed: true }
+    Segment { kind, incarnation, key, first_sequence, last_sequence, end, live: 0, pins: 0, sealed: true }
 }
 
 fn cut_off(disk: &dyn Disk, segment: u64, end: u64) -> io::Result<()> {
@@ -186,7 +256,7 @@ pub fn forget_removed(state: &mut State, found: &Present) {
 }
 
 /// Settles as dead what stood in segments that are gone or end too soon.
-pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> {
+pub fn check_short(disk: &dyn Disk, state: &mut State, keys: &Keyring) -> Result<(), OpenError> {
     let mut short = Vec::new();
     for (number, segment) in state.segments.iter() {
         let length = match disk.open(&segment_name(number), OpenMode::Read).and_then(|file| file.length()) {
@@ -195,10 +265,10 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
             Err(error) => return Err(failed("opening a segment", &segment_name(number), error)),
         };
         if length < segment.end {
-            short.push((number, segment.incarnation, length, segment.is_idle()));
+            short.push((number, segment.seal(), length, segment.is_idle()));
         }
     }
-    for (number, incarnation, length, is_idle) in short {
+    for (number, seal, length, is_idle) in short {
         if is_idle && length == 0 {
             state.segments.remove(number);
             continue;
@@ -207,7 +277,7 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
         let index = if length == 0 {
             OpenIndex::default()
         } else {
-            index_of(disk, number, Seal::new(incarnation)).map_err(|error| scan_failed(number, error))?
+            index_of(disk, number, &keys.unsealer(number, seal)).map_err(|error| scan_failed(number, error))?
         };
         let missing = state.lost_of(number, &index);
         state.missing.extend(missing);
@@ -221,10 +291,10 @@ pub fn check_short(disk: &dyn Disk, state: &mut State) -> Result<(), OpenError> 
 }
 
 /// Makes the index of a segment by reading it; what is damaged is not in it, and a copy is kept.
-pub fn index_of(disk: &dyn Disk, number: u64, seal: Seal) -> Result<OpenIndex, ScanError> {
+pub fn index_of(disk: &dyn Disk, number: u64, unsealer: &Unsealer) -> Result<OpenIndex, ScanError> {
     let mut chunks = Chunks::new(disk.open(&segment_name(number), OpenMode::Read)?)?;
     let mut index = OpenIndex::default();
-    scan(&mut chunks, seal, BLOCK_BYTES as u64, &mut |chunks, found| {
+    scan(&mut chunks, unsealer, BLOCK_BYTES as u64, &mut |chunks, found| {
         match found {
             Found::Frame(frame) => {
                 index.frames.push((frame.start as u32, frame.header.time));

@@ -139,7 +139,7 @@ impl State {
             );
             return;
         };
-        let bytes = record.entry.body_bytes;
+        let bytes = record.entry.plain_bytes();
         channel.append(frame.segment, u64::from(bytes), &mut self.segments);
         if frame.buffer.is_some() {
             let at = record.at - frame.start + RECORD_BYTES as u32;

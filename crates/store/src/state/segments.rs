@@ -1,6 +1,9 @@
 //! The segments: what is live in each, and where its messages are while no index on disk tells.
 
-use crate::format::SegmentKind;
+use crate::{
+    cipher::KeyId,
+    format::{Seal, SegmentKind},
+};
 use crossdock_model::Timestamp;
 use std::collections::BTreeMap;
 
@@ -16,6 +19,8 @@ pub struct Place {
 pub struct Segment {
     pub kind: SegmentKind,
     pub incarnation: u64,
+    /// The key that its records are encrypted under; none where they are plain.
+    pub key: Option<KeyId>,
     /// The sequence of its first frame; of its last, once it has one.
     pub first_sequence: u64,
     pub last_sequence: u64,
@@ -30,6 +35,10 @@ pub struct Segment {
 }
 
 impl Segment {
+    pub fn seal(&self) -> Seal {
+        Seal::new(self.incarnation).under(self.key)
+    }
+
     /// Whether nothing in it is needed but for recovery.
     pub const fn is_idle(&self) -> bool {
         self.live == 0 && self.pins == 0

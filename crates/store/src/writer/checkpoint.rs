@@ -44,7 +44,7 @@ impl Writer {
         let header = self.next_header(clean);
         let bytes = {
             let state = self.shared.state();
-            checkpoint::encode(&header, &state, &self.extra)
+            checkpoint::encode(&header, &state, &self.extra, &self.shared.options).map_err(Trouble::cipher)?
         };
         checkpoint::write(&*self.shared.disk, &header, &bytes)
             .map_err(|error| Trouble::of("writing a checkpoint", &error))?
@@ -64,7 +64,7 @@ impl Writer {
         if self.log.active.is_some() {
             let now = (self.shared.options.clock)();
             let closing = Draft::default();
-            if self.log.fits(closing.frame_bytes()) {
+            if self.log.fits(&closing) {
                 let applied = self.log.write(&closing, now, true)?;
                 self.log.sync()?;
                 let _ = self.state().apply(&applied);

@@ -97,7 +97,7 @@ impl Writer {
         now: crossdock_model::Timestamp,
         may_use_reserve: bool,
     ) -> Result<(), Trouble> {
-        if !self.log.fits(draft.frame_bytes()) {
+        if !self.log.fits(draft) {
             self.roll(now, may_use_reserve)?;
         }
         let applied = self.log.write(draft, now, false)?;

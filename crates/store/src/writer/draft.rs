@@ -3,11 +3,13 @@
 use crate::{
     EncodedMessage, StoredMessage,
     checkpoint::LogEnd,
+    cipher::{SegmentCipher, TAG_BYTES},
     format::{
         ENTRY_BYTES, Entry, FLAG_COPY, FrameHeader, HEADER_BYTES, RECORD_BYTES, RecordKind, Seal, Write, frame_bytes,
     },
     state::{Applied, AppliedFrame},
 };
+use aws_lc_rs::error::Unspecified;
 use bytes::Bytes;
 use crossdock_model::Timestamp;
 use std::ops::Range;
@@ -65,19 +67,29 @@ impl Draft {
         self.records.is_empty()
     }
 
-    /// Bytes of the frame that it would make.
+    /// Bytes of the frame that it would make, if it is not encrypted.
     pub fn frame_bytes(&self) -> u64 {
-        frame_bytes(self.records.len() as u64, self.records_bytes)
+        self.frame_bytes_on_disk(0)
     }
 
-    /// Bytes that a frame grows by with a record of so many bytes.
+    /// Bytes of the frame that it would make, if each record is longer on disk by so many.
+    pub fn frame_bytes_on_disk(&self, record_overhead: u64) -> u64 {
+        frame_bytes(self.records.len() as u64, self.records_bytes_with(record_overhead))
+    }
+
+    fn records_bytes_with(&self, record_overhead: u64) -> u64 {
+        self.records_bytes + self.records.len() as u64 * record_overhead
+    }
+
+    /// Bytes that a frame grows by, at most, with a record of so many bytes.
     pub const fn growth(body_bytes: usize) -> u64 {
-        (ENTRY_BYTES + RECORD_BYTES + body_bytes) as u64
+        (ENTRY_BYTES + RECORD_BYTES + body_bytes + TAG_BYTES) as u64
     }
 
     pub fn push_message(&mut self, channel: u32, offset: u64, message: EncodedMessage) {
         let body_bytes = message.len() as u32;
-        let entry = Entry { kind: RecordKind::Put, flags: self.flags, body_bytes, number: channel, offset };
+        let entry =
+            Entry { kind: RecordKind::Put, flags: self.flags, failed_writes: 0, body_bytes, number: channel, offset };
         self.push(entry, Body::Message(message));
     }
 
@@ -86,7 +98,8 @@ impl Draft {
         let begin = self.small.len();
         write(&mut self.small);
         let body_bytes = (self.small.len() - begin) as u32;
-        self.push(Entry { kind, flags: self.flags, body_bytes, number, offset }, Body::Small(begin..self.small.len()));
+        let entry = Entry { kind, flags: self.flags, failed_writes: 0, body_bytes, number, offset };
+        self.push(entry, Body::Small(begin..self.small.len()));
     }
 
     fn push(&mut self, entry: Entry, body: Body) {
@@ -94,12 +107,19 @@ impl Draft {
         self.records.push(Record { entry, body });
     }
 
-    /// The frame's bytes, what is to be applied once they are written, and the end of the log after them.
-    pub fn seal(&self, stamp: Stamp) -> (Bytes, AppliedFrame, LogEnd) {
-        let bytes = self.frame_bytes() as usize;
+    /// The frame's bytes, what is to be applied once they are written, and the end of the log after them. Readers find in
+    /// memory what is not encrypted.
+    pub fn seal(
+        &self,
+        stamp: Stamp,
+        cipher: Option<&SegmentCipher>,
+    ) -> Result<(Bytes, AppliedFrame, LogEnd), Unspecified> {
+        let overhead = if cipher.is_some() { TAG_BYTES } else { 0 };
+        let on_disk = |entry: Entry| cipher.map_or(entry, |cipher| entry.encrypted(cipher.failed_writes));
+        let bytes = self.frame_bytes_on_disk(overhead as u64) as usize;
         let mut frame = Vec::with_capacity(bytes);
         frame.resize(HEADER_BYTES, 0);
-        self.records.iter().for_each(|record| record.entry.put(&mut frame));
+        self.records.iter().for_each(|record| on_disk(record.entry).put(&mut frame));
         let table_checksum = stamp.seal.of(frame.get(HEADER_BYTES..).unwrap_or_default());
         let mut applied = Vec::with_capacity(self.records.len());
         for Record { entry, body } in &self.records {
@@ -111,9 +131,11 @@ impl Draft {
                     (body, crc32c::crc32c(body))
                 }
             };
+            let entry = on_disk(*entry);
             entry.put_record_head(&mut frame, entry.checksum(stamp.seal, checksum));
             frame.put_raw(body);
-            applied.push((*entry, at));
+            frame.resize(frame.len() + overhead, 0);
+            applied.push((entry, at));
         }
         frame.resize(bytes, 0);
         let header = FrameHeader {
@@ -124,7 +146,7 @@ impl Draft {
             frame_bytes: bytes as u32,
             records: self.records.len() as u32,
             table_checksum,
-            records_bytes: self.records_bytes as u32,
+            records_bytes: self.records_bytes_with(overhead as u64) as u32,
             previous_checksum: stamp.previous_checksum,
         };
         let (head, checksum) = header.encode(stamp.seal);
@@ -138,6 +160,10 @@ impl Draft {
             checksum,
         };
         let buffer = Bytes::from(frame);
+        let written = match cipher {
+            None => buffer.clone(),
+            Some(cipher) => encrypted(cipher, &stamp, &applied, &buffer)?,
+        };
         let records = applied.into_iter().map(|(entry, at)| applied_record(entry, at, &stamp, &buffer)).collect();
         let frame = AppliedFrame {
             segment: stamp.segment,
@@ -146,10 +172,30 @@ impl Draft {
             sequence: stamp.sequence,
             time: stamp.time,
             records,
-            buffer: Some(buffer.clone()),
+            buffer: Some(buffer),
         };
-        (buffer, frame, end)
+        Ok((written, frame, end))
     }
+}
+
+/// The frame as it is on disk: with its records encrypted, each of which has room for it.
+fn encrypted(
+    cipher: &SegmentCipher,
+    stamp: &Stamp,
+    records: &[(Entry, u32)],
+    plain: &[u8],
+) -> Result<Bytes, Unspecified> {
+    let mut frame = plain.to_vec();
+    for (entry, at) in records {
+        let begin = (at - stamp.start) as usize;
+        let body = begin + RECORD_BYTES..begin + RECORD_BYTES + entry.body_bytes as usize;
+        let body = frame.get_mut(body).ok_or(Unspecified)?;
+        cipher.encrypt(*entry, *at, body)?;
+        let checksum = entry.checksum(stamp.seal, crc32c::crc32c(body));
+        let place = frame.get_mut(begin + RECORD_BYTES - 4..begin + RECORD_BYTES).ok_or(Unspecified)?;
+        place.copy_from_slice(&checksum.to_le_bytes());
+    }
+    Ok(Bytes::from(frame))
 }
 
 fn applied_record(entry: Entry, at: u32, stamp: &Stamp, buffer: &Bytes) -> Applied {
@@ -157,7 +203,7 @@ fn applied_record(entry: Entry, at: u32, stamp: &Stamp, buffer: &Bytes) -> Appli
         RecordKind::Put => Bytes::new(),
         RecordKind::Declare | RecordKind::Settle | RecordKind::Touch | RecordKind::Key | RecordKind::Operation => {
             let begin = (at - stamp.start) as usize + RECORD_BYTES;
-            buffer.slice(begin..begin + entry.body_bytes as usize)
+            buffer.slice(begin..begin + entry.plain_bytes() as usize)
         }
     };
     Applied { entry, at, body, sound: true }

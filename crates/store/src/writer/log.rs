@@ -2,13 +2,15 @@
 
 use super::draft::{Draft, Stamp};
 use crate::{
-    Disk, DiskFile, OpenMode,
+    Disk, DiskFile, Keyring, OpenMode,
     checkpoint::LogEnd,
+    cipher::SegmentCipher,
     disk::is_full,
     format::{BLOCK_BYTES, Seal, SegmentHeader, SegmentKind, segment_name},
     meters::Meters,
     state::{AppliedFrame, Segment},
 };
+use aws_lc_rs::error::Unspecified;
 use crossdock_model::{Text, Timestamp};
 use std::{
     io,
@@ -41,6 +43,11 @@ impl Trouble {
         if is_full(error) { Self::NoSpace } else { Self::fatal(doing, error) }
     }
 
+    /// What could not be encrypted is not written.
+    pub fn cipher(_: Unspecified) -> Self {
+        Self::Fatal(Text::from_static("encrypting failed"))
+    }
+
     /// An error after which nothing can be known.
     pub fn fatal(doing: &str, error: &io::Error) -> Self {
         Self::Fatal(Text::from(format!("{doing} failed: {error}")))
@@ -55,6 +62,8 @@ pub struct Log {
     /// Whether each frame is synced by itself.
     pub sync_each: bool,
     pub store: u32,
+    /// What new segments are encrypted with.
+    pub keys: Keyring,
     /// The last frame.
     pub end: LogEnd,
     pub synced_sequence: u64,
@@ -70,6 +79,8 @@ pub struct Active {
     pub number: u64,
     file: Arc<dyn DiskFile>,
     seal: Seal,
+    /// Encrypts its records; none where they are plain.
+    cipher: Option<SegmentCipher>,
     end: u64,
     /// How long the file is.
     length: u64,
@@ -81,8 +92,12 @@ pub struct Active {
 
 impl Log {
     /// Whether a frame fits behind the last one.
-    pub fn fits(&self, frame_bytes: u64) -> bool {
-        self.active.as_ref().is_some_and(|active| active.end + frame_bytes <= self.segment_bytes)
+    pub fn fits(&self, draft: &Draft) -> bool {
+        let frame_bytes = draft.frame_bytes_on_disk(self.keys.record_overhead());
+        self.active.as_ref().is_some_and(|active| {
+            let is_spent = active.cipher.as_ref().is_some_and(SegmentCipher::is_spent);
+            !is_spent && active.end + frame_bytes <= self.segment_bytes
+        })
     }
 
     /// The largest frame that fits a segment.
@@ -96,7 +111,9 @@ impl Log {
         let number = self.next_segment;
         let first_sequence = self.end.sequence + 1;
         let kind = SegmentKind::Log;
-        let header = SegmentHeader { kind, number, incarnation, store: self.store, first_sequence, created_at: time };
+        let (store, key) = (self.store, self.keys.current());
+        let header = SegmentHeader { kind, number, incarnation, store, key, first_sequence, created_at: time };
+        let cipher = self.keys.sealer(number, header.seal()).map_err(Trouble::cipher)?;
         let (file, written) = match self.make_segment(&header) {
             Ok(made) => made,
             Err(Trouble::NoSpace) => {
@@ -114,9 +131,9 @@ impl Log {
         self.next_segment += 1;
         let end = BLOCK_BYTES as u64;
         let length = self.segment_bytes;
-        self.active = Some(Active { number, file, seal: header.seal(), end, length, written });
+        self.active = Some(Active { number, file, seal: header.seal(), cipher, end, length, written });
         let (live, pins, sealed, last_sequence) = (0, 0, false, self.end.sequence);
-        Ok((number, Segment { kind, incarnation, first_sequence, last_sequence, end, live, pins, sealed }))
+        Ok((number, Segment { kind, incarnation, key, first_sequence, last_sequence, end, live, pins, sealed }))
     }
 
     /// A file with the header of a segment, and up to where it was written before.
@@ -157,12 +174,15 @@ impl Log {
             previous_checksum: self.end.checksum,
             closing,
         };
-        let (bytes, applied, end) = draft.seal(stamp);
+        let (bytes, applied, end) = draft.seal(stamp, active.cipher.as_ref()).map_err(Trouble::cipher)?;
         if self.sync_each {
             let zeros = active.write_ahead(bytes.len() as u64, self.segment_bytes).map_err(writing)?;
             self.meters.wrote(zeros);
         }
-        active.file.write_at(&bytes, active.end).map_err(writing)?;
+        if let Err(error) = active.file.write_at(&bytes, active.end) {
+            active.cipher.iter_mut().for_each(SegmentCipher::write_failed);
+            return Err(writing(error));
+        }
         active.end = end.end;
         self.end = end;
         self.unsynced = true;

@@ -41,6 +41,8 @@ pub struct Writer {
     /// Key files that the checkpoint before the last names, and the last.
     pub named_key_files: [Vec<u64>; 2],
     pub bytes_since_checkpoint: u64,
+    /// Whether the store was written under another key than now, or plain: the files of keys are written anew.
+    pub rekeyed: bool,
     /// Bounds the wait for company: how long a sync takes, on average.
     pub sync_time: Duration,
     pub space: space::Watermark,

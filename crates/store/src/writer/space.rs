@@ -4,6 +4,7 @@ use super::{Writer, log::Log, log::SPARE, log::Trouble};
 use crate::{
     Disk,
     checkpoint::Header,
+    cipher::KeyId,
     disk::is_missing,
     format::{index_name, segment_name},
     meters::Meters,
@@ -144,12 +145,14 @@ impl Writer {
         for number in &dead {
             self.cleaner.forget(*number);
             // Once its name is gone nobody can begin to read it; whoever reads it holds a handle.
-            {
+            let key = {
                 let mut state = self.state();
+                let key = state.segments.get(*number).and_then(|segment| segment.key);
                 state.segments.remove(*number);
                 state.open_indexes.remove(number);
-            }
-            self.remove_segment(*number).map_err(|error| Trouble::fatal("removing a segment", &error))?;
+                key
+            };
+            self.remove_segment(*number, key).map_err(|error| Trouble::fatal("removing a segment", &error))?;
         }
         if !dead.is_empty() {
             self.shared.disk.sync_dir("").map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
@@ -160,9 +163,10 @@ impl Writer {
         Ok(())
     }
 
-    fn remove_segment(&mut self, number: u64) -> io::Result<()> {
+    fn remove_segment(&mut self, number: u64, key: Option<KeyId>) -> io::Result<()> {
         let name = segment_name(number);
-        if self.log.spare {
+        // What was written plain, or under another key, is not kept for longer than it must.
+        if self.log.spare || key != self.log.keys.current() {
             remove_file(&*self.shared.disk, &name)?;
         } else {
             self.shared.disk.rename(&name, SPARE)?;

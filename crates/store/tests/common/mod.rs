@@ -5,6 +5,7 @@ pub mod model;
 
 use crossdock_model::{Digest, DigestBuilder, Envelope, Fault, FaultClass, MessageId, Text, Timestamp};
 use crossdock_store::*;
+use std::cell::RefCell;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
@@ -29,6 +30,28 @@ impl TestClock {
     }
 }
 
+thread_local! {
+    static KEYS: RefCell<Keyring> = RefCell::default();
+}
+
+/// Does something with stores that are opened with these keys.
+pub fn with_keys<T>(keys: Keyring, act: impl FnOnce() -> T) -> T {
+    KEYS.set(keys);
+    let done = act();
+    KEYS.set(Keyring::default());
+    done
+}
+
+/// The same with a key.
+pub fn encrypted<T>(act: impl FnOnce() -> T) -> T {
+    with_keys(Keyring::new(Some(key('a')), vec![key('b')]), act)
+}
+
+/// The key of 64 equal digits.
+pub fn key(digit: char) -> MasterKey {
+    MasterKey::from_hex(&digit.to_string().repeat(64)).unwrap()
+}
+
 /// Small segments, a clock that stands still, numbers that are no secret, and nothing done behind the test's back.
 pub fn options() -> Options {
     options_at(&TestClock::new())
@@ -41,6 +64,7 @@ pub fn options_at(clock: &TestClock) -> Options {
     options.segment_bytes = 64 << 10;
     options.window_bytes = 32 << 10;
     options.ride = Duration::ZERO;
+    options.keys = KEYS.with_borrow(Clone::clone);
     options.idle = Duration::from_secs(3600);
     options
 }
