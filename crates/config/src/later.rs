@@ -13,10 +13,6 @@ pub(crate) fn check(root: &Node, context: &mut Context<'_>) {
         return;
     }
     for channel in values(root.get("channels")) {
-        if let Some(retain) = channel.get("topic").and_then(|topic| topic.get("retain")) {
-            let message = "`retain` is not applied yet: a message goes when all subscriptions have seen it";
-            warn(retain, message, "let a route read the topic into a queue where messages must stay", context);
-        }
         if let Some(named) = channel.get("queue").and_then(|queue| queue.get("dead_letter")) {
             let message = "what `drop_oldest` drops is not moved yet: it is counted as dead, and gone";
             warn(named, message, "use `when_full: refuse` where nothing may be lost", context);

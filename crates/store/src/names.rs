@@ -1,6 +1,7 @@
 //! Channels, subscriptions, offsets and outcomes: what the rest of the store is about.
 
 use crossdock_model::{Text, Timestamp};
+use std::time::Duration;
 
 /// The number under which the log knows a channel; never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -42,14 +43,28 @@ pub struct ChannelSpec {
     pub messages_max: Option<u64>,
     /// What happens to a put beyond that.
     pub when_full: WhenFull,
+    /// Of a topic: what it keeps of what all subscriptions have settled.
+    pub retain: Option<Retain>,
+}
+
+/// How much of what all have settled a topic keeps, to be read again; whichever bound is reached first. What a
+/// subscription has not settled stays regardless.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Retain {
+    /// Longest time since it was appended.
+    pub age: Option<Duration>,
+    /// Most bytes of the newest messages; within a segment by the average.
+    pub bytes: Option<u64>,
+    /// How many of the newest messages.
+    pub messages: Option<u64>,
 }
 
 impl ChannelSpec {
     /// A queue without bounds.
     #[must_use]
     pub fn queue(name: impl Into<Text>) -> Self {
-        let (bytes_max, messages_max, when_full) = (None, None, WhenFull::Refuse);
-        Self { name: name.into(), kind: ChannelKind::Queue, bytes_max, messages_max, when_full }
+        let (bytes_max, messages_max, when_full, retain) = (None, None, WhenFull::Refuse, None);
+        Self { name: name.into(), kind: ChannelKind::Queue, bytes_max, messages_max, when_full, retain }
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::{
     Amendment, ChannelInfo, ChannelNumber, ChannelSpec, CommitError, Committed, Completion, DeclareError, Disk,
     Fetched, GroupCounts, History, OpenError, Operation, Options, Page, ReadError, Start, StoreCounts, StoredMessage,
-    SubscriptionInfo, SubscriptionNumber, SubscriptionSpec, Touched, Txn, recover,
+    SubscriptionInfo, SubscriptionNumber, SubscriptionSpec, Touched, Txn,
+    cleaner::is_retaining,
+    recover,
     shared::Shared,
     writer::{Declare, Request, refuse},
 };
@@ -172,7 +174,8 @@ impl Store {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
         let state = self.shared.state();
-        state.subscriptions.iter().filter_map(|(number, _)| state.subscription_info(number)).collect()
+        let shown = state.subscriptions.iter().filter(|(_, reader)| !is_retaining(&reader.name));
+        shown.filter_map(|(number, _)| state.subscription_info(number)).collect()
     }
 
     // ---- writing ----

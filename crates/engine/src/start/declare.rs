@@ -5,7 +5,7 @@ use crate::account::Channel;
 use crossdock_config::{ChannelKind as PlanKind, ChannelUse, Plan, WhenFull as PlanWhenFull};
 use crossdock_model::Text;
 use crossdock_store::{
-    Amendment, ChannelKind, ChannelSpec, DeclareError, Store, SubscriptionNumber, SubscriptionSpec, WhenFull,
+    Amendment, ChannelKind, ChannelSpec, DeclareError, Retain, Store, SubscriptionNumber, SubscriptionSpec, WhenFull,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -61,6 +61,9 @@ fn spec(channel: &crossdock_config::Channel) -> ChannelSpec {
             },
             ..queue
         },
-        PlanKind::Topic(_) => ChannelSpec { kind: ChannelKind::Topic, ..queue },
+        PlanKind::Topic(plan) => {
+            let retain = Retain { age: plan.age, bytes: plan.bytes, messages: plan.messages };
+            ChannelSpec { kind: ChannelKind::Topic, retain: (retain != Retain::default()).then_some(retain), ..queue }
+        }
     }
 }

@@ -13,9 +13,11 @@
 
 mod job;
 mod pick;
+mod retain;
 mod target;
 
 pub use job::Job;
+pub use retain::{is_retaining, retaining, retaining_name};
 
 use crate::writer::{Trouble, Writer};
 use std::{
@@ -46,6 +48,8 @@ pub struct Cleaner {
     spoiled: BTreeSet<u64>,
     paused_at: Option<Instant>,
     stepped_at: Option<Instant>,
+    /// When was last looked what topics need not retain any more.
+    released_at: Option<Instant>,
 }
 
 /// Whether somebody waits meanwhile.

@@ -1,7 +1,7 @@
 //! A channel in memory: nothing per waiting message.
 
 use super::{segments::Segments, settled::Settled, window::Recent};
-use crate::{ChannelKind, GroupCounts, OffsetRun, WhenFull};
+use crate::{ChannelKind, GroupCounts, OffsetRun, Retain, WhenFull};
 use crossdock_model::{Text, Timestamp};
 use std::collections::VecDeque;
 
@@ -33,6 +33,7 @@ pub struct Bounds {
     pub bytes_max: Option<u64>,
     pub messages_max: Option<u64>,
     pub when_full: WhenFull,
+    pub retain: Option<Retain>,
 }
 
 impl Bounds {

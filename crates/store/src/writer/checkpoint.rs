@@ -15,6 +15,7 @@ impl Writer {
     /// A checkpoint that comes with the bytes written. One that finds no room is tried again after as many bytes.
     pub fn checkpoint_when_due(&mut self) -> Result<(), Trouble> {
         self.bytes_since_checkpoint = 0;
+        self.release_when_due()?;
         match self.checkpoint(false).and_then(|()| self.remove_dead_segments()) {
             Ok(()) => {
                 self.begin_cleaning(Pace::Busy);

@@ -2,7 +2,8 @@
 
 use super::{Declare, Writer, draft::Draft, log::Trouble};
 use crate::{
-    Amendment, ChannelNumber, ChannelSpec, DeclareError, Start, SubscriptionNumber, SubscriptionSpec,
+    Amendment, ChannelKind, ChannelNumber, ChannelSpec, DeclareError, Start, SubscriptionNumber, SubscriptionSpec,
+    cleaner::{retaining, retaining_name},
     format::{Declaration, RecordKind, put_declaration},
     state::{Bounds, Channel, State, Subscription},
 };
@@ -31,8 +32,8 @@ impl Writer {
             let mut state = self.state();
             for (number, spec) in numbers.iter().zip(specs) {
                 if let Some(channel) = state.channels.get_mut(*number) {
-                    let ChannelSpec { bytes_max, messages_max, when_full, .. } = spec;
-                    channel.bounds = Bounds { bytes_max, messages_max, when_full };
+                    let ChannelSpec { bytes_max, messages_max, when_full, retain, .. } = spec;
+                    channel.bounds = Bounds { bytes_max, messages_max, when_full, retain };
                 }
             }
         }
@@ -48,6 +49,7 @@ impl Writer {
 fn channels(state: &State, specs: &[ChannelSpec], draft: &mut Draft) -> Result<Vec<u32>, DeclareError> {
     let mut fresh: HashMap<&Text, u32> = HashMap::new();
     let mut numbers = Vec::with_capacity(specs.len());
+    let mut next_reader = state.subscriptions.next_number();
     for spec in specs {
         let known = state.channel_numbers.get(&spec.name).or_else(|| fresh.get(&spec.name)).copied();
         if let Some(kind) = known.and_then(|number| state.channels.get(number)).map(|channel| channel.kind)
@@ -66,9 +68,26 @@ fn channels(state: &State, specs: &[ChannelSpec], draft: &mut Draft) -> Result<V
         if known.is_none() {
             fresh.insert(&spec.name, number);
         }
+        retain(state, spec, number, &mut next_reader, draft);
         numbers.push(number);
     }
     Ok(numbers)
+}
+
+/// Declares, or ends, the subscription that retains what a topic keeps.
+fn retain(state: &State, spec: &ChannelSpec, number: u32, next_reader: &mut u32, draft: &mut Draft) {
+    let channel = state.channels.get(number);
+    let wanted = spec.retain.is_some() && spec.kind == ChannelKind::Topic;
+    match channel.and_then(|channel| retaining(state, channel)) {
+        None if wanted => {
+            let name = Text::from(retaining_name(number));
+            let start = channel.map_or(0, |channel| channel.done.floor());
+            push(draft, *next_reader, &Declaration::Subscription { channel: number, start, group: name.clone(), name });
+            *next_reader += 1;
+        }
+        Some((reader, _)) if !wanted => push(draft, reader, &Declaration::SubscriptionRetired),
+        Some(_) | None => {}
+    }
 }
 
 fn subscriptions(

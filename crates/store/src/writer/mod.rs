@@ -147,7 +147,7 @@ impl Writer {
             SyncPolicy::Always | SyncPolicy::Never => None,
         };
         let tidy = (!self.tidy).then(|| self.last_frame + self.shared.options.idle);
-        sync.into_iter().chain(tidy).chain(self.cleaner.next_step(self.last_frame)).min()
+        sync.into_iter().chain(tidy).chain(self.cleaner.next_step(self.last_frame)).chain(self.next_release()).min()
     }
 
     fn chores(&mut self) -> Result<(), Trouble> {
@@ -157,6 +157,7 @@ impl Writer {
         {
             self.log.sync()?;
         }
+        self.release_when_due()?;
         if !self.tidy && since >= self.shared.options.idle {
             return self.tidy_up(false);
         }

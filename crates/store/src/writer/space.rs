@@ -90,6 +90,7 @@ impl Writer {
     /// `may_wait` is false, the rest follows later.
     pub fn tidy_up(&mut self, may_wait: bool) -> Result<(), Trouble> {
         self.log.sync()?;
+        self.release()?;
         if self.is_active_worth_sealing() {
             self.seal_active()?;
         }
