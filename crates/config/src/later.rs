@@ -12,12 +12,6 @@ pub(crate) fn check(root: &Node, context: &mut Context<'_>) {
     if context.found.has_errors() {
         return;
     }
-    for channel in values(root.get("channels")) {
-        if let Some(named) = channel.get("queue").and_then(|queue| queue.get("dead_letter")) {
-            let message = "what `drop_oldest` drops is not moved yet: it is counted as dead, and gone";
-            warn(named, message, "use `when_full: refuse` where nothing may be lost", context);
-        }
-    }
     for route in values(root.get("routes")) {
         for step in items(route.get("accept")) {
             let Some(node) = step.get("dedupe").and_then(|dedupe| dedupe.get("max_keys")) else { continue };

@@ -138,7 +138,8 @@ impl Account {
         }
         if let Some(group) = &self.group {
             let ends = store.group_counts(&group.name).unwrap_or_default();
-            counts.received += group.before + group.channel.appended.load(Relaxed);
+            let moved = store.moved_into(group.channel.number);
+            counts.received += group.before + group.channel.appended.load(Relaxed) + moved;
             // What was split is delivered as far as its own account goes: its parts are messages of their own.
             counts.delivered += ends.ended(Outcome::Delivered) + ends.ended(Outcome::Split);
             counts.filtered += ends.ended(Outcome::Filtered);

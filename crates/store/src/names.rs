@@ -45,6 +45,8 @@ pub struct ChannelSpec {
     pub when_full: WhenFull,
     /// Of a topic: what it keeps of what all subscriptions have settled.
     pub retain: Option<Retain>,
+    /// The queue that [`WhenFull::DropOldest`] moves to what it drops, with a dead note; none where it is gone.
+    pub dead_letter: Option<Text>,
 }
 
 /// How much of what all have settled a topic keeps, to be read again; whichever bound is reached first. What a
@@ -64,7 +66,15 @@ impl ChannelSpec {
     #[must_use]
     pub fn queue(name: impl Into<Text>) -> Self {
         let (bytes_max, messages_max, when_full, retain) = (None, None, WhenFull::Refuse, None);
-        Self { name: name.into(), kind: ChannelKind::Queue, bytes_max, messages_max, when_full, retain }
+        Self {
+            name: name.into(),
+            kind: ChannelKind::Queue,
+            bytes_max,
+            messages_max,
+            when_full,
+            retain,
+            dead_letter: None,
+        }
     }
 }
 

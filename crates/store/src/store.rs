@@ -282,6 +282,13 @@ impl Store {
         Some(ChannelInfo { oldest_appended_at, ..info })
     }
 
+    /// How many messages came to a channel because others dropped them, since the store was opened: the account of who
+    /// reads it has received them, though nobody put them there.
+    #[must_use]
+    pub fn moved_into(&self, channel: ChannelNumber) -> u64 {
+        self.shared.state().channels.get(channel.0).map_or(0, |channel| channel.moved_in)
+    }
+
     /// One subscription.
     #[must_use]
     pub fn subscription(&self, subscription: SubscriptionNumber) -> Option<SubscriptionInfo> {

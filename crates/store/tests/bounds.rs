@@ -91,6 +91,48 @@ fn a_channel_that_drops_its_oldest_counts_them_as_dead() {
     assert_eq!(store.commit(puts(tiny, [1], 500)), Err(CommitError::Full { channel: tiny }));
 }
 
+/// Drops from `q`, which holds three, to `d`, and checks what came where.
+fn check_moved(letters_max: Option<u64>, batches: &[std::ops::Range<u64>], moved: &[u64], reopen: bool) {
+    let disk = MemoryDisk::new();
+    let started = || {
+        let store = open(&disk);
+        let letters =
+            store.declare_channel(ChannelSpec { messages_max: letters_max, ..ChannelSpec::queue("d") }).unwrap();
+        let (when_full, dead_letter) = (WhenFull::DropOldest, Some("d".into()));
+        let (channel, _) = bounded(&store, ChannelSpec { when_full, dead_letter, ..of_messages(3) });
+        (store, channel, letters)
+    };
+    let (mut store, channel, letters) = started();
+    for batch in batches {
+        if reopen {
+            store.close().unwrap();
+            store = started().0;
+        }
+        store.commit(puts(channel, batch.clone(), 10)).unwrap();
+    }
+    let found = store.browse(letters, 0, 100).unwrap().messages;
+    assert_eq!(numbers(&found), moved);
+    assert_eq!(numbers(&store.browse(channel, 0, 100).unwrap().messages), [4, 5, 6]);
+    for letter in &found {
+        let note = letter.dead_note().unwrap().unwrap();
+        assert_eq!((&*note.cause.code, &*note.route, note.source.as_deref()), ("channel.dropped", "r", Some("q")));
+    }
+    let counts = store.group_counts("r").unwrap();
+    assert_eq!(counts.received, counts.stored + counts.ended(Outcome::Dead));
+    if !reopen {
+        assert_eq!((counts.ended(Outcome::Dead), store.moved_into(letters)), (4, moved.len() as u64));
+    }
+}
+
+#[test]
+fn what_is_dropped_is_moved_in_the_same_frame_from_memory_from_disk_and_from_the_frame_itself() {
+    check_moved(None, &[0..2, 2..4, 4..7], &[0, 1, 2, 3], false);
+    check_moved(None, &[0..1, 1..7], &[0, 1, 2, 3], false);
+    check_moved(None, &[0..2, 2..4, 4..7], &[0, 1, 2, 3], true);
+    // What finds no room there is dropped all the same, and told.
+    check_moved(Some(2), &[0..2, 2..7], &[0, 1], false);
+}
+
 #[test]
 fn what_cannot_be_stored_is_refused_with_a_reason() {
     let store = open(&MemoryDisk::new());

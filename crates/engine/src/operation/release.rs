@@ -79,6 +79,11 @@ pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release,
 
 fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes: &Notes) -> Result<Release, String> {
     let channel = inner.channels.get(source).ok_or_else(|| format!("the channel `{source}` is not in the plan"))?;
+    if inner.queue_of(channel.number).is_some_and(|queue| queue.account.name == note.route) {
+        // It was dropped from a queue that no route reads: its consumers get it after all.
+        let put = Put::new(channel.number, EncodedMessage::with_notes(envelope, notes), 0);
+        return Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) });
+    }
     let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
     let wanted: Vec<_> = handle
         .route

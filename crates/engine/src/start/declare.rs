@@ -38,7 +38,14 @@ pub(crate) fn declare(plan: &Plan, store: &Store) -> Result<Declared, DeclareErr
         let number = *by_name.get(&channel.name)?;
         let mut made = Channel::new(channel.name.clone(), number);
         made.hidden = matches!(channel.purpose, ChannelUse::Hidden { .. });
-        made.dead_letters = plan.routes().iter().any(|route| route.dead_letter == channel.name);
+        let drops = |other: &crossdock_config::Channel| match &other.kind {
+            PlanKind::Queue(limits) => {
+                matches!(&limits.when_full, PlanWhenFull::DropOldest { dead_letter: Some(to) } if *to == channel.name)
+            }
+            PlanKind::Topic(_) => false,
+        };
+        made.dead_letters =
+            plan.routes().iter().any(|route| route.dead_letter == channel.name) || plan.channels().iter().any(drops);
         Some((channel.name.clone(), Arc::new(made)))
     });
     let channels = channels.collect();
@@ -58,6 +65,10 @@ fn spec(channel: &crossdock_config::Channel) -> ChannelSpec {
             when_full: match &limits.when_full {
                 PlanWhenFull::Refuse => WhenFull::Refuse,
                 PlanWhenFull::DropOldest { .. } => WhenFull::DropOldest,
+            },
+            dead_letter: match &limits.when_full {
+                PlanWhenFull::Refuse => None,
+                PlanWhenFull::DropOldest { dead_letter } => dead_letter.clone(),
             },
             ..queue
         },

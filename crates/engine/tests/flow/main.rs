@@ -11,6 +11,7 @@ mod rig;
 
 mod bounds;
 mod consumers;
+mod dropping;
 mod expiry;
 mod faults;
 mod restart;

@@ -206,7 +206,7 @@ impl Shared {
 }
 
 impl Loaded {
-    fn message(self) -> Option<StoredMessage> {
+    pub fn message(self) -> Option<StoredMessage> {
         match self {
             Self::Message(message) => Some(message),
             Self::Damaged(_) => None,

@@ -23,6 +23,10 @@ pub struct Channel {
     pub subscriptions: Vec<u32>,
     pub groups: Vec<Group>,
     pub recent: Recent,
+    /// The channel to which it moves what it drops; set by whoever declares it, not stored.
+    pub dead_letter: Option<u32>,
+    /// Messages that came here because other channels dropped them, since the store was opened.
+    pub moved_in: u64,
     /// When the oldest live message was appended, once somebody asked.
     pub oldest: Option<(u64, Timestamp)>,
 }
@@ -82,6 +86,8 @@ impl Channel {
             subscriptions: Vec::new(),
             groups: Vec::new(),
             recent: Recent::default(),
+            dead_letter: None,
+            moved_in: 0,
             oldest: None,
         }
     }

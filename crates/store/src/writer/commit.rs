@@ -5,6 +5,7 @@ use super::{
     draft::Draft,
     log::Trouble,
     plan::{Limits, Plan, weight},
+    rescue::Rescued,
 };
 use crate::{CommitError, Committed, Completion, SyncPolicy, Txn, Watch, format::encode_index, format::index_name};
 use std::{collections::VecDeque, time::Instant};
@@ -77,15 +78,24 @@ impl Writer {
             frame_bytes_max: self.log.frame_bytes_max(),
             reserve_only: self.space.is_low(),
         };
-        let (draft, answers, may_use_reserve) = {
+        let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
+        let ((draft, moved), answers, may_use_reserve) = {
             let state = self.shared.state();
-            let mut plan = Plan::new(&state, now, limits);
+            let mut plan = Plan::new(&state, now, limits, rescued);
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
-            (plan.into_draft(), answers, !ordinary || limits.reserve_only)
+            (plan.into_parts(), answers, !ordinary || limits.reserve_only)
         };
         if !draft.is_empty() {
             self.write(&draft, now, may_use_reserve)?;
+        }
+        if !moved.is_empty() {
+            let mut state = self.state();
+            for (number, count) in moved {
+                if let Some(channel) = state.channels.get_mut(number) {
+                    channel.moved_in += count;
+                }
+            }
         }
         Ok(answers)
     }

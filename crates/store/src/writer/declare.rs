@@ -31,8 +31,10 @@ impl Writer {
         if let Declare::Channels(specs) = declare {
             let mut state = self.state();
             for (number, spec) in numbers.iter().zip(specs) {
+                let ChannelSpec { bytes_max, messages_max, when_full, retain, dead_letter, .. } = spec;
+                let dead_letter = dead_letter.and_then(|name| state.channel_numbers.get(&name).copied());
                 if let Some(channel) = state.channels.get_mut(*number) {
-                    let ChannelSpec { bytes_max, messages_max, when_full, retain, .. } = spec;
+                    channel.dead_letter = dead_letter.filter(|to| to != number);
                     channel.bounds = Bounds { bytes_max, messages_max, when_full, retain };
                 }
             }

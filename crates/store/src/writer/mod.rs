@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod plan;
 mod queue;
+mod rescue;
 mod space;
 
 pub use draft::{Draft, Stamp};

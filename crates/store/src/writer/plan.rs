@@ -1,9 +1,12 @@
 //! From decisions to records: keys resolved, offsets given, bounds kept, all against the state and what the frame in the
 //! making has already changed.
 
-use super::draft::Draft;
+use super::{
+    draft::Draft,
+    rescue::{Rescued, letter},
+};
 use crate::{
-    CommitError, Committed, EncodedMessage, KeyClaim, OffsetRun, Offsets, Outcome, Put, PutResult, Takes, Txn,
+    CommitError, Committed, EncodedMessage, KeyClaim, Offsets, Outcome, Put, PutResult, StoredMessage, Takes, Txn,
     WhenFull,
     format::{
         BLOCK_BYTES, Declaration, Key, RecordKind, put_declaration, put_key, put_operation, put_settle, put_touch,
@@ -22,6 +25,9 @@ pub struct Plan<'a> {
     channels: HashMap<u32, Growth>,
     keys: HashMap<(u32, Digest), (Digest, MessageId)>,
     scopes: Vec<Text>,
+    rescued: Rescued,
+    /// Letters by the channel to which they were moved.
+    moved: HashMap<u32, u64>,
 }
 
 /// What a plan has to keep to.
@@ -37,7 +43,7 @@ pub struct Limits {
 
 /// What the frame in the making has changed in a channel.
 #[derive(Clone, Copy)]
-struct Growth {
+pub struct Growth {
     next_offset: u64,
     messages: u64,
     bytes: u64,
@@ -54,13 +60,24 @@ enum Fate {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(state: &'a State, now: Timestamp, limits: Limits) -> Self {
+    pub fn new(state: &'a State, now: Timestamp, limits: Limits, rescued: Rescued) -> Self {
         let (channels, keys) = (HashMap::new(), HashMap::new());
-        Self { state, draft: Draft::default(), now, limits, channels, keys, scopes: Vec::new() }
+        Self {
+            state,
+            draft: Draft::default(),
+            now,
+            limits,
+            channels,
+            keys,
+            scopes: Vec::new(),
+            rescued,
+            moved: HashMap::new(),
+        }
     }
 
-    pub fn into_draft(self) -> Draft {
-        self.draft
+    /// The frame, and how many letters it moves to which channel.
+    pub fn into_parts(self) -> (Draft, HashMap<u32, u64>) {
+        (self.draft, self.moved)
     }
 
     /// Adds a decision, or says why not; then nothing of it is added.
@@ -177,13 +194,7 @@ impl<'a> Plan<'a> {
     }
 
     fn growth(&self, number: u32, channel: &Channel) -> Growth {
-        let fresh = Growth {
-            next_offset: channel.next_offset,
-            messages: channel.messages,
-            bytes: channel.bytes,
-            dropped_below: channel.done.floor(),
-        };
-        self.channels.get(&number).copied().unwrap_or(fresh)
+        self.channels.get(&number).copied().unwrap_or_else(|| Growth::of(channel))
     }
 
     /// The channel that has no room for its part of the bundle; otherwise counts the bundle in.
@@ -217,11 +228,11 @@ impl<'a> Plan<'a> {
         let Some(channel) = self.state.channels.get(number) else { return 0 };
         let mut growth = self.growth(number, channel);
         let offset = growth.next_offset;
-        growth.next_offset += 1;
-        growth.messages += 1;
-        growth.bytes += put.message.len() as u64;
+        growth.append(put.message.len() as u64);
         if channel.bounds.when_full == WhenFull::DropOldest {
-            self.make_room(number, channel, &mut growth);
+            // The next one may drop it again before anybody reads it.
+            self.rescued.keep(number, offset, self.now, &put.message);
+            self.make_room(number, channel, &mut growth, channel.dead_letter);
         }
         self.channels.insert(number, growth);
         self.push_message(number, offset, &put.message);
@@ -275,29 +286,83 @@ impl<'a> Plan<'a> {
         known.map_or(0, |(number, channel)| self.growth(number, channel).next_offset)
     }
 
-    /// Drops the oldest messages, as dead, until the channel is within its bounds.
-    fn make_room(&mut self, number: u32, channel: &Channel, growth: &mut Growth) {
-        let first = growth.dropped_below;
+    /// Drops the oldest messages, as dead, until the channel is within its bounds; those that can be are moved.
+    fn make_room(&mut self, number: u32, channel: &Channel, growth: &mut Growth, to: Option<u32>) {
         let mut dropped = Offsets::new();
-        while !channel.bounds.hold(growth.messages, growth.bytes) {
-            let oldest = channel.done.next_open(growth.dropped_below);
-            if oldest + 1 >= growth.next_offset {
-                break;
-            }
-            let average = growth.bytes / growth.messages.max(1);
-            let bytes = channel.recent.get(oldest).map_or(average, |slot| u64::from(slot.bytes));
-            growth.dropped_below = oldest + 1;
-            growth.messages -= 1;
-            growth.bytes = growth.bytes.saturating_sub(bytes);
-            dropped.push_run(OffsetRun { first: oldest, count: 1 });
-        }
-        if !dropped.is_empty() {
-            let count = dropped.iter().count();
-            tracing::warn!(channel = number, first, count, "the channel is full: its oldest messages were dropped");
-            for reader in &channel.subscriptions {
-                self.settle(*reader, Outcome::Dead, &dropped);
+        while let Some(offset) = growth.drop_oldest(channel) {
+            dropped.push(offset);
+            let stored = self.rescued.take(number, offset);
+            let moved = stored.as_ref().zip(to).is_some_and(|(stored, to)| self.move_letter(channel, stored, to));
+            if !moved {
+                let (id, appended_at) =
+                    stored.map(|stored| (stored.id().to_string(), stored.appended_at.to_string())).unzip();
+                tracing::warn!(channel = %channel.name, offset, id, appended_at, "the channel is full: its oldest message was dropped");
             }
         }
+        for reader in channel.subscriptions.iter().filter(|_| !dropped.is_empty()) {
+            self.settle(*reader, Outcome::Dead, &dropped);
+        }
+    }
+
+    /// Moves a message that is dropped to where the channel says; false if there is no room for it. What that drops in
+    /// its turn is gone.
+    fn move_letter(&mut self, from: &Channel, stored: &StoredMessage, to: u32) -> bool {
+        let (Some(channel), Ok(message)) = (self.state.channels.get(to), letter(from, stored, self.now)) else {
+            return false;
+        };
+        let mut growth = self.growth(to, channel);
+        let offset = growth.next_offset;
+        growth.append(message.len() as u64);
+        let holds = match channel.bounds.when_full {
+            WhenFull::Refuse => channel.bounds.hold(growth.messages, growth.bytes),
+            WhenFull::DropOldest => channel.bounds.hold(1, message.len() as u64),
+        };
+        if !holds || !self.rescued.fits(message.len()) {
+            return false;
+        }
+        if channel.bounds.when_full == WhenFull::DropOldest {
+            self.make_room(to, channel, &mut growth, None);
+        }
+        self.channels.insert(to, growth);
+        self.push_message(to, offset, &message);
+        *self.moved.entry(to).or_default() += 1;
+        true
+    }
+}
+
+impl Growth {
+    /// A channel as it stands.
+    pub fn of(channel: &Channel) -> Self {
+        Self {
+            next_offset: channel.next_offset,
+            messages: channel.messages,
+            bytes: channel.bytes,
+            dropped_below: channel.done.floor(),
+        }
+    }
+
+    /// Counts a message in.
+    pub fn append(&mut self, bytes: u64) {
+        self.next_offset += 1;
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+
+    /// The oldest message, which goes because the channel is beyond its bounds; none if it is not. The newest stays.
+    pub fn drop_oldest(&mut self, channel: &Channel) -> Option<u64> {
+        if channel.bounds.hold(self.messages, self.bytes) {
+            return None;
+        }
+        let oldest = channel.done.next_open(self.dropped_below);
+        if oldest + 1 >= self.next_offset {
+            return None;
+        }
+        let average = self.bytes / self.messages.max(1);
+        let bytes = channel.recent.get(oldest).map_or(average, |slot| u64::from(slot.bytes));
+        self.dropped_below = oldest + 1;
+        self.messages -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(oldest)
     }
 }
 
