@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod desk;
 
-use crossdock_delivery::{Effect, Entry, Hold, Policy, Scheduler, State};
+use crossdock_delivery::{Effect, Entry, Hold, Order, Policy, Scheduler, State};
 use crossdock_model::Moment;
 use desk::{Desk, attempts, charged, died, failed, policy, rejected, unreachable};
 
@@ -202,6 +202,26 @@ fn a_crash_suspect_waits_for_what_is_in_flight_and_for_the_connection() {
     assert!(desk.scheduler.entries(desk.now).iter().all(|entry| !entry.crash_suspect));
     desk.end(10, Ok(()));
     assert_eq!(desk.poll(), [0]);
+}
+
+#[test]
+fn the_lane_of_a_crash_suspect_is_told_while_it_is_alone() {
+    let mut desk = Desk::with(Policy { order: Order::BlockKey, ..policy() }, 0);
+    desk.admit(Entry { crash_suspect: true, ..Entry::fresh(10) });
+    desk.scheduler.identified(10, Some(1), 5);
+    assert_eq!(desk.scheduler.entries(desk.now)[0].lane, None, "it is not in flight");
+    assert_eq!((desk.poll(), desk.scheduler.crash_suspects()), (vec![10], 1));
+    assert_eq!(desk.scheduler.flying().collect::<Vec<_>>(), [10]);
+    desk.scheduler.identified(10, Some(1), 5);
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(11) });
+    desk.end(10, failed());
+    let entry = desk.scheduler.entries(desk.now)[0];
+    assert_eq!((entry.lane, entry.circuit, desk.scheduler.crash_suspects()), (Some(1), 5, 0));
+    assert_eq!(desk.poll(), [], "the failed head of its lane holds those behind it");
+    let (_, sent) = desk.next();
+    assert_eq!(sent, [10]);
+    desk.end(10, Ok(()));
+    assert_eq!(desk.poll(), [11]);
 }
 
 #[test]

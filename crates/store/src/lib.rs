@@ -26,6 +26,7 @@ mod info;
 mod message;
 mod meters;
 mod names;
+mod notes;
 mod options;
 mod read;
 mod recover;
@@ -48,6 +49,7 @@ pub use names::{
     Amendment, ChannelKind, ChannelNumber, ChannelSpec, OffsetRun, Offsets, Outcome, Retain, Start, SubscriptionNumber,
     SubscriptionSpec, WhenFull,
 };
+pub use notes::{End, Ends, Flight, FlightNotes, FlightRegion};
 pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
 pub use state::TOUCHED_MAX;
 pub use store::{Store, Watch};

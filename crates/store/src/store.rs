@@ -1,9 +1,9 @@
 //! The handle to an open store.
 
 use crate::{
-    Amendment, ChannelInfo, ChannelNumber, ChannelSpec, CommitError, Committed, Completion, DeclareError, Disk,
-    Fetched, GroupCounts, History, OpenError, Operation, Options, Page, ReadError, Start, StoreCounts, StoredMessage,
-    SubscriptionInfo, SubscriptionNumber, SubscriptionSpec, Touched, Txn,
+    Amendment, ChannelInfo, ChannelNumber, ChannelSpec, CommitError, Committed, Completion, DeclareError, Disk, Ends,
+    Fetched, FlightNotes, GroupCounts, History, OpenError, Operation, Options, Page, ReadError, Start, StoreCounts,
+    StoredMessage, SubscriptionInfo, SubscriptionNumber, SubscriptionSpec, Touched, Txn,
     cleaner::is_retaining,
     recover,
     shared::Shared,
@@ -264,6 +264,20 @@ impl Store {
     /// If the system fails; a try whose record is damaged is left out.
     pub fn history(&self, subscription: SubscriptionNumber, offset: u64) -> Result<History, ReadError> {
         self.shared.history(subscription, offset)
+    }
+
+    /// Whether the subscription has the message still to settle.
+    #[must_use]
+    pub fn is_pending(&self, subscription: SubscriptionNumber, offset: u64) -> bool {
+        self.shared.state().is_pending(subscription.0, offset)
+    }
+
+    /// What is in flight, and what was when the last processes ended (see [`FlightNotes::open`]). Blocks.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn flight_notes(&self, boot: [u8; 16]) -> std::io::Result<(FlightNotes, Ends)> {
+        FlightNotes::open(Arc::clone(&self.shared.disk), boot)
     }
 
     // ---- the account ----

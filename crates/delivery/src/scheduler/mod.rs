@@ -165,6 +165,19 @@ impl Scheduler {
         }
     }
 
+    /// Lane and circuit of the crash suspect that is in flight, where they were not known when it was admitted: telling
+    /// them takes the rules, which may be what kills the process, so they are applied to it only while it is alone.
+    pub fn identified(&mut self, offset: u64, lane: Option<u64>, circuit: u64) {
+        let (limit_max, link_epoch) = (self.in_flight_max(), self.link_epoch);
+        let Some(slot) = self.slots.get_mut(&offset).filter(|_| self.alone == Some(offset)) else { return };
+        slot.lane = lane.filter(|_| self.policy.order != Order::None);
+        let before = std::mem::replace(&mut slot.circuit, circuit);
+        if let Some(member) = self.members.get_mut(&before) {
+            member.messages = member.messages.saturating_sub(1);
+        }
+        self.members.entry(circuit).or_insert_with(|| Member::new(limit_max, link_epoch)).messages += 1;
+    }
+
     /// Starts nothing until `release` (the route is paused, or another target sends a crash suspect).
     pub const fn hold(&mut self) {
         self.paused = true;

@@ -27,6 +27,23 @@ impl Scheduler {
         self.flights.len()
     }
 
+    /// The messages in flight.
+    pub fn flying(&self) -> impl Iterator<Item = u64> {
+        self.flights.keys().copied()
+    }
+
+    /// Crash suspects that were not acquitted yet.
+    #[must_use]
+    pub fn crash_suspects(&self) -> usize {
+        self.suspected.len() + usize::from(self.alone.is_some())
+    }
+
+    /// The crash suspect that is in flight.
+    #[must_use]
+    pub const fn alone(&self) -> Option<u64> {
+        self.alone
+    }
+
     /// The messages in flight that somebody else settled: only their answers are awaited.
     pub fn forgotten(&self) -> impl Iterator<Item = u64> {
         self.flights.iter().filter(|(_, flight)| flight.forgotten).map(|(offset, _)| *offset)

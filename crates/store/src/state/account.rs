@@ -77,6 +77,13 @@ impl State {
         })
     }
 
+    /// Whether a subscription has a message of its channel still to settle.
+    pub fn is_pending(&self, number: u32, offset: u64) -> bool {
+        let subscription = self.subscriptions.get(number);
+        let next = subscription.and_then(|of| self.channels.get(of.channel)).map_or(0, |channel| channel.next_offset);
+        offset < next && subscription.is_some_and(|subscription| !subscription.settled.has(offset))
+    }
+
     pub fn subscription_info(&self, number: u32) -> Option<SubscriptionInfo> {
         let subscription = self.subscriptions.get(number)?;
         Some(SubscriptionInfo {
