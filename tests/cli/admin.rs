@@ -144,6 +144,45 @@ fn what_is_published_stands_in_the_channel() {
 }
 
 #[test]
+fn a_consumer_receives_acknowledges_and_gives_back() {
+    let gateway = started(ROUTES);
+    let token = format!("Bearer {}", gateway.token().unwrap());
+    for n in 0..3 {
+        let headers = [("authorization", &*token), ("content-type", "application/json")];
+        let body = format!("{{\"n\":{n}}}");
+        let answer = request(gateway.admin, "POST", "/api/v1/channels/held/messages", &headers, body.as_bytes());
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    }
+    let ask = |verb: &str, body: &str| api(&gateway, "POST", &format!("/queues/held/{verb}"), body);
+    let taken = ask("receive", r#"{"max":3,"wait":"1s","lease":"20s"}"#).json();
+    let leases: Vec<&str> =
+        taken["messages"].as_array().unwrap().iter().map(|m| m["lease"].as_str().unwrap()).collect();
+    assert_eq!((leases.len(), &taken["messages"][0]["payload"]), (3, &serde_json::json!(r#"{"n":0}"#)));
+    let found = api(&gateway, "GET", "/channels/held/messages?filter=.n%20%3D%3D%201", "").json();
+    assert_eq!((&found["items"][0]["state"], found["items"].as_array().unwrap().len()), (&"in_flight".into(), 1));
+    assert_eq!(ask("ack", &format!(r#"{{"leases":["{}"]}}"#, leases[0])).json()["acknowledged"], 1);
+    let stale = ask("ack", &format!(r#"{{"leases":["{}","{}"]}}"#, leases[0], leases[1]));
+    assert_eq!((stale.status, &stale.json()["stale"]), (409, &serde_json::json!([leases[0]])));
+    assert_eq!(ask("nack", &format!(r#"{{"leases":["{}"]}}"#, leases[2])).json()["returned"], 1);
+    assert_eq!(ask("receive", "").json()["messages"].as_array().unwrap().len(), 1, "one, at once, by default");
+    for (verb, body, status) in [
+        ("receive", r#"{"max":0}"#, 400),
+        ("receive", r#"{"max":1001}"#, 400),
+        ("receive", r#"{"wait":5}"#, 400),
+        ("receive", r#"{"lease":"0s"}"#, 400),
+        ("receive", r#"{"most":1}"#, 400),
+        ("ack", "", 400),
+        ("nack", r#"{"leases":[],"delay":"soon"}"#, 400),
+        ("ack", r#"{"leases":[]}"#, 200),
+    ] {
+        assert_eq!(ask(verb, body).status, status, "{verb} {body}");
+    }
+    assert_eq!(api(&gateway, "POST", "/queues/none/receive", "").status, 404);
+    assert_eq!(api(&gateway, "GET", "/channels/held/messages?filter=.n%20%3E", "").status, 400);
+    gateway.assert_account();
+}
+
+#[test]
 fn the_configuration_is_shown_without_secrets_and_the_api_describes_itself() {
     let gateway = started(ROUTES);
     let config = api(&gateway, "GET", "/config", "");
