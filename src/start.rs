@@ -38,7 +38,8 @@ pub struct Running {
 /// The data folder is held or unusable, an address is taken, or the store contradicts the plan: bad configuration.
 pub async fn start(plan: Arc<Plan>) -> Result<Running, Failure> {
     let settings = plan.gateway();
-    let options = crossdock_engine::Options::new(clock(), RandomState::new().hash_one(0_u8));
+    let mut options = crossdock_engine::Options::new(clock(), RandomState::new().hash_one(0_u8));
+    options.boot = boot();
     let store = open_store(settings, &options)?;
     match listen(&plan, store.clone(), options).await {
         Ok(running) => Ok(running),
@@ -113,6 +114,13 @@ fn refused(error: StartError) -> Failure {
         StartError::Declare(_) | StartError::Settings { .. } => Failure::usage(error),
         StartError::Internal(text) => Failure::other(text),
     }
+}
+
+/// Which start of the machine this is, as Linux tells; none where nothing does.
+fn boot() -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    Some(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes())
 }
 
 /// The calendar of this machine.

@@ -3,6 +3,7 @@
 use crate::{
     Options, RequestError,
     account::Channel,
+    crash::Crash,
     handle::RouteHandle,
     operation::Operations,
     queue::QueueHandle,
@@ -75,7 +76,8 @@ impl Gateway {
         let declared = blocking(move || declare(&declaring.0, &declaring.1)).await;
         let lost = || StartError::Internal(String::from("the thread that declares channels was lost: report this"));
         let declared = declared.ok_or_else(lost)??;
-        let shared = Arc::new(Shared::new(plan, store, options));
+        let crash = Crash::read(&store, options.boot).await;
+        let shared = Arc::new(Shared::new(plan, store, options, crash));
         let operations = Operations::load(&shared.store);
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
         let connectors = with_sources(&shared.plan, connectors);
@@ -135,6 +137,7 @@ impl Gateway {
         }
         let until = tokio::time::Instant::from_std(by);
         let shared = &self.0.shared;
+        shared.crash.close().await;
         shared.phase.send_replace(Phase::Draining { by: until });
         let mut stops = tokio::task::JoinSet::new();
         for connector in &self.0.connectors {

@@ -14,6 +14,7 @@
 
 mod account;
 mod browse;
+mod crash;
 mod dead;
 mod evaluate;
 mod expiry;

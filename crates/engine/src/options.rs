@@ -13,6 +13,8 @@ pub struct Options {
     pub clock: Clock,
     /// Feeds the jitter of back-offs and reconnects.
     pub seed: u64,
+    /// Which start of the machine this is; without it nothing is found out about messages that kill the process.
+    pub boot: Option<[u8; 16]>,
     pub(crate) signals: Arc<crate::signals::Signals>,
 }
 
@@ -20,7 +22,7 @@ impl Options {
     /// Options with a clock and a seed.
     #[must_use]
     pub fn new(clock: Clock, seed: u64) -> Self {
-        Self { clock, seed, signals: Arc::default() }
+        Self { clock, seed, boot: None, signals: Arc::default() }
     }
 
     /// Has the store tell the time by the same clock, and tell this engine how long its syncs take and that it failed.

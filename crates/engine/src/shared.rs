@@ -1,6 +1,6 @@
 //! What all tasks of a gateway share.
 
-use crate::{limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time};
+use crate::{crash::Crash, limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time};
 use crossdock_config::Plan;
 use crossdock_model::Timestamp;
 use crossdock_store::Store;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub losses: Losses,
     /// Lets one task at a time look for what has expired.
     pub looks: Semaphore,
+    /// What killed the processes before, and notes for those after.
+    pub crash: Crash,
     /// Whether the gateway runs or stops.
     pub phase: watch::Sender<Phase>,
     random: AtomicU64,
@@ -57,7 +59,7 @@ pub(crate) enum Phase {
 
 impl Shared {
     /// What the tasks share.
-    pub fn new(plan: Arc<Plan>, store: Store, options: crate::Options) -> Self {
+    pub fn new(plan: Arc<Plan>, store: Store, options: crate::Options, crash: Crash) -> Self {
         let time = Time::new(options.clock);
         Self {
             plan,
@@ -68,6 +70,7 @@ impl Shared {
             signals: options.signals,
             budget: Budget::default(),
             losses: Losses::default(),
+            crash,
             looks: Semaphore::new(1),
             phase: watch::Sender::new(Phase::Running),
             random: AtomicU64::new(options.seed),

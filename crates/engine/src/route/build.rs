@@ -4,6 +4,7 @@ use super::{
     RouteEvent, RouteTask, SharedLink,
     bury::Grave,
     cache::Cache,
+    notes::Noted,
     outbox::Outbox,
     reading::Reading,
     sink::SinkWay,
@@ -79,6 +80,7 @@ impl RouteTask {
         let expiry_bell = Arc::new(Notify::new());
         let bells = [Arc::clone(&bell), Arc::clone(&expiry_bell)];
         let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
+        let place = shared.crash.turns.join(Arc::clone(&bell));
         let task = Self {
             started_at: shared.time.now(),
             shared,
@@ -102,6 +104,8 @@ impl RouteTask {
             trouble: None,
             held: false,
             stopping: None,
+            place,
+            permit: crate::crash::Permit::Nothing,
             again: false,
         };
         (task, events_to_self)
@@ -147,6 +151,7 @@ fn target(
         fetched_below: 0,
         reading,
         recalls: Vec::new(),
+        noted: Noted::new(shared, plan.subscription),
     }
 }
 

@@ -11,7 +11,7 @@ const COPIED_BYTES_MAX: usize = 64 << 10;
 impl RouteTask {
     /// Has each target read what it has room for, once.
     pub(super) fn read(&mut self) {
-        if self.held || self.stopping.is_some() {
+        if self.held || self.stopping.is_some() || !self.is_free() {
             return;
         }
         for target in 0..self.targets.len() {

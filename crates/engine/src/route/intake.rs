@@ -17,6 +17,8 @@ pub(crate) struct Chunk {
     pub target: usize,
     pub count: usize,
     pub first: u64,
+    /// Noted as being evaluated.
+    pub offsets: Vec<u64>,
     pub handle: JoinHandle<Vec<Evaluated>>,
 }
 
@@ -38,7 +40,12 @@ enum Found {
 
 impl RouteTask {
     /// Evaluates messages of a target: a few at once, many on worker tasks.
-    pub(super) fn evaluate(&mut self, at: usize, messages: Vec<StoredMessage>) {
+    pub(super) fn evaluate(&mut self, at: usize, mut messages: Vec<StoredMessage>) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        messages.retain(|stored| !target.noted.was_early(stored.offset));
+        if !messages.is_empty() && !self.evaluator.is_cheap() {
+            self.note(at, messages.iter().map(|stored| stored.offset));
+        }
         let few = messages.len() < limits::PARALLEL_MESSAGES_MIN || self.evaluator.is_cheap();
         if few && self.chunks.is_empty() {
             let (began, count) = (Instant::now(), messages.len());
@@ -48,6 +55,7 @@ impl RouteTask {
                 self.admit(at, evaluated);
             }
             self.observe(began, count);
+            self.evaluated_all(at);
             return;
         }
         let mut messages = messages.into_iter();
@@ -58,6 +66,7 @@ impl RouteTask {
                 return;
             }
             let first = chunk.first().map_or(0, |stored| stored.offset);
+            let offsets = chunk.iter().map(|stored| stored.offset).collect();
             let (evaluator, now) = (self.evaluator.clone(), self.shared.time.now());
             let step_seconds = Arc::clone(&self.step_seconds);
             let handle = tokio::spawn(async move {
@@ -69,7 +78,7 @@ impl RouteTask {
             if let Some(target) = self.targets.get_mut(at) {
                 target.evaluating += count;
             }
-            self.chunks.push_back(Chunk { target: at, count, first, handle });
+            self.chunks.push_back(Chunk { target: at, count, first, offsets, handle });
         }
     }
 
@@ -86,7 +95,15 @@ impl RouteTask {
             }
             self.admit(chunk.target, evaluated);
         }
+        self.evaluated_all(chunk.target);
         self.again = true;
+    }
+
+    /// The rules were applied: the note that they are is no longer so.
+    fn evaluated_all(&mut self, at: usize) {
+        if let Some(target) = self.targets.get_mut(at).filter(|_| !self.evaluator.is_cheap()) {
+            target.noted.change();
+        }
     }
 
     fn observe(&self, began: Instant, count: usize) {
@@ -157,6 +174,9 @@ impl RouteTask {
             && let Some(Addressed::To(rendered)) = routed.targets.get(at)
         {
             let (rendered, envelope) = (rendered.clone(), Arc::clone(&routed.envelope));
+            if let Some(target) = self.targets.get_mut(at) {
+                target.scheduler.identified(stored.offset, routed.lane, routed.circuit);
+            }
             return Some((Loaded { stored, envelope, rendered }, deadline));
         }
         if let Some(target) = self.targets.get_mut(at) {

@@ -24,6 +24,7 @@ mod fetch;
 mod intake;
 mod link;
 mod live;
+mod notes;
 mod outbox;
 mod outcome;
 mod reading;
@@ -41,7 +42,7 @@ pub(crate) use outbox::Outbox;
 pub(crate) use reading::Reading;
 pub(crate) use report::RouteReport;
 
-use crate::{Evaluator, account::Channel, metrics::Histogram, shared::Shared};
+use crate::{Evaluator, account::Channel, crash::Permit, metrics::Histogram, shared::Shared};
 use bury::Grave;
 use cache::Cache;
 use crossdock_model::{Text, Timestamp};
@@ -86,6 +87,9 @@ pub(crate) struct RouteTask {
     held: bool,
     /// Until when what is under way has to end.
     stopping: Option<Instant>,
+    /// Its place among those that let crash suspects go alone, and what it may do for now.
+    place: usize,
+    permit: Permit,
     /// Whether there is more to do at once.
     again: bool,
 }

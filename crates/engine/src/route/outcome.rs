@@ -75,11 +75,12 @@ impl RouteTask {
         }
     }
 
-    fn apply(&mut self, at: usize, effect: Effect) {
+    pub(super) fn apply(&mut self, at: usize, effect: Effect) {
         match effect {
             Effect::Delivered { offset, .. } => self.delivered(at, offset),
             Effect::Touch { offset, tries, charges, wait, fault, tried } => {
                 let Some(target) = self.targets.get_mut(at) else { return };
+                target.noted.change();
                 let now = self.shared.time.now();
                 if let Some(live) = target.live.get_mut(&offset) {
                     let loaded = live.loaded.take();

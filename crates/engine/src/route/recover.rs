@@ -1,21 +1,30 @@
-//! The beginning of a route's task: messages that were tried before, by an earlier process, come first.
+//! The beginning of a route's task: messages that were tried before, by an earlier process, come first, and those that are
+//! suspected to have killed it before them.
 
 use super::{
     RouteTask,
+    bury::Letter,
     live::{Live, Stage},
+    notes::Noted,
 };
-use crate::{Addressed, Evaluation, Evaluator, tasks::blocking};
-use crossdock_delivery::{Entry, Prior};
-use crossdock_model::{FaultClass, Timestamp};
-use crossdock_store::{ChannelNumber, Store, SubscriptionNumber, Touched};
+use crate::{Addressed, Evaluation, Evaluator, gateway::commit, tasks::blocking};
+use crossdock_delivery::{Effect, Entry, Prior};
+use crossdock_model::{Answer, Fault, FaultClass, Timestamp};
+use crossdock_store::{ChannelNumber, Flight, Store, SubscriptionNumber, Touch, Touched, Txn};
 use std::{sync::Arc, time::Duration};
 
 /// How many histories are read to tell since when messages fail; for more of them it is taken to be now.
 const HISTORIES_MAX: usize = 1000;
+/// So many messages are noted at once before the rules are applied to them.
+const NOTED_AT_ONCE: usize = 256;
 
 /// What is known of a message that was tried before.
 struct Known {
-    touched: Touched,
+    offset: u64,
+    /// It was in flight at two unclean ends in a row.
+    suspected: bool,
+    /// Its tries, if it was tried.
+    touched: Option<Touched>,
     first_failed_at: Option<Timestamp>,
     /// Whether its target asked for the wait.
     asked: bool,
@@ -24,21 +33,29 @@ struct Known {
 }
 
 impl RouteTask {
-    /// Admits what was tried before, so that lanes start where they stood.
+    /// Admits what was tried before, so that lanes start where they stood, and what is suspected to kill the process.
     pub(super) async fn recover(&mut self) {
         for at in 0..self.targets.len() {
-            let Some(target) = self.targets.get(at) else { return };
+            let suspects = self.suspects(at, &self.shared.crash.suspects);
+            let Some(target) = self.targets.get_mut(at) else { return };
             let (store, subscription) = (self.shared.store.clone(), target.subscription);
             let channel = self.channel.number;
-            let evaluator = self.evaluator.clone();
-            let known = blocking(move || known(&store, &evaluator, channel, subscription)).await;
-            let Some(known) = known else {
+            let (evaluator, mut noted) = (self.evaluator.clone(), std::mem::take(&mut target.noted));
+            let tried = blocking(move || {
+                let known = known(&store, &evaluator, &mut noted, &suspects, (channel, subscription));
+                (known, noted)
+            });
+            let Some((known, noted)) = tried.await else {
                 self.shared.signals.fail("the thread that read what was tried before was lost");
                 return;
             };
+            if let Some(target) = self.targets.get_mut(at) {
+                target.noted = noted;
+            }
             for known in known {
                 self.admit_again(at, &known);
             }
+            self.charge(at).await;
         }
     }
 
@@ -46,36 +63,108 @@ impl RouteTask {
         let time = &self.shared.time;
         let (now, moment) = (time.now(), time.moment());
         let Some(target) = self.targets.get_mut(at) else { return };
-        let Touched { offset, tries, charges, due } = known.touched;
-        let prior = Prior {
-            tries,
-            charges,
+        let Known { offset, suspected, .. } = *known;
+        let prior = known.touched.as_ref().map(|Touched { tries, charges, due, .. }| Prior {
+            tries: *tries,
+            charges: *charges,
             due: due.map_or(moment, |due| moment.after(due.since(now))),
             asked: known.asked,
             failing_for: known.first_failed_at.map_or(Duration::ZERO, |at| now.since(at)),
-        };
+        });
+        if prior.is_none() {
+            target.noted.is_early(offset);
+        }
         let (lane, circuit) = (known.lane, known.circuit);
-        let entry = Entry { lane, circuit, prior: Some(prior), ..Entry::fresh(offset) };
+        let entry = Entry { lane, circuit, prior, crash_suspect: suspected, ..Entry::fresh(offset) };
         if target.scheduler.admit(moment, entry) {
             // Its deadline is found out when it is read again.
             let live = Live { stage: Stage::Waiting, loaded: None, deadline: None };
             target.insert(offset, live, &self.shared.budget);
         }
     }
+
+    /// Those of the messages that the target has still to settle. What the rules did to one of them they do for every
+    /// target; what a send did is the business of its own target.
+    fn suspects(&self, at: usize, flights: &[Flight]) -> Vec<u64> {
+        let Some(target) = self.targets.get(at) else { return Vec::new() };
+        let of_route = |subscription| self.targets.iter().any(|target| target.subscription == subscription);
+        let here = |flight: &&Flight| {
+            (flight.subscription == target.subscription || flight.evaluating && of_route(flight.subscription))
+                && self.shared.store.is_pending(target.subscription, flight.offset)
+        };
+        let mut offsets: Vec<u64> = flights.iter().filter(here).map(|flight| flight.offset).collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        offsets
+    }
+
+    /// The message that was alone when the last process ended is charged for it, durably before it is sent again.
+    async fn charge(&mut self, at: usize) {
+        let offsets = self.suspects(at, self.shared.crash.charged.as_slice());
+        let (Some(offset), Some(target)) = (offsets.first().copied(), self.targets.get_mut(at)) else { return };
+        let (now, moment) = (self.shared.time.now(), self.shared.time.moment());
+        let fault = Fault::new(FaultClass::Failed, "process.ended", ENDED).answered_by(Answer::Nobody);
+        let mut effects = Vec::new();
+        target.scheduler.crashed(moment, offset, fault, &mut effects);
+        for effect in effects {
+            let (Effect::Touch { tries, charges, ref fault, .. } | Effect::Dead { tries, charges, ref fault, .. }) =
+                effect
+            else {
+                continue;
+            };
+            tracing::warn!(route = %self.evaluator.route().id, offset, charges, "charged: it was alone when the program ended");
+            let (subscription, fault) = (target.subscription, Some(fault.clone()));
+            let touch = Touch { subscription, offset, tries, charges, due: Some(now), at: now, fault };
+            let txn = Txn { touches: vec![touch], ..Txn::default() };
+            // What cannot be stored is told by the store.
+            drop(commit(&self.shared, txn).await);
+            if let Effect::Dead { offset, tries, fault, .. } = effect {
+                let Some(target) = self.targets.get_mut(at) else { return };
+                target.remove(offset, &self.shared.budget);
+                self.bury(Letter::of_tries(at, offset, None, fault, tries, false));
+            }
+            return;
+        }
+    }
 }
 
-fn known(store: &Store, evaluator: &Evaluator, channel: ChannelNumber, subscription: SubscriptionNumber) -> Vec<Known> {
+/// What is read of a dead letter that killed the program.
+const ENDED: &str = "the program ended without being stopped while this message, and nothing else, was on its way";
+
+/// What was tried before, and what is suspected. Where that takes the rules, which may be what kills the process, it is
+/// noted before; to a suspect they are applied when it is alone, and not here.
+fn known(
+    store: &Store,
+    evaluator: &Evaluator,
+    noted: &mut Noted,
+    suspects: &[u64],
+    (channel, subscription): (ChannelNumber, SubscriptionNumber),
+) -> Vec<Known> {
     let (order_by, circuit) = (&evaluator.route().order_by, &evaluator.route().circuit);
     let keyed = order_by.is_some() || circuit.is_some();
-    let mut known = Vec::new();
-    for (index, touched) in store.touched(subscription).into_iter().enumerate() {
-        let history = if index < HISTORIES_MAX { store.history(subscription, touched.offset).ok() } else { None };
+    let touched = store.touched(subscription);
+    let mut known = Vec::with_capacity(touched.len());
+    let is_tried = |offset: &u64| touched.binary_search_by_key(offset, |touched| touched.offset).is_ok();
+    for offset in suspects.iter().copied().filter(|offset| !is_tried(offset)) {
+        let (touched, first_failed_at) = (None, None);
+        known.push(Known { offset, suspected: true, touched, first_failed_at, asked: false, lane: None, circuit: 0 });
+    }
+    let is_suspect = |offset: u64| suspects.binary_search(&offset).is_ok();
+    for (index, one) in touched.iter().enumerate() {
+        let offset = one.offset;
+        let history = if index < HISTORIES_MAX { store.history(subscription, offset).ok() } else { None };
         let tries = history.map(|history| history.kept).unwrap_or_default();
         let first_failed_at = tries.first().map(|tried| tried.at);
         let last_fault = tries.last().and_then(|tried| tried.fault.as_ref());
         let asked = last_fault.is_some_and(|fault| fault.class == FaultClass::Busy);
-        let (lane, circuit) = if keyed { keys(store, evaluator, channel, touched.offset) } else { (None, 0) };
-        known.push(Known { touched, first_failed_at, asked, lane, circuit });
+        let suspected = is_suspect(offset);
+        if keyed && index.is_multiple_of(NOTED_AT_ONCE) {
+            let next = touched.iter().skip(index).take(NOTED_AT_ONCE).map(|touched| touched.offset);
+            noted.evaluating(subscription, next.filter(|offset| !is_suspect(*offset)));
+        }
+        let (lane, circuit) = if keyed && !suspected { keys(store, evaluator, channel, offset) } else { (None, 0) };
+        let touched = Some(one.clone());
+        known.push(Known { offset, suspected, touched, first_failed_at, asked, lane, circuit });
     }
     known
 }

@@ -6,7 +6,7 @@ use super::{
     live::{Loaded, Stage},
     target::{Target, Way},
 };
-use crate::{limits::Fill, tasks::blocking};
+use crate::{crash::Permit, limits::Fill, tasks::blocking};
 use crossdock_connector::{Outgoing, Ticket};
 use crossdock_delivery::Start;
 use crossdock_model::{Fault, FaultClass, Text, Timestamp};
@@ -21,12 +21,21 @@ impl RouteTask {
         for at in 0..self.targets.len() {
             let (moment, now) = (self.shared.time.moment(), self.shared.time.now());
             let Some(target) = self.targets.get_mut(at) else { return };
+            if self.permit == Permit::Suspect && !target.wants_alone(moment) {
+                continue;
+            }
             target.poll(moment, &mut starts);
+            if target.is_noted(&starts) {
+                self.note(at, std::iter::empty());
+            }
             for start in starts.drain(..) {
                 self.start_one(at, &start, now);
             }
             self.recall(at);
             self.move_on(at);
+            if self.permit == Permit::Suspect && self.targets.get(at).is_none_or(|target| target.busy() > 0) {
+                return;
+            }
         }
     }
 
@@ -117,7 +126,13 @@ impl RouteTask {
             live.loaded = Some(loaded);
             live.deadline = deadline;
         }
-        let start = Start { offset, attempt, new_connection: attempt > 1, alone: false };
+        let alone = target.scheduler.alone() == Some(offset);
+        let start = Start { offset, attempt, new_connection: attempt > 1, alone };
+        if alone {
+            // The rules did it no harm: what comes now is the sending.
+            self.note(at, std::iter::empty());
+        }
+        let Some(target) = self.targets.get_mut(at) else { return };
         if self.stopping.is_some() {
             target.unsent(offset);
         } else {

@@ -3,6 +3,7 @@
 use super::{
     link::SharedLink,
     live::{Live, LiveMap, Loaded, Stage},
+    notes::Noted,
     reading::Reading,
     sink::SinkWay,
 };
@@ -48,6 +49,8 @@ pub(crate) struct Target {
     pub reading: Reading,
     /// Started, and to be read again first.
     pub recalls: Vec<u64>,
+    /// What of it is noted to be in flight.
+    pub noted: Noted,
 }
 
 /// Where a target sends to.
@@ -135,9 +138,22 @@ impl Target {
     pub fn unsent(&mut self, offset: u64) {
         let Self { link, scheduler, .. } = self;
         link.lend(|link| scheduler.unsent(link, offset));
+        self.noted.change();
         if let Some(live) = self.live.get_mut(&offset) {
             live.stage = Stage::Waiting;
         }
+    }
+
+    /// Whether what starts is to be noted first: what leaves through a connector, what the rules are applied to again, and
+    /// what is suspected. A move to another channel is a commit like any other.
+    pub fn is_noted(&self, starts: &[Start]) -> bool {
+        let unread = |start: &Start| self.live.get(&start.offset).is_some_and(|live| live.loaded.is_none());
+        !starts.is_empty() && (self.is_connector() || starts.iter().any(|start| start.alone || unread(start)))
+    }
+
+    /// Whether a crash suspect could be sent now, or is.
+    pub fn wants_alone(&self, now: Moment) -> bool {
+        self.scheduler.crash_suspects() > 0 && self.link.lend(|link| self.scheduler.wants_alone(now, link))
     }
 
     /// Messages that are on their way or about to be.

@@ -1,7 +1,7 @@
 //! The loop of a route's task: what wakes it, what it does in a turn, and how it ends.
 
 use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
-use crate::shared::Phase;
+use crate::{crash::Permit, shared::Phase};
 use crossdock_model::{Fault, Moment};
 use crossdock_store::CommitError;
 use std::{
@@ -62,10 +62,12 @@ impl RouteTask {
         self.again = false;
         self.hold_or_release();
         self.expire();
+        self.ask_permit();
         self.read();
-        if !self.held && self.stopping.is_none() {
+        if !self.held && self.stopping.is_none() && self.permit != Permit::Nothing {
             self.start();
         }
+        self.note_changes();
         self.flush();
         self.dig();
         self.forget_ended();
@@ -147,10 +149,10 @@ impl RouteTask {
     fn wake_at(&self) -> Instant {
         let time = &self.shared.time;
         let now = time.moment();
-        let reads = !self.held && self.chunks.is_empty();
+        let reads = !self.held && self.is_free() && self.chunks.is_empty();
         let mut earliest: Option<Moment> = None;
         for (at, target) in self.targets.iter().enumerate() {
-            let scheduled = if self.held { None } else { target.wake_at(now) };
+            let scheduled = if self.held || self.permit == Permit::Nothing { None } else { target.wake_at(now) };
             let expires = target.deadlines.peek().map(|std::cmp::Reverse((at, _))| time.moment_of(*at));
             let parked = if reads { self.parked_until(at).map(|due| time.moment_of(due)) } else { None };
             earliest = [earliest, scheduled, expires, parked].into_iter().flatten().min();

@@ -11,6 +11,7 @@ mod rig;
 
 mod bounds;
 mod consumers;
+mod crash;
 mod dropping;
 mod expiry;
 mod faults;

@@ -87,7 +87,8 @@ impl Rig {
             Timestamp(i64::try_from(now.as_millis()).unwrap() + ahead.load(Ordering::Relaxed))
         });
         self.seed += 1;
-        let options = Options::new(clock.clone(), self.seed);
+        let mut options = Options::new(clock.clone(), self.seed);
+        options.boot = Some([1; 16]);
         let mut store_options = crossdock_store::Options::new(clock);
         store_options.segment_bytes = self.plan.gateway().store.segment_bytes;
         options.observe(&mut store_options);

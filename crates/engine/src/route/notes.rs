@@ -1,0 +1,125 @@
+//! Noting what is in flight before it is, and keeping crash suspects apart: what they do to the process they shall do
+//! alone.
+
+use super::{RouteTask, target::Target};
+use crate::{crash::Permit, shared::Shared};
+use crossdock_store::{Flight, FlightRegion, SubscriptionNumber};
+use std::collections::HashSet;
+
+/// The notes of a target.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// None where no notes are kept.
+    region: Option<FlightRegion>,
+    /// Whether what is noted is no longer so, of a message that is not settled.
+    stale: bool,
+    /// Whether the note says that the message is alone.
+    alone: bool,
+    /// Whether a note was lost: told once.
+    lost: bool,
+    /// Suspects that were never tried: they are with the scheduler before their turn to be fetched comes.
+    early: HashSet<u64>,
+    /// Kept from note to note for its memory.
+    flights: Vec<Flight>,
+}
+
+impl Noted {
+    /// Notes of a subscription.
+    pub fn new(shared: &Shared, subscription: SubscriptionNumber) -> Self {
+        Self { region: shared.crash.region(subscription), ..Self::default() }
+    }
+
+    /// Notes that the rules are applied to messages that were tried before; the note stands until the next one.
+    pub fn evaluating(&mut self, subscription: SubscriptionNumber, offsets: impl Iterator<Item = u64>) {
+        self.flights.clear();
+        self.flights.extend(offsets.map(|offset| Flight { subscription, offset, evaluating: true }));
+        self.write(false);
+        self.stale = true;
+    }
+
+    /// What is noted is no longer so.
+    pub const fn change(&mut self) {
+        self.stale = true;
+    }
+
+    /// A message is with the scheduler before it was fetched.
+    pub fn is_early(&mut self, offset: u64) {
+        self.early.insert(offset);
+    }
+
+    /// Whether a message that was fetched has been with the scheduler before.
+    pub fn was_early(&mut self, offset: u64) -> bool {
+        !self.early.is_empty() && self.early.remove(&offset)
+    }
+
+    fn write(&mut self, alone: bool) {
+        (self.stale, self.alone) = (false, alone);
+        let Some(region) = &mut self.region else { return };
+        match region.write(alone, &self.flights) {
+            Ok(()) => self.lost = false,
+            Err(error) if !self.lost => {
+                self.lost = true;
+                tracing::warn!(%error, "what is on its way cannot be noted: if it kills the program, that is not found out");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl RouteTask {
+    /// What the route may do now. Asks only while some route has crash suspects.
+    pub(super) fn ask_permit(&mut self) {
+        self.note_landed();
+        let now = self.shared.time.moment();
+        let may = !self.held && self.stopping.is_none();
+        let (mut suspects, mut wants, mut busy) = (0, false, !self.chunks.is_empty());
+        for target in &self.targets {
+            suspects += target.scheduler.crash_suspects();
+            wants |= may && target.wants_alone(now);
+            busy |= target.busy() > 0 || target.reading.is_cold();
+        }
+        self.permit = self.shared.crash.turns.ask(self.place, suspects, wants, busy);
+    }
+
+    /// Notes what a target has in flight, with what is about to be applied to rules or sent.
+    pub(super) fn note(&mut self, at: usize, fetched: impl Iterator<Item = u64>) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        let Target { noted, scheduler, subscription, live, .. } = target;
+        if noted.region.is_none() {
+            return;
+        }
+        let (subscription, several) = (*subscription, self.evaluator.route().router.targets().len() > 1);
+        let alone = scheduler.alone();
+        let unread = |offset: &u64| live.get(offset).is_some_and(|live| live.loaded.is_none());
+        let flying = scheduler.flying().map(|offset| (offset, (several || alone.is_some()) && unread(&offset)));
+        let chunks = self.chunks.iter().filter(|chunk| chunk.target == at);
+        let evaluating = fetched.chain(chunks.flat_map(|chunk| chunk.offsets.iter().copied()));
+        noted.flights.clear();
+        let all = flying.chain(evaluating.map(|offset| (offset, true)));
+        noted.flights.extend(all.map(|(offset, evaluating)| Flight { subscription, offset, evaluating }));
+        noted.write(alone.is_some());
+    }
+
+    /// A suspect that was alone has landed: that is noted before anything else may be sent.
+    fn note_landed(&mut self) {
+        for at in 0..self.targets.len() {
+            if self.targets.get(at).is_some_and(|target| target.noted.alone && target.scheduler.alone().is_none()) {
+                self.note(at, std::iter::empty());
+            }
+        }
+    }
+
+    /// Notes of messages that wait again, or were never sent, are taken back.
+    pub(super) fn note_changes(&mut self) {
+        for at in 0..self.targets.len() {
+            if self.targets.get(at).is_some_and(|target| target.noted.stale) {
+                self.note(at, std::iter::empty());
+            }
+        }
+    }
+
+    /// Whether the route may fetch and send as usual.
+    pub(super) fn is_free(&self) -> bool {
+        self.permit == Permit::Everything
+    }
+}
