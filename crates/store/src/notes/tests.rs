@@ -1,3 +1,5 @@
+//! What is noted is what the next process reads, and nothing false, whatever happened to the files in between.
+
 use super::*;
 use crate::{DiskOperation, FaultyDisk, MemoryDisk};
 
