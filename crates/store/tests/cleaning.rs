@@ -252,6 +252,10 @@ fn p1_a_crash_at_every_operation_of_cleaning_forgets_what_was_not_synced() {
 #[test]
 fn p1_a_crash_at_every_operation_of_cleaning_tears_writes_and_names() {
     check_every_operation(22, Mishap::Ends, |last| CrashPolicy::Tear { seed: last });
+}
+
+#[test]
+fn a_write_torn_at_every_operation_of_cleaning_loses_nothing() {
     check_every_operation(23, Mishap::Tears, |last| CrashPolicy::Tear { seed: last });
 }
 
