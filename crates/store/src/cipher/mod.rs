@@ -1,4 +1,4 @@
-//! Encryption at rest: the keys, and what is made of them (docs/adr/0011-encryption-at-rest.md).
+//! Encryption at rest: the keys, and what is made of them (docs/adr/0014-encryption-at-rest.md).
 //!
 //! ```text
 //! key file: 32 bytes ─ HKDF-SHA-256 ─┬─ "id" ──────────────────────────► its number, which files name
