@@ -7,11 +7,11 @@ use crate::{
 };
 use anyhow::Context as _;
 use crossdock_admin::{Admin, Token};
-use crossdock_config::{Gateway as GatewaySettings, Plan, Sync};
+use crossdock_config::{Gateway as GatewaySettings, Plan, StoreKey, Sync};
 use crossdock_engine::{Clock, Gateway, StartError};
 use crossdock_listener::Server;
 use crossdock_model::{Text, Timestamp};
-use crossdock_store::{OpenError, RealDisk, Store, SyncPolicy};
+use crossdock_store::{Keyring, MasterKey, OpenError, RealDisk, Store, SyncPolicy};
 use std::{
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
@@ -82,6 +82,20 @@ pub fn store_folder(settings: &GatewaySettings) -> PathBuf {
     settings.data_dir.join(STORE_FOLDER)
 }
 
+/// The keys of the store of these settings.
+///
+/// # Errors
+/// A file does not hold a key, which the check of the configuration finds before.
+pub fn keyring(settings: &GatewaySettings) -> Result<Keyring, Failure> {
+    let Some(encryption) = &settings.store.encryption else { return Ok(Keyring::default()) };
+    let read = |key: &StoreKey| {
+        MasterKey::from_hex(key.digits.reveal())
+            .map_err(|error| Failure::usage(format!("key file `{}`: {error}", key.file.display())))
+    };
+    let previous = encryption.previous.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Keyring::new(encryption.key.as_ref().map(read).transpose()?, previous))
+}
+
 /// What an unusable data folder ends with.
 pub fn unusable(folder: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Usage, format!("data folder `{}`: {error}", folder.display()))
@@ -97,6 +111,7 @@ fn open_store(settings: &GatewaySettings, options: &crossdock_engine::Options) -
         Sync::Never => SyncPolicy::Never,
     };
     store.segment_bytes = settings.store.segment_bytes;
+    store.keys = keyring(settings)?;
     options.observe(&mut store);
     Store::open(Arc::new(disk), store).map_err(|error: OpenError| unusable(&settings.data_dir, error))
 }

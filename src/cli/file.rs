@@ -8,6 +8,7 @@ use crate::registry;
 use crossdock_config::{ConfigFile, Environment, Loaded, Plan};
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -38,6 +39,10 @@ impl Environment for ProcessEnvironment {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn is_readable_by_all(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
     }
 }
 

@@ -23,8 +23,8 @@ mod yaml;
 
 pub use plan::{
     Admin, Channel, ChannelKind, ChannelUse, Channels, Connection, ConnectorSource, Destination, Encryption, From,
-    Gateway, Idempotency, OnFailure, Plan, QueueLimits, Retain, Retry, Route, Secret, Start, StoreSettings, Sync,
-    Target, Tls, WhenFull,
+    Gateway, Idempotency, OnFailure, Plan, QueueLimits, Retain, Retry, Route, Secret, Start, StoreKey, StoreSettings,
+    Sync, Target, Tls, WhenFull,
 };
 pub use report::Report;
 
@@ -52,6 +52,11 @@ pub trait Environment {
     /// # Errors
     /// Why it cannot be read.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Whether everybody on this machine may read a file.
+    fn is_readable_by_all(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// A protocol that routes may use.

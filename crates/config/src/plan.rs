@@ -8,7 +8,7 @@ mod gateway;
 mod route;
 
 pub use channel::{Channel, ChannelKind, ChannelUse, QueueLimits, Retain, WhenFull};
-pub use gateway::{Admin, Encryption, Gateway, Secret, StoreSettings, Sync, Tls};
+pub use gateway::{Admin, Encryption, Gateway, Secret, StoreKey, StoreSettings, Sync, Tls};
 pub use route::{Channels, ConnectorSource, Destination, From, Idempotency, OnFailure, Retry, Route, Start, Target};
 
 use crossdock_connector::{ConnectionConfig, GatewayConfig, StoreTag};

@@ -48,7 +48,11 @@ pub(crate) const STORE: &[Field] = &[
 
 /// `gateway.store.encryption`.
 const ENCRYPTION: &[Field] = &[
-    Field::required("key_file", Kind::Path, "file with the key, 64 hexadecimal digits"),
+    Field::optional(
+        "key_file",
+        Kind::Path,
+        "file with the key, 64 hexadecimal digits; without it what is new is written plain",
+    ),
     Field::optional("previous_key_files", Kind::List(&Kind::Path), "files with older keys, to read what they wrote"),
 ];
 

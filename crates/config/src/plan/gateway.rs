@@ -76,14 +76,24 @@ pub enum Sync {
     Never,
 }
 
-/// Keys of the store, paths of files of 64 hexadecimal digits each.
+/// Keys of the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Encryption {
-    /// The key to write with.
-    pub key_file: PathBuf,
+    /// The key to write with; none where what is new is plain again.
+    pub key: Option<StoreKey>,
     /// Older keys to read with.
-    pub previous_key_files: Vec<PathBuf>,
+    pub previous: Vec<StoreKey>,
+}
+
+/// A key of the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct StoreKey {
+    /// The file that it stands in.
+    pub file: PathBuf,
+    /// Its 64 hexadecimal digits.
+    pub digits: Secret,
 }
 
 impl Gateway {

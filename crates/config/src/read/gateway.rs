@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     files,
-    plan::{Admin, Encryption, Gateway, Secret, StoreSettings, Sync, Tls},
+    plan::{Admin, Encryption, Gateway, Secret, StoreKey, StoreSettings, Sync, Tls},
     tables::{ADMIN, GATEWAY, STORE},
 };
 use crossdock_connector::HTTP_LISTENER;
@@ -136,37 +136,44 @@ fn read_store(settings: &Settings, context: &mut Context<'_>) -> StoreSettings {
         context.error_hint("value.type", settings.span_of("segment"), "a segment of this size cannot be used", hint);
     }
     let encryption = settings.group("encryption").map(|section| read_encryption(section, context));
-    if encryption.is_some() {
-        let hint = "remove it, or keep `data_dir` on an encrypted volume";
-        let span = settings.span_of("encryption");
-        context.error_hint("feature.later", span, "the store cannot encrypt what it writes yet", hint);
-    }
     StoreSettings { sync, segment_bytes, encryption }
 }
 
 fn read_encryption(settings: &Settings, context: &mut Context<'_>) -> Encryption {
-    let key_file = settings.path("key_file").map(|path| files::resolve(context.folder, path)).unwrap_or_default();
-    if settings.path("key_file").is_some() {
-        check_key(&key_file, settings.span_of("key_file"), context);
-    }
-    let mut previous_key_files = Vec::new();
+    let file = settings.path("key_file");
+    let key = file.and_then(|path| read_key(path, settings.span_of("key_file"), context));
+    let mut previous = Vec::new();
     for item in settings.list("previous_key_files") {
         if let Setting::Path(path) = &item.value {
-            let path = files::resolve(context.folder, path);
-            check_key(&path, item.span, context);
-            previous_key_files.push(path);
+            previous.extend(read_key(path, item.span, context));
         }
     }
-    Encryption { key_file, previous_key_files }
+    if file.is_none() && settings.list("previous_key_files").is_empty() {
+        let hint = "name the file of the key as `key_file`; `previous_key_files` alone reads what is encrypted, and writes plain";
+        context.error_hint("store.key", settings.span, "no key is named", hint);
+    }
+    Encryption { key, previous }
 }
 
-fn check_key(path: &Path, span: Span, context: &mut Context<'_>) {
-    let Some(bytes) = read_file(path, span, context) else { return };
-    let key = bytes.trim_ascii();
-    if key.len() != 64 || !key.iter().all(u8::is_ascii_hexdigit) {
-        let message = format!("the file `{}` does not hold a key", files::shown(context.folder, path));
-        context.error_hint("store.key", span, message, "a key is 64 hexadecimal digits: `openssl rand -hex 32`");
+/// A key, which is exactly its digits but for the end of a line.
+fn read_key(path: &Path, span: Span, context: &mut Context<'_>) -> Option<StoreKey> {
+    let file = files::resolve(context.folder, path);
+    let bytes = read_file(&file, span, context)?;
+    let shown = files::shown(context.folder, &file);
+    if context.environment.is_readable_by_all(&file) {
+        let message = format!("everybody on this machine may read the key in `{shown}`");
+        context.found.push(Diagnostic::warning("store.key_mode", span, message).hint(format!("`chmod 600 {shown}`")));
     }
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let digits = line.strip_suffix(b"\r").unwrap_or(line);
+    let text =
+        std::str::from_utf8(digits).ok().filter(|_| digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit));
+    let Some(text) = text else {
+        let message = format!("the file `{shown}` does not hold a key");
+        context.error_hint("store.key", span, message, "a key is 64 hexadecimal digits: `openssl rand -hex 32`");
+        return None;
+    };
+    Some(StoreKey { file, digits: Secret(text.into()) })
 }
 
 /// Says at once that a certificate or key is missing, instead of when the listener or connection is used.
