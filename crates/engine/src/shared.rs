@@ -3,7 +3,7 @@
 use crate::{crash::Crash, limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time};
 use crossdock_config::Plan;
 use crossdock_model::Timestamp;
-use crossdock_store::Store;
+use crossdock_store::{CommitError, Store};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -91,9 +91,21 @@ impl Shared {
     }
 
     /// A commit failed for good: nothing is acknowledged any more.
-    pub fn store_failed(&self, error: &crossdock_store::CommitError) {
+    pub fn store_failed(&self, error: &CommitError) {
         if !self.is_stopping() {
             self.signals.fail(&error.to_string());
+        }
+    }
+
+    /// A commit of settlements failed. Settlements have the reserve and name only what the store gave out, so that one
+    /// which is refused is a bug: what was settled is delivered again by the next process, rather than counted wrongly for
+    /// ever by this one.
+    pub fn settlements_failed(&self, error: &CommitError) {
+        match error {
+            CommitError::Failed(_) | CommitError::Closed => self.store_failed(error),
+            CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_) => {
+                self.signals.fail(&format!("the store did not take settlements: {error}"));
+            }
         }
     }
 }

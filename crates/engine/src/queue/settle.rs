@@ -112,13 +112,8 @@ impl QueueTask {
     /// A flush is committed, or it is not.
     pub(super) fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
-        match error {
-            None => {}
-            Some(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(error),
-            // Settlements have the reserve and name only what the store gave out: a bug.
-            Some(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
-                self.shared.signals.fail(&format!("the store did not take settlements: {error}"));
-            }
+        if let Some(error) = error {
+            self.shared.settlements_failed(error);
         }
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.sequence <= sequence) {
             let result = match error {

@@ -192,14 +192,8 @@ impl RouteTask {
 
     fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
-        match error {
-            None => {}
-            Some(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(error),
-            // Settlements have the reserve and name only what the store gave out: a bug. What was settled is delivered
-            // again by the next process, rather than counted wrongly for ever by this one.
-            Some(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
-                self.shared.signals.fail(&format!("the store did not take settlements: {error}"));
-            }
+        if let Some(error) = error {
+            self.shared.settlements_failed(error);
         }
     }
 
