@@ -22,7 +22,7 @@ use std::{
 const AHEAD_BYTES: u64 = 512 << 10;
 /// What they are made of, piece by piece.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-/// Frames beyond this cost so much more than their sync's metadata that writing ahead of them does not pay.
+/// Frames beyond this have the messages of a full batch: they are written once, whatever their sync costs.
 const SMALL_FRAME_BYTES: u64 = 64 << 10;
 
 /// The file of a segment that nothing needs, kept to be used again.

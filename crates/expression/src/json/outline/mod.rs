@@ -4,8 +4,8 @@
 //! {"a":[1,"x"],"b":null}      slots: Object ends 6 ─ Plain a ─ Array ends 5 ─ Integer 1 ─ Plain x ─ Plain b ─ Null
 //! ```
 //!
-//! Reading it costs a third of what [`crate::Value`] costs, which has an allocation for each container and key. Texts that
-//! are subtle (a key that comes twice) or very wide have none, and are read as values.
+//! A [`crate::Value`] has an allocation for each container and key, which somebody who only looks does not need; what
+//! that saves is told in `docs/adr/0011-an-outline-for-validation.md`. Texts that are subtle (a key that comes twice) or very wide have none, and are read as values.
 
 mod build;
 
