@@ -13,6 +13,7 @@ mod config;
 mod connector;
 mod describe;
 mod formulas;
+pub mod mapping;
 mod outgoing;
 mod preview;
 mod sink;

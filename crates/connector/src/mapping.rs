@@ -1,0 +1,229 @@
+//! The envelope's fields across protocols: what each is called where a protocol has no field of its own, and the rules
+//! that all protocols share.
+//!
+//! A field goes to the protocol's own field where there is one, else into a user header of the name given here, else it
+//! is lost, which is counted or, for a `strict` target, a fault. On the way in a header of such a name is the field. What
+//! begins with the reserved prefix is never taken from outside, and a user header of the envelope never sets it.
+
+use crate::Outgoing;
+use bytes::Bytes;
+use crossdock_model::{Envelope, Fault, Origin, Properties, Text, Value, is_reserved};
+
+/// A part of the envelope that a protocol carries or loses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Part {
+    /// Media type of the payload.
+    ContentType,
+    /// Coding of the payload.
+    ContentEncoding,
+    /// The message's id, or the idempotency key made of it.
+    Id,
+    /// What a reply belongs to.
+    CorrelationId,
+    /// Where a reply goes.
+    ReplyTo,
+    /// When the sender made it.
+    Time,
+    /// After this nobody wants it.
+    ExpiresAt,
+    /// 0 to 255, higher first.
+    Priority,
+    /// What orders and partitions it.
+    Key,
+    /// W3C trace context.
+    Traceparent,
+    /// W3C trace state.
+    Tracestate,
+    /// Where it came from, if the target asks for it (`forward_origin`).
+    Origin,
+    /// The user headers.
+    Headers,
+}
+
+impl Part {
+    /// All of them, in the order of the documentation's table.
+    pub const ALL: [Self; 13] = [
+        Self::ContentType,
+        Self::ContentEncoding,
+        Self::Id,
+        Self::CorrelationId,
+        Self::ReplyTo,
+        Self::Time,
+        Self::ExpiresAt,
+        Self::Priority,
+        Self::Key,
+        Self::Traceparent,
+        Self::Tracestate,
+        Self::Origin,
+        Self::Headers,
+    ];
+
+    /// What the part is called in `%`, in `crossdock_mapping_losses_total` and in the documentation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ContentType => "content_type",
+            Self::ContentEncoding => "content_encoding",
+            Self::Id => "id",
+            Self::CorrelationId => "correlation_id",
+            Self::ReplyTo => "reply_to",
+            Self::Time => "time",
+            Self::ExpiresAt => "expires_at",
+            Self::Priority => "priority",
+            Self::Key => "key",
+            Self::Traceparent => "traceparent",
+            Self::Tracestate => "tracestate",
+            Self::Origin => "origin",
+            Self::Headers => "headers",
+        }
+    }
+
+    /// The user header that carries the part where a protocol has user headers and no field for it; the user headers
+    /// themselves have none.
+    #[must_use]
+    pub const fn header(self) -> Option<&'static str> {
+        match self {
+            Self::ContentType => Some("content-type"),
+            Self::ContentEncoding => Some("content-encoding"),
+            Self::Id => Some("message-id"),
+            Self::CorrelationId => Some("correlation-id"),
+            Self::ReplyTo => Some("reply-to"),
+            Self::Time => Some("crossdock-time"),
+            Self::ExpiresAt => Some("crossdock-expires-at"),
+            Self::Priority => Some("crossdock-priority"),
+            Self::Key => Some("crossdock-key"),
+            Self::Traceparent => Some("traceparent"),
+            Self::Tracestate => Some("tracestate"),
+            Self::Origin => Some("crossdock-origin"),
+            Self::Headers => None,
+        }
+    }
+
+    /// The part as a loss, for [`crate::Receipt::lost`].
+    #[must_use]
+    pub const fn lost(self) -> Text {
+        Text::from_static(self.name())
+    }
+}
+
+/// The value of a part as a header would carry it: text as it is, a key and a correlation id as their bytes, times as RFC
+/// 3339, numbers in decimal; none where the message has none. The user headers are not one value.
+#[must_use]
+pub fn header_value(part: Part, message: &Outgoing, forward_origin: bool) -> Option<Bytes> {
+    let properties = &message.envelope.properties;
+    let text = |text: &Option<Text>| text.as_ref().map(|text| text.as_bytes().clone());
+    match part {
+        Part::ContentType => text(&properties.content_type),
+        Part::ContentEncoding => text(&properties.content_encoding),
+        Part::Id => Some(message.idempotency_key.as_bytes().clone()),
+        Part::CorrelationId => properties.correlation_id.clone(),
+        Part::ReplyTo => text(&properties.reply_to),
+        Part::Time => properties.time.map(|at| Bytes::from(at.to_string())),
+        Part::ExpiresAt => properties.expires_at.map(|at| Bytes::from(at.to_string())),
+        Part::Priority => properties.priority.map(|priority| Bytes::from(priority.to_string())),
+        Part::Key => properties.key.clone(),
+        Part::Traceparent => text(&properties.traceparent),
+        Part::Tracestate => text(&properties.tracestate),
+        Part::Origin => forward_origin.then(|| Bytes::from(origin(&message.envelope.origin))),
+        Part::Headers => None,
+    }
+}
+
+/// What a header that came from outside is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Inbound {
+    /// It was the field of that part, which now has its value; for [`Part::Id`] the source makes of it what it will.
+    Field(Part),
+    /// It has the reserved prefix, or is a field's that cannot hold the value: it is left out.
+    Left,
+    /// It is a user header.
+    User,
+}
+
+/// The parts that a header from outside may set: those whose name is not reserved.
+const FROM_HEADERS: [Part; 7] = [
+    Part::ContentType,
+    Part::ContentEncoding,
+    Part::Id,
+    Part::CorrelationId,
+    Part::ReplyTo,
+    Part::Traceparent,
+    Part::Tracestate,
+];
+
+/// Takes a header of a protocol whose headers carry what it has no field for: one that is a field's sets the field, the
+/// first of several. `has_field` tells which parts the protocol has a field of its own for; a header of such a part's
+/// name is a user header like others.
+pub fn take(properties: &mut Properties, name: &str, value: &Value, has_field: impl Fn(Part) -> bool) -> Inbound {
+    if is_reserved(name) {
+        return Inbound::Left;
+    }
+    let part = FROM_HEADERS.into_iter().find(|part| part.header() == Some(name) && !has_field(*part));
+    let Some(part) = part else { return Inbound::User };
+    let field = match part {
+        Part::ContentType => &mut properties.content_type,
+        Part::ContentEncoding => &mut properties.content_encoding,
+        Part::ReplyTo => &mut properties.reply_to,
+        Part::Traceparent => &mut properties.traceparent,
+        Part::Tracestate => &mut properties.tracestate,
+        Part::CorrelationId => {
+            let bytes = match value {
+                Value::Bytes(bytes) => Some(bytes.clone()),
+                other => other.to_text().map(|text| text.as_bytes().clone()),
+            };
+            if properties.correlation_id.is_none() {
+                properties.correlation_id = bytes;
+            }
+            return Inbound::Field(part);
+        }
+        Part::Id => return Inbound::Field(part),
+        Part::Time | Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
+            return Inbound::User;
+        }
+    };
+    match value.to_text() {
+        Some(text) => {
+            field.get_or_insert(text);
+            Inbound::Field(part)
+        }
+        None => Inbound::Left,
+    }
+}
+
+/// Whether a user header of the envelope may go out under its name: it is not reserved, and not the name under which a
+/// part goes out that the protocol has no field for.
+#[must_use]
+pub fn is_free(name: &str, has_field: impl Fn(Part) -> bool) -> bool {
+    !is_reserved(name) && !FROM_HEADERS.into_iter().any(|part| part.header() == Some(name) && !has_field(part))
+}
+
+/// Where a message came from, in one text: `kafka:orders/2/1147`, `mqtt:plant/3/temp`, `http:/orders`.
+#[must_use]
+pub fn origin(origin: &Origin) -> String {
+    let place = match (origin.partition, origin.offset) {
+        (Some(partition), Some(offset)) => format!("/{partition}/{offset}"),
+        (Some(_), None) | (None, _) => String::new(),
+    };
+    format!("{}:{}{place}", origin.protocol, origin.address)
+}
+
+/// The fault of a `strict` target for what a message would lose.
+///
+/// # Errors
+/// Something would be lost: `Rejected`, code `mapping.lost`, with the names.
+pub fn strictly(protocol: &str, lost: &[Text]) -> Result<(), Fault> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let mut names: Vec<_> = lost.iter().map(|name| &**name).collect();
+    names.dedup();
+    let text = format!("{protocol} cannot carry {}, and the target is `strict`", names.join(", "));
+    Err(Fault::rejected("mapping.lost", text))
+}
+
+/// The time that is left of a message, in milliseconds, at least 1, where it expires and has not yet.
+#[must_use]
+pub fn remaining_millis(envelope: &Envelope, now: crossdock_model::Timestamp) -> Option<u64> {
+    let at = envelope.properties.expires_at?;
+    Some(u64::try_from(at.millis().saturating_sub(now.millis())).unwrap_or(0).max(1))
+}
