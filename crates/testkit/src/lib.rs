@@ -14,6 +14,7 @@ mod load;
 mod metrics;
 mod partner;
 mod random;
+pub mod servers;
 mod volume;
 mod wait;
 mod wire;
@@ -26,7 +27,7 @@ pub use metrics::Metrics;
 pub use partner::{Answer, Partner, Request};
 pub use random::{Random, seed};
 pub use volume::Volume;
-pub use wait::{free_port, pause, wait, wait_for};
+pub use wait::{free_port, pause, try_wait_for, wait, wait_for};
 pub use wire::Response;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -27,14 +27,17 @@ pub fn wait<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
 /// # Panics
 /// It did not come true; the text says what was awaited.
 #[track_caller]
-pub fn wait_for<T>(at_most: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(at_most: Duration, what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    try_wait_for(at_most, condition).unwrap_or_else(|| panic!("waited {} s for {what}", at_most.as_secs_f64()))
+}
+
+/// Waits for the condition at most so long and gives its value, or none if it did not come true.
+pub fn try_wait_for<T>(at_most: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let (start, mut step) = (Instant::now(), Duration::from_millis(1));
     loop {
-        if let Some(value) = condition() {
+        let value = condition();
+        if value.is_some() || start.elapsed() >= at_most {
             return value;
-        }
-        if start.elapsed() >= at_most {
-            panic!("waited {} s for {what}", at_most.as_secs_f64());
         }
         pause(step);
         step = (step * 2).min(Duration::from_millis(100));

@@ -1,0 +1,127 @@
+//! The servers for tests: they come up, take what their clients send, and do not outlive who started them.
+//!
+//! The clients are the servers' own: `amqp-publish`, `kcat`, `mosquitto_pub`.
+
+use crossdock_testkit::{
+    servers::{Kafka, KafkaOptions, Mosquitto, MosquittoOptions, PASSWORD, Rabbit, RabbitOptions, USER},
+    wait_for,
+};
+use std::{
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// Runs a client and gives what it said.
+#[track_caller]
+fn client(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let ran = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    if ran.status.success() { Ok(said) } else { Err(said + &String::from_utf8_lossy(&ran.stderr)) }
+}
+
+fn is_closed(address: &str) -> bool {
+    TcpStream::connect(address).is_err()
+}
+
+#[test]
+fn rabbitmq_keeps_what_it_took() {
+    let mut rabbit = Rabbit::with(&RabbitOptions { tls: true, settings: "heartbeat = 7".into() });
+    let (url, address) = (rabbit.url().to_owned(), rabbit.address().to_owned());
+    client("amqp-declare-queue", &["--url", &url, "-d", "-q", "orders"]).unwrap();
+    client("amqp-publish", &["--url", &url, "-r", "orders", "-p", "-b", "hello"]).unwrap();
+    rabbit.halt();
+    assert!(is_closed(&address));
+    rabbit.restart();
+    assert_eq!(client("amqp-get", &["--url", &url, "-q", "orders"]).unwrap(), "hello");
+    assert!(rabbit.control(&["environment"]).contains("{heartbeat,7}"));
+    let (tls, certificates) = rabbit.tls();
+    let login = format!("amqps://{USER}:{PASSWORD}@{tls}/");
+    let ca = certificates.ca.to_str().unwrap();
+    client("amqp-publish", &["--url", &login, "--ssl", "--cacert", ca, "-r", "orders", "-b", "tls"]).unwrap();
+    let wrong = format!("amqps://{USER}:wrong@{tls}/");
+    client("amqp-publish", &["--url", &wrong, "--ssl", "--cacert", ca, "-r", "orders", "-b", "no"]).unwrap_err();
+    rabbit.kill();
+    assert!(is_closed(&address));
+    rabbit.restart();
+    client("amqp-publish", &["--url", &url, "-r", "orders", "-b", "again"]).unwrap();
+}
+
+#[test]
+fn kafka_keeps_what_it_took() {
+    let mut kafka = Kafka::with(&KafkaOptions { secured: true, ..KafkaOptions::default() });
+    let address = kafka.address().to_owned();
+    kafka.create_topic("orders", 1);
+    kafka.create_topic("orders", 1);
+    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/kafka/pom.xml");
+    client("kcat", &["-b", &address, "-P", "-t", "orders", pom]).unwrap();
+    kafka.restart();
+    let read = |more: &[&str]| {
+        let at: &[&str] = &["-C", "-t", "orders", "-o", "beginning", "-e", "-q", "-f", "%S", "-m", "10"];
+        client("kcat", &[at, more].concat())
+    };
+    let size = std::fs::read(pom).unwrap().len().to_string();
+    assert_eq!(read(&["-b", &address]).unwrap(), size);
+    let (tls, certificates) = kafka.tls();
+    let ca = format!("ssl.ca.location={}", certificates.ca.display());
+    assert_eq!(read(&["-b", tls, "-X", "security.protocol=ssl", "-X", &ca]).unwrap(), size);
+    let (user, password) = (format!("sasl.username={USER}"), format!("sasl.password={PASSWORD}"));
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let mechanism = format!("sasl.mechanism={mechanism}");
+        let login = ["-X", mechanism.as_str(), "-X", &user, "-X"];
+        let plain = ["-b", kafka.login(), "-X", "security.protocol=sasl_plaintext"];
+        assert_eq!(read(&[&plain, &login[..], &[&password]].concat()).unwrap(), size, "{mechanism}");
+        let both = ["-b", kafka.tls_login(), "-X", "security.protocol=sasl_ssl", "-X", &ca];
+        assert_eq!(read(&[&both, &login[..], &[&password]].concat()).unwrap(), size, "{mechanism}");
+        read(&[&plain, &login[..], &["sasl.password=wrong"]].concat()).unwrap_err();
+    }
+    kafka.kill();
+    assert!(is_closed(&address));
+    kafka.restart();
+    assert_eq!(read(&["-b", &address]).unwrap(), size);
+}
+
+#[test]
+fn mosquitto_asks_for_the_password() {
+    let mut mosquitto = Mosquitto::with(&MosquittoOptions { login: true, tls: true, settings: String::new() });
+    let port = mosquitto.address().rsplit_once(':').unwrap().1.to_owned();
+    let publish = |port: &str, password: &str, more: &[&str]| {
+        let to: &[&str] = &["-h", "127.0.0.1", "-p", port, "-u", USER, "-P", password, "-t", "a", "-m", "b", "-q", "1"];
+        client("mosquitto_pub", &[to, &["-r"], more].concat())
+    };
+    publish(&port, PASSWORD, &[]).unwrap();
+    publish(&port, "wrong", &[]).unwrap_err();
+    let (tls, certificates) = mosquitto.tls();
+    let tls = tls.rsplit_once(':').unwrap().1.to_owned();
+    publish(&tls, PASSWORD, &["--cafile", certificates.ca.to_str().unwrap(), "-V", "5"]).unwrap();
+    mosquitto.restart();
+    let subscribe = ["-h", "127.0.0.1", "-p", &port, "-u", USER, "-P", PASSWORD, "-t", "a", "-C", "1", "-W", "10"];
+    assert_eq!(client("mosquitto_sub", &subscribe).unwrap(), "b\n");
+}
+
+/// What the test below kills: starts a Mosquitto, tells where it is, and waits to be killed.
+#[test]
+#[ignore = "started and killed by the test below"]
+fn starts_a_server_and_waits() {
+    let mosquitto = Mosquitto::start();
+    eprintln!("listens on {};", mosquitto.address());
+    crossdock_testkit::pause(Duration::from_secs(60));
+}
+
+#[test]
+fn no_server_outlives_a_killed_process() {
+    use std::io::{BufRead as _, BufReader};
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "starts_a_server_and_waits"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.filter_map(|line| Some(line.split_once("listens on ")?.1.split_once(';')?.0.to_owned())).next();
+    let address = address.unwrap();
+    assert!(!is_closed(&address));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for(Duration::from_secs(10), "the server to end with who started it", || is_closed(&address).then_some(()));
+}
