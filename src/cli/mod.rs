@@ -93,7 +93,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Run(arguments) => run::execute(&file::choose(config, arguments.file)?),
         Command::Check(mut arguments) => check::execute(&file::choose(config, arguments.file.take())?, &arguments),
         Command::Explain(mut arguments) => explain::execute(&file::choose(config, arguments.file.take())?, &arguments),
-        Command::Try(arguments) => try_message::execute(&file::choose(config, None)?, &arguments),
+        Command::Try(arguments) => try_message::execute(config, &arguments),
         Command::Status(arguments) => status::execute(config, &arguments),
         Command::Queues(arguments) => queues::execute(config, &arguments),
         Command::Dead(arguments) => dead::execute(config, &arguments),

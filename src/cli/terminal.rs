@@ -35,6 +35,12 @@ impl Paint {
         Self { colour: io::stderr().is_terminal() && welcome() }
     }
 
+    /// No colour, whatever the terminal is.
+    #[cfg(test)]
+    pub const fn plain() -> Self {
+        Self { colour: false }
+    }
+
     /// Whether colour is used.
     pub const fn is_colourful(self) -> bool {
         self.colour
@@ -54,6 +60,11 @@ impl Paint {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
+}
+
+/// A line that came from outside, without what could move the cursor or colour the terminal.
+pub fn disarm(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 fn welcome() -> bool {

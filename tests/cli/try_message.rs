@@ -1,6 +1,6 @@
 //! `try` and `explain`: what would happen, and nothing does.
 
-use crate::harness::prepared;
+use crate::harness::{api, post, prepared, started, wait};
 use crossdock_testkit::Gateway;
 
 const ROUTES: &str = "
@@ -74,6 +74,80 @@ fn programs_see_the_same() {
     assert_eq!(value["steps"].as_array().unwrap().len(), 3, "{value}");
     assert_eq!(value["targets"][0]["target"], "erp", "{value}");
     assert!(value["payload"].as_str().unwrap().contains("<Order>"), "{value}");
+}
+
+const STORED: &str = "
+channels: { orders: { queue: {} } }
+connections: { erp: { http: { base_url: \"http://127.0.0.1:1/api\" } } }
+routes:
+  in:
+    from: { http: { path: /orders } }
+    accept: [ { filter: .n != 13 } ]
+    to: { queue: orders }
+  out:
+    from: { queue: orders }
+    steps: [ { transform: '.n = to_int!(.n) + 1' } ]
+    to: { http: { connection: erp, path: /o } }
+";
+
+#[test]
+fn a_stored_message_is_tried_where_it_stands_and_stays_there() {
+    let gateway = started(STORED);
+    let json = [("content-type", "application/json"), ("x-unit", "7")];
+    assert_eq!(gateway.operate(&["pause", "out"], "").status, 0);
+    let waiting = post(&gateway, "/orders", &json, br#"{"n": 1}"#).json()["id"].as_str().unwrap().to_owned();
+    let ended = gateway.operate(&["try", "out", "--message", &waiting], "");
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    for part in ["ok    steps[0] transform", ".n: 1 → 2", "POST", "/api/o", "x-unit: 7", r#"{"n":2}"#] {
+        assert!(ended.stdout.contains(part), "no `{part}` in {}", ended.stdout);
+    }
+    let ended = gateway.operate(&["try", "out", "--message", &waiting, "--json"], "");
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(told["id"] == *waiting && told["start"] == "steps" && told["outcome"] == "sent", "{told}");
+    // For the route at whose door it was let in it comes in once more.
+    let again = api(&gateway, "POST", "/routes/in/try", &format!(r#"{{"message": "{waiting}"}}"#)).json();
+    assert!(again["start"] == "accept" && again["targets"][0]["act"] == "append to channel orders", "{again}");
+    assert_eq!(gateway.operate(&["resume", "out"], "").status, 0);
+    let bad = post(&gateway, "/orders", &json, br#"{"n": "x"}"#).json()["id"].as_str().unwrap().to_owned();
+    wait("the dead letter", || api(&gateway, "GET", "/dead-letters", "").json()["items"][0]["id"] == *bad);
+    let ended = gateway.operate(&["try", "out", "--message", &bad], "");
+    assert!(ended.status == 1 && ended.stdout.contains("FAIL  steps[0]"), "{}{}", ended.stdout, ended.stderr);
+    let depths = api(&gateway, "GET", "/channels", "").json();
+    let depth = |name: &str| {
+        let channels = depths["items"].as_array().unwrap();
+        channels.iter().find(|channel| channel["name"] == name).unwrap()["messages"].clone()
+    };
+    assert!(depth("orders") == 1 && depth("out.dead") == 1, "trying took or made something: {depths}");
+}
+
+#[test]
+fn a_message_given_to_the_api_is_tried_from_the_door() {
+    let gateway = started(STORED);
+    let tried = |route: &str, body: &str| {
+        let answer = api(&gateway, "POST", &format!("/routes/{route}/try"), body);
+        (answer.status, answer.json())
+    };
+    let given = r#"{"payload": "{\"n\": 13}", "content_type": "application/json", "headers": {"x-unit": [7, "8"]}}"#;
+    let (status, told) = tried("in", given);
+    assert!(status == 200 && told["outcome"] == "filtered" && told["step"] == "accept[0] filter", "{told}");
+    let (_, told) = tried("out", r#"{"payload_base64": "eyJuIjogMX0=", "headers": {"x-unit": [7, "8"]}}"#);
+    assert!(told["payload"] == r#"{"n":2}"#, "{told}");
+    let headers = told["targets"][0]["headers"].to_string();
+    assert!(headers.contains(r#"["x-unit","7"],["x-unit","8"]"#), "{headers}");
+    for (body, status) in [
+        (r#"{"message": "00000000-0000-4000-8000-000000000000"}"#, 404),
+        (r#"{"message": "nonsense"}"#, 400),
+        (r#"{"message": "00000000-0000-4000-8000-000000000000", "payload": ""}"#, 400),
+        (r#"{"payload": "", "payload_base64": ""}"#, 400),
+        (r#"{"payload_base64": "*"}"#, 400),
+        (r#"{"headers": {"crossdock-key": "x"}}"#, 400),
+        (r#"{"headers": {"x": {"y": 1}}}"#, 400),
+        (r#"{"mesage": "x"}"#, 400),
+    ] {
+        assert_eq!(tried("out", body).0, status, "{body}");
+    }
+    assert_eq!(tried("none", "{}").0, 404);
+    assert_eq!(gateway.operate(&["try", "none", "--message", "00000000-0000-4000-8000-000000000000"], "").status, 4);
 }
 
 #[test]

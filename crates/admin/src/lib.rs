@@ -9,6 +9,7 @@
 
 mod convert;
 mod extract;
+mod given;
 mod guard;
 mod handlers;
 mod problem;
@@ -16,6 +17,7 @@ mod server;
 pub mod shape;
 mod token;
 
+pub use convert::trial;
 pub use guard::Token;
 pub use problem::{PROBLEM_TYPE, Problem, ProblemBody};
 pub use server::{Admin, BindError};

@@ -167,9 +167,10 @@ pub fn take(properties: &mut Properties, name: &str, value: &Value, has_field: i
         Part::Traceparent => &mut properties.traceparent,
         Part::Tracestate => &mut properties.tracestate,
         Part::CorrelationId => {
-            let bytes = match value {
-                Value::Bytes(bytes) => Some(bytes.clone()),
-                other => other.to_text().map(|text| text.as_bytes().clone()),
+            let bytes = if let Value::Bytes(bytes) = value {
+                Some(bytes.clone())
+            } else {
+                value.to_text().map(|text| text.as_bytes().clone())
             };
             if properties.correlation_id.is_none() {
                 properties.correlation_id = bytes;

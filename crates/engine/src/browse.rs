@@ -48,7 +48,12 @@ impl Gateway {
     }
 }
 
-fn find(store: &Store, channel: ChannelNumber, id: MessageId) -> Result<Option<StoredMessage>, RequestError> {
+/// The message of an id in a channel. Blocks.
+pub(crate) fn find(
+    store: &Store,
+    channel: ChannelNumber,
+    id: MessageId,
+) -> Result<Option<StoredMessage>, RequestError> {
     let mut from = Some(0);
     while let Some(offset) = from {
         let page = store.browse(channel, offset, PAGE_MAX).map_err(|error| unreadable(&error))?;

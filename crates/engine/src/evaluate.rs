@@ -73,6 +73,8 @@ pub struct Routed {
     pub lane: Option<u64>,
     /// Hash of what `circuit` gave; 0 where there is none or it gave null.
     pub circuit: u64,
+    /// What `dedupe` among the steps asks for: it goes on only if these keys are new.
+    pub claims: Vec<Claim>,
 }
 
 /// What a message is to one target.
@@ -197,15 +199,16 @@ impl Evaluator {
         verdict: Verdict,
         (lane, circuit): (Option<u64>, u64),
     ) -> Result<Evaluation, Fault> {
-        if let Verdict::Filtered { step } = verdict {
-            return Ok(Evaluation::Filtered { step });
-        }
+        let claims = match verdict {
+            Verdict::Filtered { step } => return Ok(Evaluation::Filtered { step }),
+            Verdict::Pass { claims } => claims,
+        };
         let targets = match (self.route.router.targets(), self.fixed.first()) {
             // One target that gets the same from every message: nothing to find out.
             ([only], Some(Some(fixed))) if matches!(only.when, When::Always) => vec![Addressed::To(fixed.clone())],
             _ => self.route.router.route(message)?.into_iter().map(addressed).collect(),
         };
-        Ok(Evaluation::Routed(Routed { envelope: message.finish()?, targets, lane, circuit }))
+        Ok(Evaluation::Routed(Routed { envelope: message.finish()?, targets, lane, circuit, claims }))
     }
 }
 

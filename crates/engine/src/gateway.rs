@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     pub queues: Vec<QueueHandle>,
     pub channels: HashMap<Text, Arc<Channel>>,
     pub operations: Operations,
+    /// All connectors, to say what they would send.
+    pub protocols: Vec<Arc<dyn Connector>>,
+    /// Those that were started.
     connectors: Vec<Arc<dyn Connector>>,
     closed: Mutex<bool>,
 }
@@ -80,11 +83,12 @@ impl Gateway {
         let shared = Arc::new(Shared::new(plan, store, options, crash));
         let operations = Operations::load(&shared.store);
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
+        let protocols = connectors.clone();
         let connectors = with_sources(&shared.plan, connectors);
         start_connectors(&connectors).await?;
         let Declared { channels, .. } = declared;
         let (routes, queues, closed) = (built.routes, built.queues, Mutex::new(false));
-        let inner = Arc::new(Inner { shared, routes, queues, channels, operations, connectors, closed });
+        let inner = Arc::new(Inner { shared, routes, queues, channels, operations, protocols, connectors, closed });
         for (name, task) in built.route_tasks {
             inner.shared.tasks.spawn(name, task.run());
         }

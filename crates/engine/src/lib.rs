@@ -34,14 +34,17 @@ mod start;
 mod status;
 mod tasks;
 mod time;
+mod trial;
 mod view;
 
 pub use crossdock_delivery::State as TargetState;
+pub use crossdock_rules::{Change, StepOutcome, StepTrace};
 pub use crossdock_store::{ChannelKind, OperationState};
 pub use evaluate::{Acceptance, Addressed, Evaluation, Evaluator, Routed};
 pub use gateway::{Gateway, StartError};
 pub use options::{Clock, Options};
 pub use queue::{Delivery, Receive};
+pub use trial::{Sent, Trial, TrialEnd, TrialStart, trial};
 pub use view::{
     Attempt, ChannelView, Counts, DeadFilter, DeadGroup, DeadLetter, HistoryEvent, MessageState, MessageView,
     OperationView, Page, Redrive, RedriveRequest, RequestError, RouteState, RouteView, SourceState, SourceView, Status,

@@ -4,7 +4,7 @@ use crate::cli::{
     client::Client,
     exit::{Exit, Outcome},
     table::{Column, Table},
-    terminal::{Paint, Tone, data, json},
+    terminal::{Paint, Tone, data, disarm, json},
     units::count,
 };
 use clap::Args;
@@ -38,26 +38,30 @@ fn render(letter: &DeadLetter, paint: Paint) -> String {
     let origin = &letter.origin;
     let remote = origin.remote.as_deref().map(|remote| format!(" from {remote}")).unwrap_or_default();
     let facts = [
-        ("message", paint.text(Tone::Strong, &letter.id)),
-        ("cause", paint.text(Tone::Bad, &format!("{} ({}){step}", cause.code, cause.class))),
-        ("", cause.text.clone()),
-        ("route", letter.route.clone()),
-        ("target", letter.target.clone().unwrap_or_else(|| "-".into())),
-        ("came in", format!("{} over {} {}{remote}", letter.received_at, origin.protocol, origin.address)),
-        ("dead since", format!("{} in {}", letter.dead_since, letter.channel)),
-        ("redriven", count(letter.redrives, "time")),
-        ("type", letter.content_type.clone().unwrap_or_else(|| "-".into())),
+        ("message", Some(Tone::Strong), letter.id.clone()),
+        ("cause", Some(Tone::Bad), format!("{} ({}){step}", cause.code, cause.class)),
+        ("", None, cause.text.clone()),
+        ("route", None, letter.route.clone()),
+        ("target", None, letter.target.clone().unwrap_or_else(|| "-".into())),
+        ("came in", None, format!("{} over {} {}{remote}", letter.received_at, origin.protocol, origin.address)),
+        ("dead since", None, format!("{} in {}", letter.dead_since, letter.channel)),
+        ("redriven", None, count(letter.redrives, "time")),
+        ("type", None, letter.content_type.clone().unwrap_or_else(|| "-".into())),
     ];
-    let mut text: String = facts.iter().map(|(name, value)| format!("{name:<12}{}\n", disarm(value, paint))).collect();
+    let mut text = String::new();
+    for (name, tone, value) in &facts {
+        let value = disarm(value);
+        text += &format!("{name:<12}{}\n", tone.map_or_else(|| value.clone(), |tone| paint.text(tone, &value)));
+    }
     if !letter.attempts.is_empty() {
         text += &format!("\n{}", attempts(letter).render(paint));
     }
     text += "\n";
     for (name, value) in &letter.headers {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text += &format!("{}: {}\n", disarm(name, paint), disarm(&value, paint));
+        text += &format!("{}: {}\n", disarm(name), disarm(&value));
     }
-    text += &format!("\n{}\n", payload(letter, paint));
+    text += &format!("\n{}\n", payload(letter));
     text
 }
 
@@ -72,18 +76,10 @@ fn attempts(letter: &DeadLetter) -> Table {
     table
 }
 
-fn payload(letter: &DeadLetter, paint: Paint) -> String {
+fn payload(letter: &DeadLetter) -> String {
     match (&letter.payload, &letter.payload_base64) {
-        (Some(text), _) => text.lines().map(|line| disarm(line, paint)).collect::<Vec<_>>().join("\n"),
+        (Some(text), _) => text.lines().map(disarm).collect::<Vec<_>>().join("\n"),
         (None, Some(encoded)) => format!("(not text; base64) {encoded}"),
         (None, None) => "(no payload)".into(),
     }
-}
-
-/// What came from outside must not be able to move the cursor; our own colour may.
-fn disarm(text: &str, paint: Paint) -> String {
-    if paint.is_colourful() && text.starts_with("\x1b[") {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

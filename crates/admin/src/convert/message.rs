@@ -2,13 +2,14 @@
 
 use crate::shape;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use crossdock_engine::{Attempt, DeadGroup, DeadLetter, Delivery, HistoryEvent, MessageView};
 use crossdock_model::{Fault, Headers, Origin, Text, Value};
 use serde_json::{Map, Value as Json};
 
 /// A message.
 pub fn message(view: &MessageView) -> shape::Message {
-    let (payload, payload_base64) = payload(view);
+    let (payload, payload_base64) = text_or_base64(view.envelope.payload.as_ref());
     shape::Message {
         id: view.envelope.id.to_string(),
         route: text(view.route.as_ref()),
@@ -88,8 +89,9 @@ pub fn dead_group(view: &DeadGroup) -> shape::DeadGroup {
     }
 }
 
-fn payload(view: &MessageView) -> (Option<String>, Option<String>) {
-    let Some(bytes) = &view.envelope.payload else { return (None, None) };
+/// A payload as text where it is text in UTF-8, else in base64; neither for a tombstone.
+pub(super) fn text_or_base64(payload: Option<&Bytes>) -> (Option<String>, Option<String>) {
+    let Some(bytes) = payload else { return (None, None) };
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text.to_owned()), None),
         Err(_) => (None, Some(BASE64_STANDARD.encode(bytes))),
@@ -114,7 +116,7 @@ fn event(view: &HistoryEvent) -> shape::HistoryEntry {
     }
 }
 
-fn fault(fault: &Fault) -> shape::Fault {
+pub(super) fn fault(fault: &Fault) -> shape::Fault {
     shape::Fault {
         class: fault.class.name().into(),
         code: fault.code.to_string(),

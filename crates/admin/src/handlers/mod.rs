@@ -63,6 +63,7 @@ fn api() -> Router<Shared> {
         .route("/routes/{id}", get(routes::one))
         .route("/routes/{id}/pause", post(routes::pause))
         .route("/routes/{id}/resume", post(routes::resume))
+        .route("/routes/{id}/try", post(routes::try_message))
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::one))
         .route("/channels/{name}/messages", get(channels::browse).post(publish::publish))

@@ -1,15 +1,13 @@
 //! Publishing: an HTTP request as a message, by the rules of mapping.md ("User headers and HTTP").
 
 use super::{Answer, Shared, json};
-use crate::{Problem, extract::read, shape::Published};
+use crate::{Problem, extract::read, given, shape::Published};
 use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
 use bytes::Bytes;
-use crossdock_model::{
-    ENVELOPE_BYTES_MAX, Envelope, HEADERS_MAX, MessageId, Origin, Properties, Text, Timestamp, Value, is_reserved,
-};
+use crossdock_model::{ENVELOPE_BYTES_MAX, Envelope, Origin, Properties, Text, Value, is_reserved};
 
 /// Fields that are the hop's, the listener's or the browser's, and never become user headers.
 const NOT_USER: [&str; 17] = [
@@ -36,7 +34,7 @@ const NOT_USER: [&str; 17] = [
 pub async fn publish(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Answer {
     let bytes_max = usize::try_from(shared.gateway.plan().gateway().store.message_bytes_max()).unwrap_or(usize::MAX);
     let now = (shared.clock)();
-    let mut envelope = Envelope::new(draw_id(now)?, now, Bytes::new());
+    let mut envelope = Envelope::new(given::draw_id(now)?, now, Bytes::new());
     envelope.properties = properties(request.headers());
     envelope.headers = headers(request.headers())?;
     envelope.origin = Origin {
@@ -53,12 +51,6 @@ pub async fn publish(State(shared): State<Shared>, Path(name): Path<String>, req
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
-}
-
-fn draw_id(now: Timestamp) -> Result<MessageId, Problem> {
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|error| Problem::internal("random", error.to_string()))?;
-    Ok(MessageId::from_time_and_random(u64::try_from(now.millis()).unwrap_or(0), &random))
 }
 
 fn properties(headers: &HeaderMap) -> Properties {
@@ -88,10 +80,7 @@ fn headers(given: &HeaderMap) -> Result<crossdock_model::Headers, Problem> {
         };
         headers.push(Text::from(name.as_str()), value);
     }
-    if headers.len() > HEADERS_MAX {
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Problem::new(status, "headers.too_many", format!("a message has at most {HEADERS_MAX} headers")));
-    }
+    given::check_number(&headers)?;
     Ok(headers)
 }
 

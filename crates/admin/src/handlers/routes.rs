@@ -1,11 +1,17 @@
 //! Routes: their states, and pausing them.
 
-use super::{Answer, Shared, json};
-use crate::{Problem, convert, shape::Page};
+use super::{Answer, Shared, json, messages::parse};
+use crate::{
+    Problem, convert,
+    extract::Body,
+    given,
+    shape::{Page, TryRequest},
+};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
+use crossdock_model::{Envelope, Origin, Text, Timestamp};
 
 /// `GET /routes`.
 pub async fn list(State(shared): State<Shared>) -> Answer {
@@ -30,4 +36,35 @@ pub async fn pause(shared: State<Shared>, id: Path<String>) -> Answer {
 pub async fn resume(shared: State<Shared>, id: Path<String>) -> Answer {
     shared.gateway.resume(&id).await?;
     one(shared, id).await
+}
+
+/// `POST /routes/{id}/try`: what it would do with a message, stored or given; nothing is sent or stored.
+pub async fn try_message(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Body(asked): Body<TryRequest>,
+) -> Answer {
+    let gateway = &shared.gateway;
+    let trial = match &asked.message {
+        Some(message) => {
+            if asked != (TryRequest { message: Some(message.clone()), ..TryRequest::default() }) {
+                let detail =
+                    "give `message`, the id of one that is stored, or a payload with its headers, and not both";
+                return Err(Problem::bad_request("message.twice", detail));
+            }
+            gateway.try_stored(&id, parse(message)?).await?
+        }
+        None => gateway.try_message(&id, envelope(asked, (shared.clock)())?).await?,
+    };
+    Ok(json(StatusCode::OK, &convert::trial(&trial)))
+}
+
+/// The message that a request gives, as its sender would.
+fn envelope(asked: TryRequest, now: Timestamp) -> Result<Envelope, Problem> {
+    let payload = given::payload(asked.payload, asked.payload_base64.as_deref())?.unwrap_or_default();
+    let mut envelope = Envelope::new(given::draw_id(now)?, now, payload);
+    envelope.properties.content_type = asked.content_type.map(Text::from);
+    envelope.headers = given::headers(asked.headers)?;
+    envelope.origin = Origin { protocol: Text::from_static("try"), ..Origin::default() };
+    Ok(envelope)
 }

@@ -10,6 +10,7 @@ mod page;
 mod queue;
 mod route;
 mod status;
+mod trial;
 
 pub use channel::{Channel, ChannelKind, ChannelSubscription};
 pub use message::{Attempt, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
@@ -20,3 +21,4 @@ pub use page::Page;
 pub use queue::{AckRequest, Acknowledged, LeasedMessage, NackRequest, ReceiveRequest, Received, Returned};
 pub use route::{Counts, Route, RouteState, SourceView, TargetState, TargetView, UpDown};
 pub use status::{Status, StoreView};
+pub use trial::{Trial, TrialChange, TrialStep, TrialTarget, TryRequest};
