@@ -147,7 +147,22 @@ impl Drop for Process {
         let stdin = self.watcher.stdin.take();
         let _ended = self.watcher.wait();
         drop(stdin);
+        // Its first process is gone; a large one beside it may still hold the port.
+        let _gone = try_wait_for(STOPPED_WITHIN, || (!is_alive(self.group)).then_some(()));
     }
+}
+
+/// Whether a process of the group is alive. One that has ended and that nobody has reaped is not.
+fn is_alive(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut states = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    states.any(|stat| {
+        // Behind the name, which is in brackets: state, parent, group.
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let state = fields.next();
+        state.is_some_and(|state| !matches!(state, "Z" | "X")) && fields.nth(1) == Some(group.as_str())
+    })
 }
 
 /// The last lines of a log.

@@ -10,7 +10,7 @@ echo "$server"
 (
     read -r nothing <&3
     trap '' TERM
-    kill -KILL -- "-$server"
+    kill -s KILL -- "-$server"
     rm -rf -- "$folder"
     # What was being written at that moment may have come back.
     sleep 0.2
@@ -19,5 +19,5 @@ echo "$server"
 reader=$!
 wait "$server"
 status=$?
-kill -TERM "$reader" 2>/dev/null
+kill -s TERM "$reader" 2>/dev/null
 exit "$status"
