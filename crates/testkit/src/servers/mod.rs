@@ -15,6 +15,7 @@ mod rabbit;
 pub use certificates::Certificates;
 pub use kafka::{Kafka, KafkaOptions, create_topic};
 pub use mosquitto::{Mosquitto, MosquittoOptions};
+pub(crate) use process::port;
 pub use rabbit::{Rabbit, RabbitOptions};
 
 use std::{

@@ -174,7 +174,7 @@ fn tail(path: &Path) -> String {
 
 /// A port of loopback below those that the system gives to outgoing connections, so that a server that was stopped finds it
 /// free when it starts again.
-pub(super) fn port() -> Result<u16, String> {
+pub(crate) fn port() -> Result<u16, String> {
     use std::{
         collections::hash_map::RandomState,
         hash::{BuildHasher as _, Hasher as _},

@@ -17,7 +17,8 @@ pub use wire::create_topic;
 /// Names the cluster; any 16 bytes in base64url will do.
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 
-/// What a node for tests needs beside its listeners: one replica of everything, no waiting for others.
+/// What a node for tests needs beside its listeners: one replica of everything, no waiting for others, nor for a session of
+/// its own after it was killed.
 const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
@@ -32,6 +33,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 num.partitions=4
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=4000
 ";
 
 /// What is asked of a Kafka.
@@ -120,7 +123,10 @@ impl Kafka {
 
     fn java(&self, class: &str) -> Command {
         let mut command = Command::new("java");
-        command.args(["-Xmx512m", "-XX:+UseSerialGC", "-cp"]).arg(self.jars.join("*")).arg(class);
+        command
+            .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(self.jars.join("*"))
+            .arg(class);
         command
     }
 
