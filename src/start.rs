@@ -6,7 +6,7 @@ use crate::{
     registry,
 };
 use anyhow::Context as _;
-use crossdock_admin::{Admin, Token};
+use crossdock_admin::{Admin, Audit, Token};
 use crossdock_config::{Gateway as GatewaySettings, Plan, StoreKey, Sync};
 use crossdock_engine::{Clock, Gateway, StartError};
 use crossdock_listener::Server;
@@ -58,10 +58,12 @@ async fn listen(plan: &Arc<Plan>, store: Store, options: crossdock_engine::Optio
     let clock = Arc::clone(&options.clock);
     let token = token(settings)?;
     let admin = Admin::bind(&settings.admin).map_err(Failure::usage)?;
+    let audit = Audit::open(&settings.data_dir, Arc::clone(&clock)).map_err(Failure::usage)?;
     let connectors = registry::connectors(plan, Text::from(store.store_id()));
     let gateway = Gateway::start(Arc::clone(plan), connectors, store, options).await.map_err(refused)?;
     let address = admin.address();
-    let server = admin.serve(gateway.clone(), token, clock);
+    audit.started_with(plan);
+    let server = admin.serve(gateway.clone(), token, clock, audit);
     Ok(Running { gateway, admin: address, server })
 }
 

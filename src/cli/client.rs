@@ -16,6 +16,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The header that says who asks, for the audit.
+const OPERATOR: &str = "crossdock-operator";
+/// The variables that say who that is.
+const OPERATOR_VARIABLES: &[&str] = &["LOGNAME", "USER"];
+
 /// Talks to one gateway; each call waits for its answer.
 #[derive(Debug)]
 pub struct Client {
@@ -94,6 +99,9 @@ impl Client {
         let mut request = self.http.request(method, self.url(path, query));
         if let Ok(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(name) = OPERATOR_VARIABLES.iter().find_map(std::env::var_os).filter(|name| !name.is_empty()) {
+            request = request.header(OPERATOR, name.as_encoded_bytes());
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);

@@ -183,6 +183,63 @@ fn a_consumer_receives_acknowledges_and_gives_back() {
 }
 
 #[test]
+fn what_operators_do_is_kept() {
+    let mut gateway = started(ROUTES);
+    let token = format!("Bearer {}", gateway.token().unwrap());
+    let as_ada = [("authorization", &*token), ("crossdock-operator", "ada"), ("content-type", "application/json")];
+    let ada = |method: &str, path: &str, body: &str| {
+        request(gateway.admin, method, &format!("/api/v1{path}"), &as_ada, body.as_bytes())
+    };
+    assert_eq!(ada("POST", "/routes/out/pause", "").status, 200);
+    assert_eq!(ada("POST", "/routes/none/pause", "").status, 404);
+    assert_eq!(ada("POST", "/channels/q/messages", "{\"n\": \"x\"}").status, 202);
+    assert_eq!(ada("POST", "/channels/q/messages", "{\"n\": \"y\"}").status, 202);
+    assert_eq!(gateway.operate(&["resume", "out"], "").status, 0);
+    wait("two to die", || api(&gateway, "GET", "/routes/out", "").json()["counts"]["dead"] == 2);
+    assert_eq!(ada("POST", "/dead-letters/redrive", r#"{"dry_run": true}"#).status, 200);
+    let redriven = ada("POST", "/dead-letters/redrive", r#"{"filter": {"code": "expression"}, "rate": "1/m"}"#).json();
+    let operation = redriven["operation"].as_str().unwrap();
+    assert_eq!(ada("POST", &format!("/operations/{operation}/cancel"), "").status, 200);
+    assert_eq!(ada("POST", &format!("/operations/{operation}/cancel"), "").status, 409);
+    assert_eq!(gateway.operate(&["dead", "rm", "--all", "--yes"], "").status, 0);
+    let entries = |gateway: &crossdock_testkit::Gateway| api(gateway, "GET", "/audit", "").json()["items"].clone();
+    let shown = |entry: &Value| {
+        let text = |name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+        format!("{} {} {}", text("action"), text("subject"), text("outcome"))
+    };
+    let before = entries(&gateway);
+    let told: Vec<_> = before.as_array().unwrap().iter().rev().map(shown).collect();
+    let cancels = [format!("cancel {operation} done"), format!("cancel {operation} failed")];
+    let expected = [
+        "config routes.yaml done",
+        "pause out done",
+        "pause none failed",
+        "publish q done",
+        "resume out done",
+        "redrive dead-letters done",
+        &cancels[0],
+        &cancels[1],
+        "delete dead-letters done",
+    ];
+    assert_eq!(told, expected);
+    let entry = |action: &str| before.as_array().unwrap().iter().find(|entry| entry["action"] == action).unwrap();
+    assert!(entry("pause")["who"] == "ada" && entry("pause")["text"].as_str().unwrap().contains("none"), "{before}");
+    assert!(entry("pause")["remote"].as_str().unwrap().starts_with("127.0.0.1:"), "{before}");
+    assert_eq!(entry("publish")["details"]["messages"], 2, "{before}");
+    let redrive = &entry("redrive")["details"];
+    assert!(redrive["operation"] == *operation && redrive["matched"] == 2 && redrive["rate"] == "1/m", "{before}");
+    // It is there after a kill, goes on by a cursor, and the same configuration makes no new entry.
+    gateway.kill();
+    gateway.start();
+    assert_eq!(entries(&gateway), before);
+    let page = api(&gateway, "GET", "/audit?limit=2", "").json();
+    let rest = api(&gateway, "GET", &format!("/audit?cursor={}", page["next"].as_str().unwrap()), "").json();
+    assert_eq!(rest["items"].as_array().unwrap()[..], before.as_array().unwrap()[2..]);
+    assert!(rest["next"].is_null(), "{rest}");
+    assert_eq!(api(&gateway, "GET", "/audit?cursor=x", "").status, 400);
+}
+
+#[test]
 fn the_configuration_is_shown_without_secrets_and_the_api_describes_itself() {
     let gateway = started(ROUTES);
     let config = api(&gateway, "GET", "/config", "");

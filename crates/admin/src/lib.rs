@@ -7,6 +7,7 @@
 //!   serialised. An error is a [`Problem`].
 //! - **Thin.** Handlers ask the engine and turn its answer into shapes; nothing is decided here.
 
+mod audit;
 mod convert;
 mod extract;
 mod given;
@@ -17,6 +18,7 @@ mod server;
 pub mod shape;
 mod token;
 
+pub use audit::{AUDIT_FILE, Audit, AuditError};
 pub use convert::trial;
 pub use guard::Token;
 pub use problem::{PROBLEM_TYPE, Problem, ProblemBody};

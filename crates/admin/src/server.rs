@@ -2,12 +2,13 @@
 //! stands.
 
 use crate::{
-    Token,
+    Audit, Token,
     guard::Guard,
-    handlers::{Shared, router},
+    handlers::{Remote, Shared, router},
 };
 use crossdock_engine::{Clock, Gateway};
 use crossdock_listener::{Bound, Limits, Server, Tls};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::service::TowerToHyperService;
 use std::{net::SocketAddr, sync::Arc};
 
@@ -60,11 +61,17 @@ impl Admin {
         self.bound.address()
     }
 
-    /// Answers for the gateway, to whoever shows the token.
+    /// Answers for the gateway, to whoever shows the token; what changes something is kept in the audit.
     #[must_use]
-    pub fn serve(self, gateway: Gateway, token: Token, clock: Clock) -> Server {
+    pub fn serve(self, gateway: Gateway, token: Token, clock: Clock, audit: Audit) -> Server {
         let guard = Arc::new(Guard::new(self.bound.address(), &self.hosts, token));
-        let router = router(Shared { gateway, clock }, guard);
-        self.bound.serve(self.tls, move |_| TowerToHyperService::new(router.clone()))
+        let router = router(Shared { gateway, clock, audit }, guard);
+        self.bound.serve(self.tls, move |peer| {
+            let (router, remote) = (TowerToHyperService::new(router.clone()), Remote(peer.address));
+            service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(remote);
+                router.call(request)
+            })
+        })
     }
 }

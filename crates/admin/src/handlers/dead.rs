@@ -1,8 +1,15 @@
 //! Dead letters: looking at them, sending them back, deleting them.
 
-use super::{Answer, Shared, json, messages::parse};
+use super::{
+    Answer, Shared,
+    audit::{Deed, audited},
+    json,
+    messages::parse,
+};
 use crate::{
-    Problem, convert,
+    Problem,
+    audit::{Action, Caller},
+    convert,
     extract::{Body, Params, limit},
     shape::{DeleteRequest, DryRun, Page, RedriveFilter, RedriveRequest, Started},
 };
@@ -12,6 +19,7 @@ use axum::{
 };
 use crossdock_engine::Redrive;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// Which dead letters are listed.
 #[derive(Debug, Deserialize)]
@@ -46,21 +54,54 @@ pub async fn groups(State(shared): State<Shared>) -> Answer {
 }
 
 /// `POST /dead-letters/redrive`.
-pub async fn redrive(State(shared): State<Shared>, Body(asked): Body<RedriveRequest>) -> Answer {
-    let rate = asked.rate.map(|text| crossdock_settings::parse_rate(&text)).transpose();
+pub async fn redrive(State(shared): State<Shared>, caller: Caller, Body(asked): Body<RedriveRequest>) -> Answer {
+    let rate = asked.rate.as_deref().map(crossdock_settings::parse_rate).transpose();
     let rate = rate.map_err(|error| Problem::bad_request("rate.invalid", format!("rate: {error}")))?;
     if asked.max == Some(0) {
         return Err(Problem::bad_request("max.range", "max is at least 1"));
     }
+    let deed = deed(Action::Redrive, &asked.filter).with("rate", asked.rate).with("max", asked.max);
     let filter = convert::filter(asked.filter)?;
     let request = crossdock_engine::RedriveRequest { filter, rate, max: asked.max, dry_run: asked.dry_run };
-    Ok(started(shared.gateway.redrive(request).await?))
+    if request.dry_run {
+        return Ok(started(shared.gateway.redrive(request).await?));
+    }
+    let gateway = shared.gateway.clone();
+    let redrive = async move { Ok(told(gateway.redrive(request).await?)) };
+    Ok(started(audited(&shared, caller, deed, redrive).await?))
 }
 
 /// `POST /dead-letters/delete`.
-pub async fn delete(State(shared): State<Shared>, Body(asked): Body<DeleteRequest>) -> Answer {
+pub async fn delete(State(shared): State<Shared>, caller: Caller, Body(asked): Body<DeleteRequest>) -> Answer {
+    let deed = deed(Action::Delete, &asked.filter);
     let filter = convert::filter(asked.filter)?;
-    Ok(started(shared.gateway.delete_dead_letters(filter, asked.dry_run).await?))
+    if asked.dry_run {
+        return Ok(started(shared.gateway.delete_dead_letters(filter, true).await?));
+    }
+    let gateway = shared.gateway.clone();
+    let delete = async move { Ok(told(gateway.delete_dead_letters(filter, false).await?)) };
+    Ok(started(audited(&shared, caller, deed, delete).await?))
+}
+
+/// What is done to dead letters, as the audit keeps it; of many ids the first ones.
+fn deed(action: Action, filter: &RedriveFilter) -> Deed {
+    const IDS_KEPT: usize = 20;
+    let ids = filter.ids.as_ref();
+    Deed::new(action, "dead-letters")
+        .with("route", filter.route.clone())
+        .with("code", filter.code.clone())
+        .with("ids", ids.map(|ids| ids.iter().take(IDS_KEPT).cloned().collect::<Vec<_>>()))
+        .with("ids_total", ids.map(Vec::len))
+}
+
+/// The result, and what the audit keeps of it.
+fn told(result: Redrive) -> (Redrive, Map<String, Value>) {
+    let mut details = Map::new();
+    details.insert("matched".into(), result.matched.into());
+    if let Some(id) = result.operation {
+        details.insert("operation".into(), id.to_string().into());
+    }
+    (result, details)
 }
 
 fn started(result: Redrive) -> axum::response::Response {

@@ -1,5 +1,6 @@
 //! The paths of the listener and what answers them.
 
+mod audit;
 mod channels;
 mod dead;
 mod gateway;
@@ -11,9 +12,10 @@ mod queues;
 mod routes;
 
 use crate::{
-    Problem,
+    Audit, Problem,
     guard::{Guard, require_host, require_token},
 };
+pub use audit::Remote;
 use axum::{
     Router,
     body::Body,
@@ -33,6 +35,8 @@ pub struct Shared {
     pub gateway: Gateway,
     /// The calendar, for messages that are published.
     pub clock: Clock,
+    /// Who did what.
+    pub audit: Audit,
 }
 
 /// Everything the listener answers.
@@ -79,6 +83,7 @@ fn api() -> Router<Shared> {
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::one))
         .route("/operations/{id}/cancel", post(operations::cancel))
+        .route("/audit", get(audit::list))
 }
 
 async fn no_such_path() -> Problem {

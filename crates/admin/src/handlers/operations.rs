@@ -1,11 +1,22 @@
 //! Operations: what goes on in the background.
 
-use super::{Answer, Shared, json, messages::parse};
-use crate::{Problem, convert, shape::Page};
+use super::{
+    Answer, Shared,
+    audit::{Deed, audited},
+    json,
+    messages::parse,
+};
+use crate::{
+    Problem,
+    audit::{Action, Caller},
+    convert,
+    shape::Page,
+};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
+use serde_json::Map;
 
 /// `GET /operations`: all that run, and the last others.
 pub async fn list(State(shared): State<Shared>) -> Answer {
@@ -22,7 +33,9 @@ pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer
 }
 
 /// `POST /operations/{id}/cancel`.
-pub async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let operation = shared.gateway.cancel(parse(&id)?).await?;
+pub async fn cancel(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Answer {
+    let (gateway, number) = (shared.gateway.clone(), parse(&id)?);
+    let cancel = async move { Ok((gateway.cancel(number).await?, Map::new())) };
+    let operation = audited(&shared, caller, Deed::new(Action::Cancel, id), cancel).await?;
     Ok(json(StatusCode::OK, &convert::operation(&operation)))
 }

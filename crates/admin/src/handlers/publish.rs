@@ -1,7 +1,7 @@
 //! Publishing: an HTTP request as a message, by the rules of mapping.md ("User headers and HTTP").
 
-use super::{Answer, Shared, json};
-use crate::{Problem, extract::read, given, shape::Published};
+use super::{Answer, Shared, audit::audited_publish, json};
+use crate::{Problem, audit::Caller, extract::read, given, shape::Published};
 use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -31,7 +31,12 @@ const NOT_USER: [&str; 17] = [
 ];
 
 /// `POST /channels/{name}/messages`: the body is the payload, the headers are the message's. Answers when it is stored.
-pub async fn publish(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Answer {
+pub async fn publish(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answer {
     let bytes_max = usize::try_from(shared.gateway.plan().gateway().store.message_bytes_max()).unwrap_or(usize::MAX);
     let now = (shared.clock)();
     let mut envelope = Envelope::new(given::draw_id(now)?, now, Bytes::new());
@@ -44,7 +49,9 @@ pub async fn publish(State(shared): State<Shared>, Path(name): Path<String>, req
         ..Origin::default()
     };
     envelope.payload = Some(read(request, bytes_max.saturating_sub(ENVELOPE_BYTES_MAX)).await?);
-    let id = shared.gateway.publish(&name, envelope).await?.to_string();
+    let (gateway, channel) = (shared.gateway.clone(), name.clone());
+    let publish = async move { Ok(gateway.publish(&channel, envelope).await?) };
+    let id = audited_publish(&shared, caller, name, publish).await?.to_string();
     let location = HeaderValue::try_from(format!("/api/v1/messages/{id}"));
     let mut answer = json(StatusCode::ACCEPTED, &Published { id });
     if let Ok(location) = location {

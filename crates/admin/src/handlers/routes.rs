@@ -1,8 +1,15 @@
 //! Routes: their states, and pausing them.
 
-use super::{Answer, Shared, json, messages::parse};
+use super::{
+    Answer, Shared,
+    audit::{Deed, audited},
+    json,
+    messages::parse,
+};
 use crate::{
-    Problem, convert,
+    Problem,
+    audit::{Action, Caller},
+    convert,
     extract::Body,
     given,
     shape::{Page, TryRequest},
@@ -12,6 +19,7 @@ use axum::{
     http::StatusCode,
 };
 use crossdock_model::{Envelope, Origin, Text, Timestamp};
+use serde_json::Map;
 
 /// `GET /routes`.
 pub async fn list(State(shared): State<Shared>) -> Answer {
@@ -27,14 +35,18 @@ pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer
 }
 
 /// `POST /routes/{id}/pause`; the route as it is then.
-pub async fn pause(shared: State<Shared>, id: Path<String>) -> Answer {
-    shared.gateway.pause(&id).await?;
+pub async fn pause(shared: State<Shared>, caller: Caller, id: Path<String>) -> Answer {
+    let (gateway, route) = (shared.gateway.clone(), id.0.clone());
+    let pause = async move { Ok((gateway.pause(&route).await?, Map::new())) };
+    audited(&shared, caller, Deed::new(Action::Pause, id.0.clone()), pause).await?;
     one(shared, id).await
 }
 
 /// `POST /routes/{id}/resume`; the route as it is then.
-pub async fn resume(shared: State<Shared>, id: Path<String>) -> Answer {
-    shared.gateway.resume(&id).await?;
+pub async fn resume(shared: State<Shared>, caller: Caller, id: Path<String>) -> Answer {
+    let (gateway, route) = (shared.gateway.clone(), id.0.clone());
+    let resume = async move { Ok((gateway.resume(&route).await?, Map::new())) };
+    audited(&shared, caller, Deed::new(Action::Resume, id.0.clone()), resume).await?;
     one(shared, id).await
 }
 

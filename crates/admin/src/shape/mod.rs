@@ -3,6 +3,7 @@
 //! They are types of this boundary and derive nothing from the engine's. Fields may be added, never renamed; times are
 //! RFC 3339 in UTC; a key that may be null is always there, so that a client need not tell absent from null.
 
+mod audit;
 mod channel;
 mod message;
 mod operation;
@@ -12,6 +13,7 @@ mod route;
 mod status;
 mod trial;
 
+pub use audit::AuditEntry;
 pub use channel::{Channel, ChannelKind, ChannelSubscription};
 pub use message::{Attempt, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
 pub use operation::{
