@@ -1,6 +1,6 @@
 //! The proxy with faults, between real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails the test")]
 
 use crossdock_testkit::{
     Direction::{ToClient, ToServer},

@@ -114,27 +114,27 @@ fn mosquitto_asks_for_the_password() {
     assert_eq!(client("mosquitto_sub", &subscribe).unwrap(), "b\n");
 }
 
-/// What the test below kills: starts a Mosquitto, tells where it is, and waits to be killed.
-#[test]
-#[ignore = "started and killed by the test below"]
-fn starts_a_server_and_waits() {
-    let mosquitto = Mosquitto::start();
-    eprintln!("listens on {};", mosquitto.address());
-    crossdock_testkit::pause(Duration::from_secs(60));
-}
+/// Says that this process is the one that is killed.
+const IS_KILLED: &str = "CROSSDOCK_TEST_IS_KILLED";
 
 #[test]
 fn no_server_outlives_a_killed_process() {
     use std::io::{BufRead as _, BufReader};
+    const NAME: &str = "no_server_outlives_a_killed_process";
+    if std::env::var_os(IS_KILLED).is_some() {
+        let mosquitto = Mosquitto::start();
+        eprintln!("listens on {};", mosquitto.address());
+        return crossdock_testkit::pause(Duration::from_secs(60));
+    }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "starts_a_server_and_waits"])
+        .args(["--exact", "--nocapture", NAME])
+        .env(IS_KILLED, "1")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let address = lines.filter_map(|line| Some(line.split_once("listens on ")?.1.split_once(';')?.0.to_owned())).next();
-    let address = address.unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| Some(line.split_once("listens on ")?.1.split_once(';')?.0.to_owned())).unwrap();
     assert!(!is_closed(&address));
     child.kill().unwrap();
     child.wait().unwrap();
