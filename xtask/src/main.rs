@@ -1,11 +1,12 @@
-//! The project's chores: `cargo xtask tidy | test | soak | codegen | bench`.
+//! The project's chores: `cargo xtask tidy | test | brokers | soak | codegen | bench`.
 //!
-//! Plain programs over `cargo`, `git` and the files of the work tree. Nothing here is part of the product, and nothing of
-//! the product is built into it, so that it is there at once.
+//! Plain programs over `cargo`, `git` and the files of the work tree, and the servers that tests need. Nothing here is part of
+//! the product, and nothing of the product is built into it, so that it is there at once.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the command line talks there")]
 
 mod bench;
+mod brokers;
 mod codegen;
 mod command;
 mod machine;
@@ -22,6 +23,8 @@ usage: cargo xtask COMMAND
   tidy [--shrink]    check what no compiler checks: which crate may know which, sizes, module docs, links
                      (--shrink lowers the ratchet of sizes to what they are now)
   test [FILTER]      run every test there is, the demo and the check of generated files
+  brokers [COMMAND]  start RabbitMQ, Kafka and Mosquitto, run the command with their addresses, stop them
+                     (without a command: until the end of stdin)
   soak [KILLS]       kill the real program 1,000 times (or KILLS) under load, and simulate as much longer
   codegen [--check]  write the generated files, or tell which are stale
   bench [NAME…]      take the figures of the store, the rules, the delivery and HTTP, and print them with the machine
@@ -47,6 +50,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["tidy"] => tidy::tidy(&root, tidy::Ratchet::Keep),
         ["tidy", "--shrink"] => tidy::tidy(&root, tidy::Ratchet::Shrink),
         ["test", filter @ ..] => test::test(&root, filter),
+        ["brokers", command @ ..] => brokers::brokers(&root, command),
         ["soak"] => soak::soak(&root, None),
         ["soak", kills] => soak::soak(&root, Some(kills)),
         ["codegen"] => codegen::codegen(&root, codegen::Mode::Write),

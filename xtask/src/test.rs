@@ -4,6 +4,7 @@
 //! run, and that is said at the end. Nothing is skipped in silence, and a test that was not run is not counted as passed.
 
 use crate::{
+    brokers::{self, Servers, is_there},
     codegen,
     command::{Step, command, step},
 };
@@ -63,6 +64,9 @@ const STEPS: &[Plan] = &[
     },
 ];
 
+/// What the step `brokers` is about, which starts servers.
+const BROKERS: &str = "connectors and the program against RabbitMQ, Kafka and Mosquitto, which are started for it";
+
 /// What cargo's test runner said in sum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Sum {
@@ -91,6 +95,9 @@ impl Sum {
 /// Runs all steps, or with a filter only the workspace's tests that match it.
 pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
     let (mut sum, mut steps, mut missing) = (Sum::default(), Vec::<Step>::new(), Vec::new());
+    if let Err(error) = brokers::install(brokers::BUILD) {
+        println!("the build may fail: {error:#}");
+    }
     for plan in STEPS.iter().filter(|plan| filter.is_empty() || matches!(plan.name, "build" | "tests")) {
         let absent: Vec<String> = plan.needs.iter().filter_map(|need| need.lacks()).collect();
         if !absent.is_empty() {
@@ -110,7 +117,14 @@ pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
             break;
         }
     }
-    if filter.is_empty() && steps.iter().any(|step| step.name == "build" && step.is_good) {
+    let is_built = steps.iter().any(|step| step.name == "build" && step.is_good);
+    if filter.is_empty() && is_built {
+        match with_brokers(root, &mut sum)? {
+            Ok(done) => steps.push(done),
+            Err(why) => missing.push(format!("brokers: {BROKERS} ({why})")),
+        }
+    }
+    if filter.is_empty() && is_built {
         println!("\ngenerated files: what is in the tree is what the program makes");
         let is_good = codegen::codegen(root, codegen::Mode::Check).unwrap_or_else(|error| {
             println!("{error:#}");
@@ -119,6 +133,18 @@ pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
         steps.push(Step { name: "codegen".into(), is_good, took: 0.0 });
     }
     Ok(report(&steps, &missing, sum))
+}
+
+/// The tests that need servers, or why they cannot be run here.
+fn with_brokers(root: &Path, sum: &mut Sum) -> Result<Result<Step, String>> {
+    println!("\nbrokers: {BROKERS}");
+    let servers = match Servers::start() {
+        Ok(servers) => servers,
+        Err(error) => return Ok(Err(format!("{error:#}"))),
+    };
+    let mut cargo = command(root, "cargo");
+    cargo.args(brokers::test_arguments(root)?).envs(servers.variables()).env("NO_COLOR", "1");
+    step("brokers", &mut cargo, |line| sum.hear(line)).map(Ok)
 }
 
 fn report(steps: &[Step], missing: &[String], sum: Sum) -> bool {
@@ -130,7 +156,8 @@ fn report(steps: &[Step], missing: &[String], sum: Sum) -> bool {
         println!("not run: {what}");
     }
     // A step that is no test runner's counts as a test of its own.
-    let others = steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync" | "volume"));
+    let others =
+        steps.iter().filter(|step| !matches!(step.name.as_str(), "build" | "tests" | "sync" | "volume" | "brokers"));
     let (good, bad): (Vec<_>, Vec<_>) = others.partition(|step| step.is_good);
     // A runner that failed and told of no failed test could not even be built.
     let is_unbuilt = steps.iter().any(|step| !step.is_good) && sum.failed == 0 && bad.is_empty();
@@ -144,7 +171,7 @@ impl Need {
     fn lacks(self) -> Option<String> {
         match self {
             Self::Program(program, package) => {
-                (!is_in_path(program)).then(|| format!("there is no `{program}`: apt-get install {package}"))
+                (!is_there(program)).then(|| format!("there is no `{program}`: apt-get install {package}"))
             }
             Self::Mount => (!may_mount()).then(|| "mounting is not allowed here: run it as root".to_owned()),
         }
@@ -160,11 +187,6 @@ fn may_mount() -> bool {
         command.status().is_ok_and(|status| status.success())
     };
     quiet("mount", &["-t", "tmpfs", "-o", "size=64k", "crossdock-test"]) && quiet("umount", &[])
-}
-
-fn is_in_path(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
 
 #[cfg(test)]
@@ -187,7 +209,6 @@ mod tests {
 
     #[test]
     fn programs_are_found() {
-        assert!(is_in_path("sh") && !is_in_path("no-such-program-anywhere"));
         assert_eq!(Need::Program("sh", "dash").lacks(), None);
         let lacks = Need::Program("no-such-program-anywhere", "package").lacks();
         assert!(lacks.is_some_and(|what| what.contains("apt-get install package")));
