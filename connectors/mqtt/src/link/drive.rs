@@ -1,0 +1,400 @@
+//! The task of a connection: it alone reads and writes the socket, pings, and ends it.
+//!
+//! ```text
+//!  user: lock, change the role, put bytes into `out`, unlock, wake the driver
+//!  driver: lock, take `out`, unlock │ write │ read, lock, give the packets to the role, unlock, wake the user │ tick
+//! ```
+//!
+//! The lock is held for what is ready and never across an await, so neither side can block the other.
+
+use super::{End, Ended, Opened, dial::Stream};
+use crate::{
+    lock,
+    packet::{self, Decoder, Incoming},
+};
+use bytes::{Buf, BytesMut};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    sync::Notify,
+    task::JoinHandle,
+    time::{Interval, MissedTickBehavior, interval_at},
+};
+
+/// How often a role looks at its clocks.
+const TICK: Duration = Duration::from_millis(500);
+/// Room for what is read at once.
+const READ_BYTES: usize = 1 << 16;
+/// Less room than this is not worth a read.
+const READ_BYTES_MIN: usize = 1 << 13;
+
+/// What a session makes of its packets.
+pub(crate) trait Role: Send + 'static {
+    /// A packet came; what is to be answered goes to `out`.
+    ///
+    /// # Errors
+    /// The session is over.
+    fn take(&mut self, packet: Incoming, out: &mut Out) -> Result<(), Ended>;
+
+    /// Whether more is read now.
+    fn wants_more(&self) -> bool;
+
+    /// All bytes up to this position of [`Out`] are in the socket's hands.
+    fn written(&mut self, position: u64);
+
+    /// Everything that was read at once was taken.
+    fn batch_taken(&mut self);
+
+    /// Half a second went by.
+    ///
+    /// # Errors
+    /// Something took too long, and the session is over.
+    fn tick(&mut self, now: Instant) -> Result<(), Ended>;
+
+    /// The session is over.
+    fn end(&mut self, ended: &Ended);
+}
+
+/// Bytes to be written, and how many there ever were.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    pub(crate) bytes: BytesMut,
+    taken: u64,
+}
+
+impl Out {
+    /// The position behind everything that was put here.
+    pub(crate) fn position(&self) -> u64 {
+        self.taken + self.bytes.len() as u64
+    }
+}
+
+/// What driver and user share.
+pub(crate) struct Link<R> {
+    state: Mutex<State<R>>,
+    to_driver: Notify,
+    to_user: Notify,
+}
+
+pub(crate) struct State<R> {
+    pub(crate) role: R,
+    pub(crate) out: Out,
+    closing: bool,
+    pub(crate) ended: Option<Ended>,
+}
+
+/// The driver's task; it ends, and the connection with it, when this is dropped.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Driver {
+    /// Waits for the driver's end.
+    pub(crate) async fn ended(&mut self) {
+        // A panic in it ends the session like anything else.
+        drop((&mut self.0).await);
+    }
+}
+
+impl<R: Role> Link<R> {
+    /// Begins to drive a connection.
+    pub(crate) fn start(opened: Opened, role: R, out: BytesMut) -> (Arc<Self>, Driver) {
+        let state = State { role, out: Out { bytes: out, taken: 0 }, closing: false, ended: None };
+        let link = Arc::new(Self { state: Mutex::new(state), to_driver: Notify::new(), to_user: Notify::new() });
+        let driver = tokio::spawn(drive(opened, Arc::clone(&link)));
+        (link, Driver(driver))
+    }
+
+    /// The state, for as long as nothing is waited for.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<R>> {
+        lock(&self.state)
+    }
+
+    /// There is something to write, or room to read.
+    pub(crate) fn wake_driver(&self) {
+        self.to_driver.notify_one();
+    }
+
+    /// Waits until the driver has news. One task at a time waits here.
+    pub(crate) async fn news(&self) {
+        self.to_user.notified().await;
+    }
+
+    /// Asks the driver to write what is left and say goodbye.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        if !state.closing {
+            state.closing = true;
+            packet::disconnect(&mut state.out.bytes);
+        }
+        drop(state);
+        self.wake_driver();
+    }
+}
+
+async fn drive<R: Role>(opened: Opened, link: Arc<Link<R>>) {
+    let mut guard = Guard { link: &link, ended: Ended::protocol("the connection's task broke down: report this") };
+    let mut wire = Wire::new(opened);
+    guard.ended = match wire.run(&link).await {
+        Ok(never) => match never {},
+        Err(ended) => ended,
+    };
+    if guard.ended.kind == End::Closed {
+        drop(wire.writer.shutdown().await);
+    }
+}
+
+/// Tells the end, also if the driver panics or is dropped.
+struct Guard<'a, R: Role> {
+    link: &'a Link<R>,
+    ended: Ended,
+}
+
+impl<R: Role> Drop for Guard<'_, R> {
+    fn drop(&mut self) {
+        let mut state = self.link.lock();
+        state.role.end(&self.ended);
+        state.ended = Some(self.ended.clone());
+        drop(state);
+        self.link.to_user.notify_one();
+    }
+}
+
+/// The driver's own.
+struct Wire {
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+    decoder: Decoder,
+    buffer: BytesMut,
+    /// Taken from [`Out`] and not written yet.
+    pending: BytesMut,
+    written: u64,
+    /// Written, and perhaps still in a buffer of TLS.
+    unflushed: bool,
+    pulse: Pulse,
+    tick: Interval,
+}
+
+/// What became of a turn.
+enum Turn {
+    Read(std::io::Result<usize>),
+    Wrote(std::io::Result<usize>),
+    Woken,
+    Tick,
+}
+
+impl Wire {
+    fn new(opened: Opened) -> Self {
+        let (reader, writer) = tokio::io::split(opened.stream);
+        let mut tick = interval_at(tokio::time::Instant::now() + TICK, TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            reader,
+            writer,
+            decoder: opened.decoder,
+            buffer: opened.buffer,
+            pending: BytesMut::new(),
+            written: 0,
+            unflushed: false,
+            pulse: Pulse::new(opened.keep_alive, Instant::now()),
+            tick,
+        }
+    }
+
+    async fn run<R: Role>(&mut self, link: &Link<R>) -> Result<std::convert::Infallible, Ended> {
+        // What came with the answer to the login.
+        self.take(link)?;
+        loop {
+            let wants_more = self.look(link)?;
+            self.pulse.reading(wants_more, Instant::now());
+            let Self { reader, writer, buffer, pending, unflushed, tick, .. } = self;
+            if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+                buffer.reserve(READ_BYTES);
+            }
+            // Not biased: neither of reading and writing may starve the other.
+            let turn = tokio::select! {
+                written = write_some(writer, pending), if *unflushed || pending.has_remaining() => Turn::Wrote(written),
+                read = reader.read_buf(buffer), if wants_more => Turn::Read(read),
+                () = link.to_driver.notified() => Turn::Woken,
+                _ = tick.tick() => Turn::Tick,
+            };
+            match turn {
+                Turn::Wrote(written) => self.wrote(written.map_err(|error| lost(&error))?, link),
+                Turn::Read(Ok(0)) => return Err(Ended::broken("the broker closed the connection")),
+                Turn::Read(Ok(_)) => {
+                    self.pulse.heard(Instant::now());
+                    self.take(link)?;
+                }
+                Turn::Read(Err(error)) => return Err(lost(&error)),
+                Turn::Woken => {}
+                Turn::Tick => self.ticked(link)?,
+            }
+        }
+    }
+
+    /// Takes what is to be written, and tells whether more is to be read. The end, when that was asked for and nothing is
+    /// left to write.
+    fn look<R: Role>(&mut self, link: &Link<R>) -> Result<bool, Ended> {
+        let mut state = link.lock();
+        if self.pending.is_empty() {
+            if state.closing && state.out.bytes.is_empty() && !self.unflushed {
+                return Err(Ended::new(End::Closed, "the session is closed"));
+            }
+            let bytes = state.out.bytes.len();
+            state.out.taken += bytes as u64;
+            // The buffer that was written comes back, so that none is made anew for each batch.
+            self.pending.clear();
+            std::mem::swap(&mut self.pending, &mut state.out.bytes);
+        }
+        Ok(state.role.wants_more())
+    }
+
+    fn wrote<R: Role>(&mut self, bytes: usize, link: &Link<R>) {
+        self.unflushed = bytes > 0;
+        if bytes == 0 {
+            return;
+        }
+        self.written += bytes as u64;
+        link.lock().role.written(self.written);
+        link.to_user.notify_one();
+    }
+
+    /// Gives the role what has come.
+    fn take<R: Role>(&mut self, link: &Link<R>) -> Result<(), Ended> {
+        let mut state = link.lock();
+        let State { role, out, .. } = &mut *state;
+        while let Some(packet) = self.decoder.next(&mut self.buffer).map_err(malformed)? {
+            match packet {
+                Incoming::PingResp => {}
+                Incoming::Disconnect(refused) => return Err(Ended::refused(refused)),
+                Incoming::ConnAck(_) => return Err(Ended::protocol("the broker answered the login twice")),
+                packet @ (Incoming::Publish(_)
+                | Incoming::TooLarge { .. }
+                | Incoming::PubAck(..)
+                | Incoming::PubRec(..)
+                | Incoming::PubRel(_)
+                | Incoming::PubComp(_)
+                | Incoming::SubAck(..)
+                | Incoming::UnsubAck) => role.take(packet, out)?,
+            }
+        }
+        role.batch_taken();
+        drop(state);
+        link.to_user.notify_one();
+        Ok(())
+    }
+
+    fn ticked<R: Role>(&mut self, link: &Link<R>) -> Result<(), Ended> {
+        let now = Instant::now();
+        let mut state = link.lock();
+        state.role.tick(now)?;
+        match self.pulse.tick(now) {
+            Beat::Quiet => {}
+            Beat::Ping => packet::ping(&mut state.out.bytes),
+            Beat::Dead => {
+                let text = format!("the broker was silent for {:?}", self.pulse.period);
+                return Err(Ended::broken(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes some of what is pending; nothing is left to write when it gives 0, and then everything was flushed.
+async fn write_some(writer: &mut WriteHalf<Stream>, pending: &mut BytesMut) -> std::io::Result<usize> {
+    if pending.has_remaining() {
+        return match writer.write_buf(pending).await {
+            Ok(0) => Err(std::io::ErrorKind::WriteZero.into()),
+            written => written,
+        };
+    }
+    writer.flush().await.map(|()| 0)
+}
+
+fn lost(error: &std::io::Error) -> Ended {
+    Ended::broken(format!("the connection broke: {error}"))
+}
+
+fn malformed(error: String) -> Ended {
+    Ended::protocol(format!("the broker sent what is no MQTT: {error}"))
+}
+
+/// Keep-alive. A ping goes out twice in a period whatever else is written; a broker that is listened to and says nothing
+/// for a whole one is dead. While nothing is read nobody can tell, and nobody judges.
+#[derive(Debug)]
+struct Pulse {
+    /// Zero is none.
+    period: Duration,
+    pinged: Instant,
+    /// When something came, or when we began to listen again.
+    heard: Instant,
+    reading: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Beat {
+    Quiet,
+    Ping,
+    Dead,
+}
+
+impl Pulse {
+    fn new(keep_alive: u16, now: Instant) -> Self {
+        Self { period: Duration::from_secs(u64::from(keep_alive)), pinged: now, heard: now, reading: true }
+    }
+
+    const fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    fn reading(&mut self, reading: bool, now: Instant) {
+        if reading && !self.reading {
+            self.heard = now;
+        }
+        self.reading = reading;
+    }
+
+    fn tick(&mut self, now: Instant) -> Beat {
+        if self.period.is_zero() {
+            return Beat::Quiet;
+        }
+        if self.reading && now.duration_since(self.heard) > self.period {
+            return Beat::Dead;
+        }
+        if now.duration_since(self.pinged) * 2 >= self.period {
+            self.pinged = now;
+            return Beat::Ping;
+        }
+        Beat::Quiet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_broker_is_dead_only_while_it_is_listened_to() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut pulse = Pulse::new(10, start);
+        assert_eq!(pulse.tick(at(4)), Beat::Quiet);
+        assert_eq!(pulse.tick(at(5)), Beat::Ping);
+        pulse.heard(at(6));
+        assert_eq!(pulse.tick(at(9)), Beat::Quiet);
+        assert_eq!(pulse.tick(at(10)), Beat::Ping);
+        pulse.reading(false, at(12));
+        assert_eq!(pulse.tick(at(60)), Beat::Ping);
+        pulse.reading(true, at(60));
+        assert_eq!(pulse.tick(at(70)), Beat::Ping);
+        assert_eq!(pulse.tick(at(71)), Beat::Dead);
+        assert_eq!(Pulse::new(0, start).tick(at(1000)), Beat::Quiet);
+    }
+}

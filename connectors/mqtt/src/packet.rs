@@ -1,0 +1,102 @@
+//! Packets, alike for both versions of the protocol. The codecs are rumqttc's; what stands here names what a session needs.
+
+mod decode;
+mod encode;
+mod frame;
+mod reason;
+
+pub(crate) use decode::Decoder;
+pub(crate) use encode::{
+    Connect, Step, Unfit, Will, acknowledge, connect, disconnect, ping, publish, subscribe, unsubscribe,
+};
+pub(crate) use reason::{Refused, Why};
+pub(crate) use rumqttc_v5::mqttbytes::{QoS, v5::PublishProperties};
+
+use bytes::Bytes;
+
+/// The version of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Version {
+    V4,
+    V5,
+}
+
+/// A packet that a broker sends.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    ConnAck(ConnAck),
+    Publish(Publish),
+    /// A publish beyond the limit; its payload is skipped.
+    TooLarge {
+        qos: QoS,
+        id: u16,
+        topic: Bytes,
+        packet_bytes: usize,
+    },
+    PubAck(u16, Result<(), Refused>),
+    PubRec(u16, Result<(), Refused>),
+    PubRel(u16),
+    PubComp(u16),
+    SubAck(u16, Vec<Result<(), Refused>>),
+    UnsubAck,
+    PingResp,
+    /// MQTT 5: the broker says why it closes.
+    Disconnect(Refused),
+}
+
+/// The answer to a CONNECT.
+#[derive(Debug)]
+pub(crate) struct ConnAck {
+    pub(crate) session_present: bool,
+    pub(crate) result: Result<Limits, Refused>,
+}
+
+/// What a broker takes; in 3.1.1 it does not say, so it is everything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Limits {
+    pub(crate) receive_maximum: u16,
+    pub(crate) qos_max: u8,
+    pub(crate) retain: bool,
+    pub(crate) packet_bytes_max: usize,
+    /// Seconds, where the broker wants another than we asked for.
+    pub(crate) keep_alive: Option<u16>,
+}
+
+/// Most bytes behind a fixed header (§2.1.4), and the header.
+pub(crate) const PACKET_BYTES_MAX: usize = 268_435_455 + 5;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            receive_maximum: u16::MAX,
+            qos_max: 2,
+            retain: true,
+            packet_bytes_max: PACKET_BYTES_MAX,
+            keep_alive: None,
+        }
+    }
+}
+
+/// A message, either way.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    pub(crate) dup: bool,
+    pub(crate) retain: bool,
+    pub(crate) qos: QoS,
+    /// 0 for QoS 0.
+    pub(crate) id: u16,
+    /// UTF-8.
+    pub(crate) topic: Bytes,
+    pub(crate) payload: Bytes,
+    /// None in 3.1.1.
+    pub(crate) properties: Option<Box<PublishProperties>>,
+}
+
+/// A quality of service as the settings have it; more than 2 is 2.
+pub(crate) const fn qos(number: i64) -> QoS {
+    match number {
+        i64::MIN..=0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        2.. => QoS::ExactlyOnce,
+    }
+}

@@ -1,0 +1,150 @@
+//! Bytes of a connection become packets.
+
+use super::{
+    ConnAck, Incoming, Limits, PACKET_BYTES_MAX, Publish, Refused, Version,
+    frame::{self, Frame},
+};
+use bytes::{Buf, Bytes, BytesMut};
+use rumqttc_v4::mqttbytes::v4;
+use rumqttc_v5::mqttbytes::v5;
+
+/// Reads the packets of one connection.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    version: Version,
+    /// A publish beyond this is skipped.
+    publish_bytes_max: usize,
+    /// What is still to come of a skipped one.
+    skip_bytes: usize,
+}
+
+impl Decoder {
+    pub(crate) const fn new(version: Version, publish_bytes_max: usize) -> Self {
+        Self { version, publish_bytes_max, skip_bytes: 0 }
+    }
+
+    /// The next packet, taken off the buffer; none while it is not complete, and then the buffer has room for what is
+    /// missing.
+    ///
+    /// # Errors
+    /// The bytes break the protocol, and the connection is of no further use.
+    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, String> {
+        if self.skip_bytes > 0 {
+            let some = self.skip_bytes.min(buffer.len());
+            buffer.advance(some);
+            self.skip_bytes -= some;
+        }
+        let Some(frame) = frame::peek(buffer)? else { return Ok(None) };
+        if frame.is_publish() && frame.packet_bytes > self.publish_bytes_max {
+            return self.skip(frame, buffer);
+        }
+        if frame.packet_bytes > buffer.len() {
+            // Only a publish is long; what else claims to be is not given room at once.
+            let missing = frame.packet_bytes - buffer.len();
+            buffer.reserve(if frame.is_publish() { missing } else { missing.min(1 << 16) });
+            return Ok(None);
+        }
+        match self.version {
+            Version::V4 => {
+                v4::Packet::read(buffer, PACKET_BYTES_MAX).map_err(|error| error.to_string()).and_then(of_v4).map(Some)
+            }
+            Version::V5 => v5::Packet::read(buffer, None).map_err(|error| error.to_string()).and_then(of_v5).map(Some),
+        }
+    }
+
+    fn skip(&mut self, frame: Frame, buffer: &mut BytesMut) -> Result<Option<Incoming>, String> {
+        let before = buffer.len();
+        let Some(head) = frame.take_head(buffer)? else {
+            buffer.reserve(1 << 16);
+            return Ok(None);
+        };
+        self.skip_bytes = frame.packet_bytes - (before - buffer.len());
+        Ok(Some(Incoming::TooLarge {
+            qos: head.qos,
+            id: head.id,
+            // Not a slice of the buffer: it is kept longer than what was read with it.
+            topic: Bytes::copy_from_slice(&head.topic),
+            packet_bytes: frame.packet_bytes,
+        }))
+    }
+}
+
+fn of_v4(packet: v4::Packet) -> Result<Incoming, String> {
+    use v4::Packet as Of;
+    Ok(match packet {
+        Of::ConnAck(ack) => {
+            let result = Refused::of_connack_v4(ack.code).map_or_else(|| Ok(Limits::default()), Err);
+            Incoming::ConnAck(ConnAck { session_present: ack.session_present, result })
+        }
+        Of::Publish(v4::Publish { dup, qos, retain, topic, pkid: id, payload }) => {
+            Incoming::Publish(Publish { dup, retain, qos, id, topic, payload, properties: None })
+        }
+        Of::PubAck(ack) => Incoming::PubAck(ack.pkid, Ok(())),
+        Of::PubRec(ack) => Incoming::PubRec(ack.pkid, Ok(())),
+        Of::PubRel(ack) => Incoming::PubRel(ack.pkid),
+        Of::PubComp(ack) => Incoming::PubComp(ack.pkid),
+        Of::SubAck(ack) => {
+            let results = ack.return_codes.into_iter().map(|code| Refused::of_suback_v4(code).map_or(Ok(()), Err));
+            Incoming::SubAck(ack.pkid, results.collect())
+        }
+        Of::UnsubAck(_) => Incoming::UnsubAck,
+        Of::PingResp => Incoming::PingResp,
+        Of::Connect(_) | Of::Subscribe(_) | Of::Unsubscribe(_) | Of::PingReq | Of::Disconnect => {
+            return Err(format!("the broker sent a {:?}, which only clients send", packet.packet_type()));
+        }
+    })
+}
+
+fn of_v5(packet: v5::Packet) -> Result<Incoming, String> {
+    use v5::Packet as Of;
+    Ok(match packet {
+        Of::ConnAck(ack) => Incoming::ConnAck(connack(ack)),
+        Of::Publish(v5::Publish { dup, qos, retain, topic, pkid: id, payload, properties }) => {
+            if topic.is_empty() {
+                return Err("the broker sent a topic alias, which was not allowed".into());
+            }
+            let properties = properties.map(Box::new);
+            Incoming::Publish(Publish { dup, retain, qos, id, topic, payload, properties })
+        }
+        Of::PubAck(ack) => {
+            let reason = ack.properties.and_then(|properties| properties.reason_string);
+            Incoming::PubAck(ack.pkid, Refused::of_puback(ack.reason, reason).map_or(Ok(()), Err))
+        }
+        Of::PubRec(ack) => {
+            let reason = ack.properties.and_then(|properties| properties.reason_string);
+            Incoming::PubRec(ack.pkid, Refused::of_pubrec(ack.reason, reason).map_or(Ok(()), Err))
+        }
+        Of::PubRel(ack) => Incoming::PubRel(ack.pkid),
+        // "Not found" ends the exchange, too: the broker has forgotten what it has passed on.
+        Of::PubComp(ack) => Incoming::PubComp(ack.pkid),
+        Of::SubAck(ack) => {
+            let reason = ack.properties.and_then(|properties| properties.reason_string);
+            let result = |code| Refused::of_suback_v5(code, reason.clone()).map_or(Ok(()), Err);
+            Incoming::SubAck(ack.pkid, ack.return_codes.into_iter().map(result).collect())
+        }
+        Of::UnsubAck(_) => Incoming::UnsubAck,
+        Of::PingResp => Incoming::PingResp,
+        Of::Disconnect(disconnect) => Incoming::Disconnect(Refused::of_disconnect(disconnect)),
+        Of::Auth(_) => return Err("the broker asks for an enhanced login, which was not offered".into()),
+        Of::Connect(..) | Of::Subscribe(_) | Of::Unsubscribe(_) | Of::PingReq => {
+            return Err(format!("the broker sent a {:?}, which only clients send", packet.packet_type()));
+        }
+    })
+}
+
+fn connack(ack: v5::ConnAck) -> ConnAck {
+    let mut limits = Limits::default();
+    let mut reason = None;
+    if let Some(properties) = ack.properties {
+        limits.receive_maximum = properties.receive_max.unwrap_or(u16::MAX);
+        limits.qos_max = properties.max_qos.unwrap_or(2);
+        limits.retain = properties.retain_available != Some(0);
+        limits.keep_alive = properties.server_keep_alive;
+        if let Some(max) = properties.max_packet_size {
+            limits.packet_bytes_max = usize::try_from(max).unwrap_or(PACKET_BYTES_MAX).min(PACKET_BYTES_MAX);
+        }
+        reason = properties.reason_string;
+    }
+    let result = Refused::of_connack_v5(ack.code, reason).map_or(Ok(limits), Err);
+    ConnAck { session_present: ack.session_present, result }
+}

@@ -1,0 +1,163 @@
+//! The source: subscribes, and acknowledges what is stored.
+
+mod inbox;
+mod session;
+mod subscriptions;
+
+use crate::{
+    broker::Broker,
+    convert::inbound,
+    link::{self, Ended, Link, Opened, Wish},
+    lock,
+    packet::{self, QoS, qos},
+    topic,
+};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use crossdock_connector::{Diagnostic, Diagnostics, Receiver, Settler, Source, SourceConfig, SourceError};
+use crossdock_model::Text;
+use inbox::{Awaited, Inbox, Recorded, Terms};
+use session::{MqttReceiver, MqttSettler};
+use std::{path::Path, sync::Arc};
+use subscriptions::Subscriptions;
+
+const RECEIVE_MAXIMUM: u16 = 1000;
+const BODY_BYTES_MAX: u64 = 16 << 20;
+/// A source publishes nothing, so these packet ids are free.
+const SUBSCRIBE_ID: u16 = 1;
+const UNSUBSCRIBE_ID: u16 = 2;
+
+/// A route's subscription.
+#[derive(Debug)]
+pub(crate) struct MqttSource {
+    broker: Broker,
+    client_id: String,
+    connection: Text,
+    filters: Arc<[String]>,
+    qos: QoS,
+    receive_maximum: u16,
+    body_bytes_max: u64,
+    subscriptions: Arc<Subscriptions>,
+    recorded: Recorded,
+    /// Counts the connections, from 1.
+    epoch: u32,
+}
+
+impl MqttSource {
+    /// A source by its settings.
+    pub(crate) fn new(config: &SourceConfig, store: &str, state_folder: &Path) -> Result<Self, Diagnostics> {
+        let (settings, mut found) = (&config.settings, Diagnostics::new());
+        let connection = config.connection()?;
+        let qos = qos(settings.integer("qos").unwrap_or(1));
+        let broker = found.take(Broker::new(connection, &config.folder, store));
+        let filters = found.take(filters(config));
+        let (Some(broker), Some(filters)) = (broker, filters) else { return Err(found) };
+        let client_id = broker.source_client(&config.route);
+        let receive_maximum = settings.integer("receive_maximum").and_then(|most| u16::try_from(most).ok());
+        Ok(Self {
+            subscriptions: Arc::new(Subscriptions::new(state_folder, &broker.address(), &client_id)),
+            client_id,
+            broker,
+            connection: connection.name.clone(),
+            filters: filters.into(),
+            qos,
+            receive_maximum: receive_maximum.unwrap_or(RECEIVE_MAXIMUM),
+            body_bytes_max: settings.size("max_body").unwrap_or(BODY_BYTES_MAX),
+            recorded: Recorded::default(),
+            epoch: 0,
+        })
+    }
+
+    /// Where its client is, and what it is called.
+    pub(crate) fn client(&self) -> (String, &str) {
+        (self.broker.address(), &self.client_id)
+    }
+
+    async fn connect(&mut self) -> Result<(MqttReceiver, MqttSettler), Ended> {
+        let wish = Wish {
+            client_id: &self.client_id,
+            clean: self.broker.clean_start,
+            lasting: true,
+            receive_maximum: self.receive_maximum,
+            publish_bytes_max: inbound::publish_bytes_max(self.body_bytes_max, self.qos),
+            will: true,
+        };
+        let opened = link::open(&self.broker, wish).await?;
+        self.epoch = self.epoch.wrapping_add(1);
+        if !opened.session_present {
+            lock(&self.recorded).clear();
+        }
+        let (out, awaited) = self.ask(&opened).await?;
+        let terms = Terms {
+            epoch: self.epoch,
+            version: self.broker.version,
+            connection: self.connection.clone(),
+            receive_maximum: usize::from(self.receive_maximum),
+            body_bytes_max: self.body_bytes_max,
+            recorded: Arc::clone(&self.recorded),
+        };
+        let (link, driver) = Link::start(opened, Inbox::new(terms, awaited), out);
+        session::subscribed(&link).await?;
+        if link.lock().role.is_subscribed() {
+            self.remember(Vec::new()).await;
+        }
+        Ok(session::halves(link, driver))
+    }
+
+    /// What is to be asked of the broker, and which answers are then awaited.
+    async fn ask(&self, opened: &Opened) -> Result<(BytesMut, Awaited), Ended> {
+        let (subscriptions, filters) = (Arc::clone(&self.subscriptions), Arc::clone(&self.filters));
+        let unwanted = match opened.session_present {
+            true => tokio::task::spawn_blocking(move || subscriptions.unwanted(&filters)).await.unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let (version, mut out) = (self.broker.version, BytesMut::new());
+        if !unwanted.is_empty() {
+            packet::unsubscribe(version, UNSUBSCRIBE_ID, &unwanted, &mut out).map_err(Ended::protocol)?;
+        }
+        packet::subscribe(version, SUBSCRIBE_ID, &self.filters, self.qos, &mut out).map_err(Ended::protocol)?;
+        let awaited =
+            Awaited { suback: Some((SUBSCRIBE_ID, Arc::clone(&self.filters))), unsuback: !unwanted.is_empty() };
+        self.remember(unwanted).await;
+        Ok((out, awaited))
+    }
+
+    /// Writes down what the session may be subscribed to: what is wanted, and what may be left of earlier times.
+    async fn remember(&self, unwanted: Vec<String>) {
+        let (subscriptions, filters) = (Arc::clone(&self.subscriptions), Arc::clone(&self.filters));
+        let written = tokio::task::spawn_blocking(move || subscriptions.write(&filters, &unwanted)).await;
+        if let Ok(Err(error)) = written {
+            // Messages flow all the same; a filter that is taken out later may go on being delivered.
+            tracing::warn!(client_id = self.client_id, %error, "cannot remember what the session is subscribed to");
+        }
+    }
+}
+
+#[async_trait]
+impl Source for MqttSource {
+    async fn open(&mut self) -> Result<(Box<dyn Receiver>, Box<dyn Settler>), SourceError> {
+        let (receiver, settler) = self.connect().await.map_err(|ended| ended.source_error())?;
+        Ok((Box::new(receiver), Box::new(settler)))
+    }
+}
+
+/// The filters of a section, each looked at.
+fn filters(config: &SourceConfig) -> Result<Vec<String>, Diagnostics> {
+    let (list, mut found) = (config.settings.list("topics"), Diagnostics::new());
+    if list.is_empty() {
+        let error = config.settings.error("topics", "mqtt.topics", "there is no topic to subscribe to");
+        return Err(error.hint("name at least one filter, such as plant/+/temp").into());
+    }
+    let mut filters: Vec<String> = Vec::with_capacity(list.len());
+    for item in list {
+        let filter = item.value.as_text().map_or("", |text| text);
+        if let Err(wrong) = topic::check_filter(filter) {
+            found.push(Diagnostic::error("mqtt.filter", item.span, wrong.text).hint(wrong.hint));
+        } else if filters.iter().any(|earlier| earlier == filter) {
+            let error = Diagnostic::error("mqtt.filter_twice", item.span, format!("`{filter}` is in the list twice"));
+            found.push(error.hint("leave one of them out"));
+        }
+        filters.push(filter.to_owned());
+    }
+    if found.has_errors() { Err(found) } else { Ok(filters) }
+}

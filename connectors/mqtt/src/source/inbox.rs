@@ -1,0 +1,319 @@
+//! What has come and is not acknowledged: the driver puts it here, the receiver takes it, the settler settles it.
+//!
+//! ```text
+//!  QoS 1: PUBLISH ─► ready ─► engine ─► settled ─► PUBACK
+//!  QoS 2: PUBLISH ─► ready ─► engine ─► settled ─► PUBREC (the id is recorded) ─► PUBREL ─► PUBCOMP (forgotten)
+//! ```
+//!
+//! A message of QoS 2 that comes again while its id is recorded was stored: it is confirmed again and not given to the
+//! engine. The record outlives the connection, as the session does, but not the process.
+
+use crate::{
+    convert::{inbound, now},
+    link::{Ended, Out, Role},
+    lock,
+    packet::{Incoming, Publish, QoS, Refused, Step, Version, Why, acknowledge},
+};
+use crossdock_connector::{Credit, Event, Received, Settlement, Token, Tracker};
+use crossdock_model::{Refusal, RefusalKind, Text, Timestamp};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+/// Messages that wait for the engine before reading stops.
+const READY_MESSAGES_MAX: usize = 1024;
+/// Bytes of them.
+const READY_BYTES_MAX: usize = 1 << 20;
+/// How long a message rests that was given back, if nobody says.
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The packet ids of QoS 2 whose message is stored and whose exchange is not over.
+pub(super) type Recorded = Arc<Mutex<HashSet<u16>>>;
+
+/// What does not change during a connection.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) epoch: u32,
+    pub(super) version: Version,
+    pub(super) connection: Text,
+    pub(super) receive_maximum: usize,
+    pub(super) body_bytes_max: u64,
+    pub(super) recorded: Recorded,
+}
+
+/// The source's side of a connection.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    terms: Terms,
+    ready: VecDeque<Arrived>,
+    ready_bytes: usize,
+    tracker: Tracker<Due>,
+    /// Settled as refused, and not acknowledged yet.
+    refused: Vec<(u64, u8)>,
+    /// Ids of QoS 2 whose message is not settled.
+    unsettled: HashSet<u16>,
+    awaited: Awaited,
+    /// When the time is read once for all that came together.
+    batch_at: Option<Timestamp>,
+    /// A message was given back: then the session ends, so that the broker offers it again.
+    offer_again_at: Option<Instant>,
+}
+
+/// A message that waits for the engine.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large one")]
+enum Arrived {
+    Message(Received, QoS),
+    Refused(Token, Box<Refusal>),
+}
+
+/// What acknowledging a message takes.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    qos: QoS,
+    id: u16,
+    seq: u64,
+}
+
+/// The answers to SUBSCRIBE and UNSUBSCRIBE that are still to come.
+#[derive(Debug, Default)]
+pub(super) struct Awaited {
+    /// The filters in the order of the SUBSCRIBE with this id.
+    pub(super) suback: Option<(u16, Arc<[String]>)>,
+    pub(super) unsuback: bool,
+}
+
+impl Awaited {
+    const fn is_over(&self) -> bool {
+        self.suback.is_none() && !self.unsuback
+    }
+}
+
+impl Inbox {
+    pub(super) fn new(terms: Terms, awaited: Awaited) -> Self {
+        Self {
+            terms,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            tracker: Tracker::new(),
+            refused: Vec::new(),
+            unsettled: HashSet::new(),
+            awaited,
+            batch_at: None,
+            offer_again_at: None,
+        }
+    }
+
+    /// Whether the broker has answered what it was asked at the start.
+    pub(super) const fn is_subscribed(&self) -> bool {
+        self.awaited.is_over()
+    }
+
+    /// Takes what is ready, of at most the credit; none if nothing is.
+    pub(super) fn next(&mut self, credit: Credit) -> Option<Event> {
+        if let Some(Arrived::Refused(..)) = self.ready.front() {
+            let mut refused = Vec::new();
+            while let Some(Arrived::Refused(token, refusal)) =
+                self.ready.pop_front_if(|front| matches!(front, Arrived::Refused(..)))
+            {
+                refused.push((token, *refusal));
+            }
+            return Some(Event::Refused(refused));
+        }
+        let mut messages = Vec::with_capacity(self.ready.len().min(credit.messages));
+        let mut bytes = 0;
+        while messages.len() < credit.messages {
+            let fits = |front: &mut Arrived| match front {
+                Arrived::Message(received, _) => {
+                    messages.is_empty() || bytes + received.envelope.bytes().len() <= credit.bytes
+                }
+                Arrived::Refused(..) => false,
+            };
+            let Some(Arrived::Message(received, _)) = self.ready.pop_front_if(fits) else { break };
+            bytes += received.envelope.bytes().len();
+            messages.push(received);
+        }
+        self.ready_bytes -= bytes;
+        (!messages.is_empty()).then_some(Event::Messages(messages))
+    }
+
+    /// Notes what became of a message; acknowledgements that are due go to `out`.
+    pub(super) fn settle(&mut self, token: Token, settlement: &Settlement, out: &mut Out) {
+        if token.session != self.terms.epoch {
+            return;
+        }
+        match settlement {
+            Settlement::Stored { .. } | Settlement::Filtered => {}
+            Settlement::Refused(refusal) => {
+                if self.terms.version == Version::V5 {
+                    self.refused.push((token.seq, reason_code(refusal.kind)));
+                }
+            }
+            Settlement::Again { after } => {
+                let at = Instant::now() + after.unwrap_or(AGAIN_PAUSE);
+                self.offer_again_at = Some(self.offer_again_at.map_or(at, |earlier| earlier.min(at)));
+                return;
+            }
+            // MQTT answers in messages of their own.
+            Settlement::Reply(_) => return,
+        }
+        self.settled(token.seq, out);
+    }
+
+    fn settled(&mut self, seq: u64, out: &mut Out) {
+        let Self { tracker, refused, unsettled, terms, .. } = self;
+        tracker.settle(seq, |due| {
+            let at = refused.iter().position(|(seq, _)| *seq == due.seq);
+            let reason = at.map_or(0, |at| refused.swap_remove(at).1);
+            match due.qos {
+                QoS::AtMostOnce => {}
+                QoS::AtLeastOnce => acknowledge(Step::Acknowledged, due.id, reason, &mut out.bytes),
+                QoS::ExactlyOnce => {
+                    unsettled.remove(&due.id);
+                    // A refusal ends the exchange, so there is nothing to record.
+                    if reason == 0 {
+                        lock(&terms.recorded).insert(due.id);
+                    }
+                    acknowledge(Step::Recorded, due.id, reason, &mut out.bytes);
+                }
+            }
+        });
+    }
+
+    fn token(&mut self, qos: QoS, id: u16) -> Token {
+        // The tracker numbers what it gets from 0, so the number is known before.
+        let seq = self.tracker.watermark() + self.tracker.outstanding() as u64;
+        self.tracker.receive(Due { qos, id, seq });
+        Token { session: self.terms.epoch, scope: 0, seq }
+    }
+
+    /// Whether a message of QoS 2 is a repetition of one that was stored.
+    fn is_recorded(&self, qos: QoS, id: u16) -> bool {
+        qos == QoS::ExactlyOnce && lock(&self.terms.recorded).contains(&id)
+    }
+
+    /// Begins to track a message; none if it was stored before and is confirmed again.
+    fn begin(&mut self, qos: QoS, id: u16, out: &mut Out) -> Result<Option<Token>, Ended> {
+        if self.is_recorded(qos, id) {
+            let token = self.token(qos, id);
+            self.settled(token.seq, out);
+            return Ok(None);
+        }
+        if qos == QoS::ExactlyOnce && !self.unsettled.insert(id) {
+            return Err(Ended::protocol(format!("the broker sent packet {id} twice on one connection")));
+        }
+        Ok(Some(self.token(qos, id)))
+    }
+
+    fn publish(&mut self, publish: Publish, out: &mut Out) -> Result<(), Ended> {
+        let (qos, bytes) = (publish.qos, publish.payload.len());
+        let Some(token) = self.begin(qos, publish.id, out)? else { return Ok(()) };
+        if bytes as u64 > self.terms.body_bytes_max {
+            let refusal = inbound::too_large(bytes, self.terms.body_bytes_max);
+            self.ready.push_back(Arrived::Refused(token, refusal));
+            return Ok(());
+        }
+        let received_at = *self.batch_at.get_or_insert_with(now);
+        match inbound::envelope(publish, &self.terms.connection, received_at) {
+            Ok(envelope) => {
+                self.ready_bytes += bytes;
+                self.ready.push_back(Arrived::Message(Received { token, envelope, claim: None }, qos));
+            }
+            Err(refusal) => self.ready.push_back(Arrived::Refused(token, refusal)),
+        }
+        Ok(())
+    }
+
+    fn too_large(&mut self, qos: QoS, id: u16, topic: &[u8], packet_bytes: usize, out: &mut Out) -> Result<(), Ended> {
+        if let Some(token) = self.begin(qos, id, out)? {
+            let topic = String::from_utf8_lossy(topic);
+            tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
+            let refusal = inbound::too_large(packet_bytes, self.terms.body_bytes_max);
+            self.ready.push_back(Arrived::Refused(token, refusal));
+        }
+        Ok(())
+    }
+
+    fn released(&mut self, id: u16, out: &mut Out) -> Result<(), Ended> {
+        if self.unsettled.contains(&id) {
+            return Err(Ended::protocol(format!("the broker released packet {id}, which was not confirmed")));
+        }
+        lock(&self.terms.recorded).remove(&id);
+        // One that is not known was released before, on a connection that broke then.
+        acknowledge(Step::Complete, id, 0, &mut out.bytes);
+        Ok(())
+    }
+
+    fn subscribed(&mut self, id: u16, results: Vec<Result<(), Refused>>) -> Result<(), Ended> {
+        let Some((_, filters)) = self.awaited.suback.take_if(|(awaited, _)| *awaited == id) else {
+            return Err(Ended::protocol("the broker answered a SUBSCRIBE that was not sent"));
+        };
+        if results.len() != filters.len() {
+            return Err(Ended::protocol("the broker did not answer for each filter of the SUBSCRIBE"));
+        }
+        for (filter, result) in filters.iter().zip(results) {
+            if let Err(Refused { why, text }) = result {
+                // What is not there for us is `missing`, whatever the login was worth.
+                let why = if matches!(why, Why::Busy | Why::Denied) { why } else { Why::Unsupported };
+                return Err(Ended::refused(Refused { why, text: format!("no subscription to `{filter}`: {text}") }));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Role for Inbox {
+    fn take(&mut self, packet: Incoming, out: &mut Out) -> Result<(), Ended> {
+        match packet {
+            Incoming::Publish(publish) => self.publish(publish, out),
+            Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes, out),
+            Incoming::PubRel(id) => self.released(id, out),
+            Incoming::SubAck(id, results) => self.subscribed(id, results),
+            Incoming::UnsubAck => {
+                self.awaited.unsuback = false;
+                Ok(())
+            }
+            Incoming::PubAck(id, _) | Incoming::PubRec(id, _) | Incoming::PubComp(id) => {
+                Err(Ended::protocol(format!("the broker confirmed packet {id}, and nothing was published")))
+            }
+            Incoming::ConnAck(_) | Incoming::PingResp | Incoming::Disconnect(_) => Ok(()),
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.ready.len() < READY_MESSAGES_MAX
+            && self.ready_bytes < READY_BYTES_MAX
+            && self.tracker.outstanding() < self.terms.receive_maximum
+    }
+
+    fn written(&mut self, _: u64) {}
+
+    fn batch_taken(&mut self) {
+        self.batch_at = None;
+    }
+
+    fn tick(&mut self, now: Instant) -> Result<(), Ended> {
+        if self.offer_again_at.is_some_and(|at| at <= now) {
+            return Err(Ended::broken(
+                "a message could not be stored: connecting again, so that the broker offers it again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What has a packet id comes again in the next session; only what has none is still given out.
+    fn end(&mut self, _: &Ended) {
+        self.ready.retain(|arrived| matches!(arrived, Arrived::Message(_, QoS::AtMostOnce)));
+    }
+}
+
+/// What MQTT 5 says to a sender's broker of a message that is not taken (§3.4.2.1).
+const fn reason_code(kind: RefusalKind) -> u8 {
+    match kind {
+        RefusalKind::Undecodable | RefusalKind::UnsupportedType | RefusalKind::Invalid => 0x99,
+        RefusalKind::Throttled => 0x97,
+        RefusalKind::Conflict | RefusalKind::TooLarge => 0x83,
+    }
+}
