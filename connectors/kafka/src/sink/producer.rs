@@ -1,0 +1,128 @@
+//! A producer and the thread that hears its deliveries.
+
+use super::context::Context;
+use crate::{
+    fault,
+    probe::{self, NoAnswer},
+};
+use crossdock_model::{Fault, Text};
+use rdkafka::{
+    ClientConfig,
+    config::FromClientConfigAndContext,
+    producer::{BaseProducer, Producer as _},
+};
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+/// How long deliveries are gathered before they are posted.
+const GATHER: Duration = Duration::from_millis(1);
+/// How often a producer without records is looked after: its errors, its log.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// A producer, which the targets of a connection with equal options share.
+pub(super) struct Producer {
+    inner: BaseProducer<Context>,
+    brokers: Text,
+    /// A producer that librdkafka gave up: another is to be made.
+    broken: AtomicBool,
+    thread: std::sync::OnceLock<Thread>,
+}
+
+impl Producer {
+    /// Makes a producer and starts its thread, which ends when the producer has no other owner.
+    pub fn new(config: &ClientConfig, brokers: &Text) -> Result<Arc<Self>, Fault> {
+        let wrong = |text: String| fault::unreachable(None, &text);
+        let inner = BaseProducer::from_config_and_context(config, Context::default());
+        let inner = inner.map_err(|error| wrong(error.to_string()))?;
+        let producer = Arc::new(Self {
+            inner,
+            brokers: brokers.clone(),
+            broken: AtomicBool::new(false),
+            thread: std::sync::OnceLock::new(),
+        });
+        let weak = Arc::downgrade(&producer);
+        let thread = thread::Builder::new().name("kafka-deliveries".into()).spawn(move || hear(&weak));
+        let thread = thread.map_err(|error| wrong(format!("no thread: {error}")))?;
+        producer.thread.get_or_init(|| thread.thread().clone());
+        Ok(producer)
+    }
+
+    /// librdkafka's part.
+    pub const fn inner(&self) -> &BaseProducer<Context> {
+        &self.inner
+    }
+
+    /// The context.
+    pub fn context(&self) -> &Context {
+        self.inner.context()
+    }
+
+    /// A record is about to be given to librdkafka; its thread hears of it.
+    pub fn expect_one(&self) {
+        if self.context().under_way.fetch_add(1, Ordering::AcqRel) == 0
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// The record was not taken after all.
+    pub fn forget_one(&self) {
+        self.context().under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether librdkafka gave the producer up.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed) || self.inner.client().fatal_error().is_some()
+    }
+
+    /// It is of no use any more.
+    pub fn give_up(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the brokers whether they are there. Waits.
+    ///
+    /// # Errors
+    /// They are not, or refuse us.
+    pub fn ask(&self, topic: Option<&str>) -> Result<(), Fault> {
+        let NoAnswer { code, text } =
+            match probe::ask(self.inner.client(), &self.context().troubles, (&*self.brokers, topic), || {
+                self.inner.poll(Duration::ZERO)
+            }) {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
+            };
+        Err(fault::unreachable(code, &text))
+    }
+}
+
+/// Hears deliveries until nobody owns the producer.
+fn hear(producer: &Weak<Producer>) {
+    loop {
+        let idle = {
+            let Some(producer) = producer.upgrade() else { return };
+            let context = producer.context();
+            if context.under_way.load(Ordering::Acquire) > 0 {
+                // It returns after this time, having heard whatever came meanwhile.
+                producer.inner.poll(GATHER);
+                context.post();
+                false
+            } else {
+                // A few events at a time: log lines of a broker that is away.
+                producer.inner.poll(Duration::ZERO);
+                context.post();
+                true
+            }
+        };
+        if idle {
+            thread::park_timeout(IDLE);
+        }
+    }
+}

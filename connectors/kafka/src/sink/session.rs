@@ -1,0 +1,157 @@
+//! A target's session with a producer: which tickets have no result yet, and where results go.
+//!
+//! A ticket is in `open` from before librdkafka gets its record until its result is posted; whoever takes it out posts it,
+//! so each has exactly one result however the session ends.
+
+use crate::lock;
+use crossdock_connector::{Completions, Receipt, Results, Ticket};
+use crossdock_model::{Fault, Text};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Mutex,
+    time::Instant,
+};
+use tokio::sync::Notify;
+
+/// What is known of a record under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open {
+    /// The parts of the envelope that it does not carry; empty almost always.
+    pub lost: Vec<Text>,
+}
+
+/// A target's session.
+#[derive(Debug)]
+pub(super) struct Session {
+    open: Mutex<HashMap<u64, Open, BuildHasherDefault<Plain>>>,
+    done: Completions,
+    /// Whether a message has a say in its topic.
+    pub picks_topic: bool,
+    answered: Notify,
+}
+
+impl Session {
+    /// A session without records.
+    pub fn new(done: Completions, picks_topic: bool) -> Self {
+        Self { open: Mutex::default(), done, picks_topic, answered: Notify::new() }
+    }
+
+    /// A record is about to be given to librdkafka.
+    pub fn begin(&self, ticket: Ticket, lost: Vec<Text>) {
+        lock(&self.open).insert(ticket.0, Open { lost });
+    }
+
+    /// Results that did not come from the broker; of tickets that were begun or not.
+    pub fn post(&self, results: Results) {
+        if !results.is_empty() {
+            let mut open = lock(&self.open);
+            for (ticket, _) in &results {
+                open.remove(&ticket.0);
+            }
+            drop(open);
+            self.done.post(results);
+        }
+    }
+
+    /// The brokers' answers; those of tickets that have their result are dropped.
+    pub fn answer(&self, answers: Vec<(u64, Result<(), Fault>)>) {
+        let mut open = lock(&self.open);
+        let known = answers.into_iter().filter_map(|(ticket, answer)| {
+            let Open { lost } = open.remove(&ticket)?;
+            Some((Ticket(ticket), answer.map(|()| Receipt { lost })))
+        });
+        let results: Results = known.collect();
+        drop(open);
+        if !results.is_empty() {
+            self.done.post(results);
+        }
+        self.answered.notify_one();
+    }
+
+    /// How many have no result yet.
+    pub fn count(&self) -> usize {
+        lock(&self.open).len()
+    }
+
+    /// Waits until all have their result, at most until `by`.
+    pub async fn drained(&self, by: Instant) {
+        while self.count() > 0 {
+            if tokio::time::timeout_at(by.into(), self.answered.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a round of answers.
+    pub async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
+    /// Whatever has no result gets this one.
+    pub fn give_up(&self, fault: &Fault) {
+        let open = std::mem::take(&mut *lock(&self.open));
+        if !open.is_empty() {
+            self.done.post(open.into_keys().map(|ticket| (Ticket(ticket), Err(fault.clone()))).collect());
+        }
+    }
+}
+
+/// Tickets count up: their low bits are as good as a hash, once they are spread over the high ones.
+#[derive(Debug, Default)]
+pub(super) struct Plain(u64);
+
+impl Hasher for Plain {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossdock_model::FaultClass;
+    use std::sync::Arc;
+
+    fn session() -> (Session, Arc<Mutex<Results>>) {
+        let posted = Arc::new(Mutex::new(Results::new()));
+        let to = Arc::clone(&posted);
+        (Session::new(Completions::new(move |results| to.lock().unwrap().extend(results)), false), posted)
+    }
+
+    #[test]
+    fn each_ticket_has_one_result() {
+        let (session, posted) = session();
+        for ticket in 0..5 {
+            session.begin(Ticket(ticket), Vec::new());
+        }
+        let fault = Fault::new(FaultClass::Failed, "kafka.x", "x");
+        session.answer(vec![(1, Ok(())), (1, Ok(())), (9, Ok(())), (2, Err(fault.clone()))]);
+        session.post(vec![(Ticket(0), Err(fault.clone()))]);
+        assert_eq!(session.count(), 2);
+        session.give_up(&fault);
+        session.answer((0..5).map(|ticket| (ticket, Ok(()))).collect());
+        let mut tickets: Vec<_> =
+            posted.lock().unwrap().iter().map(|(ticket, result)| (ticket.0, result.is_ok())).collect();
+        tickets.sort_unstable();
+        assert_eq!(tickets, [(0, false), (1, true), (2, false), (3, false), (4, false)]);
+    }
+
+    #[test]
+    fn what_was_lost_is_told() {
+        let (session, posted) = session();
+        session.begin(Ticket(7), vec![Text::from_static("headers")]);
+        session.answer(vec![(7, Ok(()))]);
+        assert_eq!(posted.lock().unwrap()[0].1.as_ref().unwrap().lost, [Text::from_static("headers")]);
+    }
+}
