@@ -2,7 +2,7 @@
 //! the account at the end. For tests alone (`[dev-dependencies]`).
 //!
 //! Everything here speaks the outside contract only (command line, HTTP, metrics) and knows no crate of ours, so that a test
-//! tells what a user would see. Whatever goes wrong panics with what was awaited: it fails the test that asked for it.
+//! tells what a user would see; but for the `suite` of connectors (a feature), which plays the engine. Whatever goes wrong panics with what was awaited: it fails the test that asked for it.
 //! Threads are plain ones; sockets are on loopback, on ports the system chose.
 
 #![expect(clippy::panic, clippy::expect_used, reason = "what fails here fails the test that asked for it")]
@@ -16,6 +16,8 @@ mod partner;
 mod proxy;
 mod random;
 pub mod servers;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod volume;
 mod wait;
 mod wire;

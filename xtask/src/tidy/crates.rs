@@ -47,7 +47,7 @@ const LAYERS: &[Layer] = &[
         &["model", "settings", "expression", "rules", "delivery", "connector", "store", "config"],
     ),
     layer("crossdock-admin", Free, &["model", "settings", "config", "engine", "listener"]),
-    layer("crossdock-testkit", Tests, &["model", "connector", "config", "store"]),
+    layer("crossdock-testkit", Tests, &["model", "settings", "connector"]),
 ];
 
 /// What a connector may know of ours.
