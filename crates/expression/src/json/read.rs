@@ -14,12 +14,11 @@ pub struct Wrong {
     pub what: Cow<'static, str>,
 }
 
-/// A string of the text.
-pub enum Piece<'a> {
-    /// Without escapes: where it stands, and what it is.
-    Plain { start: usize, text: &'a str },
-    /// With its escapes resolved.
-    Resolved(String),
+/// A string of the text without escapes: where it stands, and what it is.
+#[derive(Clone, Copy)]
+pub struct Plain<'a> {
+    pub start: usize,
+    pub text: &'a str,
 }
 
 /// What is built of a text; called in the order of the text.
@@ -36,12 +35,16 @@ pub trait Build {
     fn integer(&mut self, number: i64) -> Self::Value;
     /// A finite number.
     fn float(&mut self, number: f64) -> Self::Value;
-    fn text(&mut self, piece: Piece<'_>) -> Self::Value;
+    fn text(&mut self, plain: Plain<'_>) -> Self::Value;
+    /// A string that had escapes.
+    fn resolved_text(&mut self, text: String) -> Self::Value;
     fn items(&mut self) -> Self::Items;
     fn item(&mut self, items: &mut Self::Items, value: Self::Value);
     fn array(&mut self, items: Self::Items) -> Self::Value;
     fn members(&mut self) -> Self::Members;
-    fn key(&mut self, piece: Piece<'_>) -> Self::Key;
+    fn key(&mut self, plain: Plain<'_>) -> Self::Key;
+    /// A key that had escapes.
+    fn resolved_key(&mut self, text: String) -> Self::Key;
     /// A key may come again: the last value counts.
     fn member(&mut self, members: &mut Self::Members, key: Self::Key, value: Self::Value);
     fn object(&mut self, members: Self::Members) -> Self::Value;
@@ -49,19 +52,29 @@ pub trait Build {
 
 /// Reads a text that holds one value.
 pub fn read<B: Build>(text: &str, build: &mut B) -> Result<B::Value, Wrong> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, build };
-    let value = reader.value(VALUE_DEPTH_MAX)?;
-    match reader.peek() {
-        None => Ok(value),
-        Some(_) => Err(reader.wrong("only one value is expected, but more follows")),
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, build, wrong: None };
+    let value = reader.value(VALUE_DEPTH_MAX);
+    if value.is_some() && reader.peek() != END {
+        reader.fail::<()>("only one value is expected, but more follows");
+    }
+    match (value, reader.wrong) {
+        (Some(value), None) => Ok(value),
+        (_, Some(wrong)) => Err(wrong),
+        (None, None) => Err(Wrong { at: 0, what: Cow::Borrowed("a value is expected") }),
     }
 }
 
+/// What [`Reader::peek`] sees behind the text. A byte of the text that is the same is wrong wherever it is peeked at.
+const END: u8 = 0;
+
+/// What it reads is returned as an option, and why there is nothing is kept here: an error as large as a text tells
+/// would be moved about with each value.
 struct Reader<'a, B> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     build: &'a mut B,
+    wrong: Option<Wrong>,
 }
 
 /// A number, before it is one of the values that are built.
@@ -71,151 +84,159 @@ enum Number {
 }
 
 impl<'a, B: Build> Reader<'a, B> {
-    fn wrong(&self, what: impl Into<Cow<'static, str>>) -> Wrong {
+    #[cold]
+    fn fail<T>(&mut self, what: impl Into<Cow<'static, str>>) -> Option<T> {
         let what = if self.at < self.bytes.len() { what.into() } else { "the text ends within a value".into() };
-        Wrong { at: self.at, what }
+        self.wrong = Some(Wrong { at: self.at, what });
+        None
     }
 
     /// The next byte behind space, without taking it.
-    fn peek(&mut self) -> Option<u8> {
+    #[inline]
+    fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                byte => return byte.copied(),
+                Some(byte) => return *byte,
+                None => return END,
             }
         }
     }
 
-    fn value(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
+    fn value(&mut self, levels_left: usize) -> Option<B::Value> {
         match self.peek() {
-            Some(b'"') => self.piece().map(|piece| self.build.text(piece)),
-            Some(b'{') => self.object(levels_left),
-            Some(b'[') => self.array(levels_left),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|number| match number {
+            b'"' => match self.plain() {
+                Some(plain) => Some(self.build.text(plain)),
+                None => self.escaped().map(|text| self.build.resolved_text(text)),
+            },
+            b'{' => self.object(levels_left),
+            b'[' => self.array(levels_left),
+            b'-' | b'0'..=b'9' => self.number().map(|number| match number {
                 Number::Integer(number) => self.build.integer(number),
                 Number::Float(number) => self.build.float(number),
             }),
-            Some(b't') => self.word("true").map(|()| self.build.boolean(true)),
-            Some(b'f') => self.word("false").map(|()| self.build.boolean(false)),
-            Some(b'n') => self.word("null").map(|()| self.build.null()),
-            Some(_) | None => Err(self.wrong("a value is expected")),
+            b't' => self.word("true").map(|()| self.build.boolean(true)),
+            b'f' => self.word("false").map(|()| self.build.boolean(false)),
+            b'n' => self.word("null").map(|()| self.build.null()),
+            _ => self.fail("a value is expected"),
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Wrong> {
+    fn word(&mut self, word: &str) -> Option<()> {
         if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.at += word.len();
-            return Ok(());
+            return Some(());
         }
-        Err(self.wrong("a value is expected"))
+        self.fail("a value is expected")
     }
 
-    fn deeper(&self, levels_left: usize) -> Result<usize, Wrong> {
-        levels_left.checked_sub(1).ok_or_else(|| self.wrong(format!("nested deeper than {VALUE_DEPTH_MAX} levels")))
+    fn deeper(&mut self, levels_left: usize) -> Option<usize> {
+        match levels_left.checked_sub(1) {
+            Some(left) => Some(left),
+            None => self.fail(format!("nested deeper than {VALUE_DEPTH_MAX} levels")),
+        }
     }
 
-    fn array(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
+    fn array(&mut self, levels_left: usize) -> Option<B::Value> {
         let levels_left = self.deeper(levels_left)?;
         let mut items = self.build.items();
         self.at += 1;
-        if self.peek() == Some(b']') {
+        if self.peek() == b']' {
             self.at += 1;
-            return Ok(self.build.array(items));
+            return Some(self.build.array(items));
         }
         loop {
             let item = self.value(levels_left)?;
             self.build.item(&mut items, item);
             match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
+                b',' => self.at += 1,
+                b']' => {
                     self.at += 1;
-                    return Ok(self.build.array(items));
+                    return Some(self.build.array(items));
                 }
-                Some(_) | None => return Err(self.wrong("`,` or `]` is expected")),
+                _ => return self.fail("`,` or `]` is expected"),
             }
         }
     }
 
-    fn object(&mut self, levels_left: usize) -> Result<B::Value, Wrong> {
+    fn object(&mut self, levels_left: usize) -> Option<B::Value> {
         let levels_left = self.deeper(levels_left)?;
         let mut members = self.build.members();
         self.at += 1;
-        if self.peek() == Some(b'}') {
+        if self.peek() == b'}' {
             self.at += 1;
-            return Ok(self.build.object(members));
+            return Some(self.build.object(members));
         }
         loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.wrong("a key in double quotes is expected"));
+            if self.peek() != b'"' {
+                return self.fail("a key in double quotes is expected");
             }
-            let piece = self.piece()?;
-            let name = self.build.key(piece);
-            if self.peek() != Some(b':') {
-                return Err(self.wrong("`:` is expected"));
+            let name = match self.plain() {
+                Some(plain) => self.build.key(plain),
+                None => self.escaped().map(|text| self.build.resolved_key(text))?,
+            };
+            if self.peek() != b':' {
+                return self.fail("`:` is expected");
             }
             self.at += 1;
             let value = self.value(levels_left)?;
             self.build.member(&mut members, name, value);
             match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
+                b',' => self.at += 1,
+                b'}' => {
                     self.at += 1;
-                    return Ok(self.build.object(members));
+                    return Some(self.build.object(members));
                 }
-                Some(_) | None => return Err(self.wrong("`,` or `}` is expected")),
+                _ => return self.fail("`,` or `}` is expected"),
             }
         }
     }
 
-    /// The string that starts at the quote here.
-    fn piece(&mut self) -> Result<Piece<'a>, Wrong> {
+    /// The string that starts at the quote here, if it has no escapes and is right; else nothing is taken.
+    #[inline]
+    fn plain(&mut self) -> Option<Plain<'a>> {
         let start = self.at + 1;
-        match self.plain()? {
-            Some(text) => Ok(Piece::Plain { start, text }),
-            None => self.escaped().map(Piece::Resolved),
+        let end = start + plain_bytes(self.bytes.get(start..)?);
+        if self.bytes.get(end) != Some(&b'"') {
+            return None;
         }
+        // Both ends are at quotes, so they are borders of characters.
+        let text = self.text.get(start..end)?;
+        self.at = end + 1;
+        Some(Plain { start, text })
     }
 
-    /// The string that starts at the quote here, if it has no escapes; else nothing is taken.
-    fn plain(&mut self) -> Result<Option<&'a str>, Wrong> {
-        let start = self.at + 1;
-        let end = start + plain_bytes(self.bytes.get(start..).unwrap_or_default());
-        match self.bytes.get(end) {
-            Some(b'"') => {
-                self.at = end + 1;
-                // Both ends are at quotes, so they are borders of characters.
-                Ok(self.text.get(start..end))
-            }
-            Some(b'\\') => Ok(None),
-            Some(_) | None => {
-                self.at = end;
-                Err(self.wrong("a control character must be written as an escape"))
-            }
-        }
-    }
-
-    /// The string that starts at the quote here, with its escapes resolved.
-    fn escaped(&mut self) -> Result<String, Wrong> {
+    /// The string that starts at the quote here and is not plain, with its escapes resolved.
+    #[cold]
+    fn escaped(&mut self) -> Option<String> {
         let start = self.at;
         let mut end = start + 1;
         loop {
             match self.bytes.get(end) {
                 Some(b'\\') => end += 2,
                 Some(b'"') => break,
+                Some(0..=0x1F) => {
+                    self.at = end;
+                    return self.fail("a control character must be written as an escape");
+                }
                 Some(_) => end += 1,
                 None => {
                     self.at = self.bytes.len();
-                    return Err(self.wrong(""));
+                    return self.fail("");
                 }
             }
         }
         let token = self.text.get(start..=end).unwrap_or_default();
-        let resolved = serde_json::from_str(token).map_err(|error| {
-            let error = error.to_string();
-            self.wrong(format!("a string is wrong: {}", error.split(" at line ").next().unwrap_or_default()))
-        })?;
-        self.at = end + 1;
-        Ok(resolved)
+        match serde_json::from_str(token) {
+            Ok(resolved) => {
+                self.at = end + 1;
+                Some(resolved)
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.fail(format!("a string is wrong: {}", error.split(" at line ").next().unwrap_or_default()))
+            }
+        }
     }
 
     fn digits(&mut self) -> Option<(u64, usize)> {
@@ -228,26 +249,29 @@ impl<'a, B: Build> Reader<'a, B> {
         Some((number, self.at - start)).filter(|(_, count)| *count > 0)
     }
 
-    fn number(&mut self) -> Result<Number, Wrong> {
+    fn number(&mut self) -> Option<Number> {
         let start = self.at;
         let negative = self.bytes.get(start) == Some(&b'-');
         self.at += usize::from(negative);
         let first = self.bytes.get(self.at).copied();
-        let Some((whole, whole_digits)) = self.digits() else { return Err(self.wrong("a digit is expected")) };
+        let Some((whole, whole_digits)) = self.digits() else { return self.fail("a digit is expected") };
         if first == Some(b'0') && whole_digits > 1 {
             self.at = start;
-            return Err(self.wrong("a number must not begin with 0"));
+            return self.fail("a number must not begin with 0");
         }
         let (mut fraction, mut fraction_digits) = (0, 0);
         if self.bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
-            (fraction, fraction_digits) = self.digits().ok_or_else(|| self.wrong("a digit is expected"))?;
+            let Some(digits) = self.digits() else { return self.fail("a digit is expected") };
+            (fraction, fraction_digits) = digits;
         }
         let exponent = matches!(self.bytes.get(self.at), Some(b'e' | b'E'));
         if exponent {
             self.at += 1;
             self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
-            self.digits().ok_or_else(|| self.wrong("a digit is expected"))?;
+            if self.digits().is_none() {
+                return self.fail("a digit is expected");
+            }
         }
         let token = self.text.get(start..self.at).unwrap_or_default();
         let plain = fraction_digits == 0 && !exponent;
@@ -257,7 +281,10 @@ impl<'a, B: Build> Reader<'a, B> {
             let decimal = if short { exact(negative, whole, fraction, fraction_digits) } else { None };
             decimal.or_else(|| token.parse().ok().filter(|number: &f64| number.is_finite())).map(Number::Float)
         });
-        value.ok_or_else(|| Wrong { at: start, what: "a number is beyond what can be told".into() })
+        if value.is_none() {
+            self.wrong = Some(Wrong { at: start, what: "a number is beyond what can be told".into() });
+        }
+        value
     }
 }
 

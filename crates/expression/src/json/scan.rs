@@ -1,29 +1,34 @@
-//! Finds what needs care in a string, eight bytes at a time.
+//! Finds what needs care in a string, sixteen bytes at a time.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+use wide::u8x16;
 
 /// How many bytes from the start are neither a quote, a backslash nor a control character (RFC 8259 §7).
+#[inline]
 pub fn plain_bytes(bytes: &[u8]) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<16>();
     let mut at = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let found = marks(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+    for chunk in chunks {
+        let first = first_of(*chunk);
+        at += first;
+        if first < 16 {
+            return at;
         }
-        at += 8;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len())
+    at + rest.iter().position(|byte| needs_care(*byte)).unwrap_or(rest.len())
 }
 
-/// The high bit of each byte that needs care. Bytes above the lowest one that does may be marked wrongly, by a borrow;
-/// the lowest mark is right.
-const fn marks(chunk: u64) -> u64 {
-    let quote = chunk ^ (ONES * b'"' as u64);
-    let backslash = chunk ^ (ONES * b'\\' as u64);
-    let control = chunk.wrapping_sub(ONES * 0x20) & !chunk;
-    (control | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash)) & HIGHS
+const fn needs_care(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1F)
+}
+
+/// The place of the first byte that needs care, 16 if none does.
+#[inline]
+fn first_of(chunk: [u8; 16]) -> usize {
+    let bytes = u8x16::new(chunk);
+    let quote = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+    let control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
+    ((quote | backslash | control).to_bitmask() | 1 << 16).trailing_zeros() as usize
 }
 
 #[cfg(test)]
@@ -33,8 +38,8 @@ mod tests {
     #[test]
     fn each_byte_at_each_place() {
         for byte in 0..=255_u8 {
-            let expected = matches!(byte, b'"' | b'\\' | 0..=0x1F);
-            for length in 0..20 {
+            let expected = needs_care(byte);
+            for length in 0..40 {
                 for place in 0..length {
                     for filler in [b'a', b' ', b'!', b'#', b'[', b']', 0x7F, 0x80, 0xFF] {
                         let mut bytes = vec![filler; length];

@@ -1,6 +1,6 @@
 //! Building values of the expressions.
 
-use super::read::{Build, Piece};
+use super::read::{Build, Plain};
 use crossdock_model::Text;
 use vrl::value::{KeyString, ObjectMap, Value as Inner};
 
@@ -29,11 +29,12 @@ impl Build for Tree<'_> {
         Inner::from_f64_or_zero(number)
     }
 
-    fn text(&mut self, piece: Piece<'_>) -> Inner {
-        Inner::String(match piece {
-            Piece::Plain { text, .. } => self.0.slice_ref(text),
-            Piece::Resolved(text) => Text::from(text),
-        })
+    fn text(&mut self, plain: Plain<'_>) -> Inner {
+        Inner::String(self.0.slice_ref(plain.text))
+    }
+
+    fn resolved_text(&mut self, text: String) -> Inner {
+        Inner::String(Text::from(text).into())
     }
 
     fn items(&mut self) -> Vec<Inner> {
@@ -52,11 +53,12 @@ impl Build for Tree<'_> {
         ObjectMap::new()
     }
 
-    fn key(&mut self, piece: Piece<'_>) -> KeyString {
-        match piece {
-            Piece::Plain { text, .. } => KeyString::from(text),
-            Piece::Resolved(text) => KeyString::from(text),
-        }
+    fn key(&mut self, plain: Plain<'_>) -> KeyString {
+        KeyString::from(plain.text)
+    }
+
+    fn resolved_key(&mut self, text: String) -> KeyString {
+        KeyString::from(text)
     }
 
     fn member(&mut self, members: &mut ObjectMap, key: KeyString, value: Inner) {

@@ -1,7 +1,7 @@
 //! Building an outline: each value is a slot, in the order of the text.
 
 use super::{
-    super::read::{Build, Piece},
+    super::read::{Build, Plain},
     MEMBERS_MAX, Slot, mark,
 };
 
@@ -43,29 +43,40 @@ impl Building {
         }
     }
 
-    fn string(&mut self, piece: Piece<'_>, mark: u32) {
-        let slot = match piece {
-            Piece::Plain { start, text } => Slot::Plain { start: start as u32, end: (start + text.len()) as u32, mark },
-            Piece::Resolved(text) => {
-                let start = self.resolved.len() as u32;
-                self.resolved.push_str(&text);
-                Slot::Resolved { start, end: self.resolved.len() as u32, mark }
-            }
-        };
-        self.slots.push(slot);
+    #[inline]
+    fn plain(&mut self, plain: Plain<'_>, mark: u32) {
+        let start = plain.start as u32;
+        self.slots.push(Slot::Plain { start, end: start + plain.text.len() as u32, mark });
+    }
+
+    fn resolved(&mut self, text: &str, mark: u32) {
+        let start = self.resolved.len() as u32;
+        self.resolved.push_str(text);
+        self.slots.push(Slot::Resolved { start, end: self.resolved.len() as u32, mark });
     }
 
     /// Whether two keys of an object may be the same. That two others have one mark is so rare that it may cost time.
     fn may_repeat(&self, open: &Open) -> bool {
-        let mut marks = self.marks.get(open.marks..).unwrap_or_default();
-        while let Some((first, rest)) = marks.split_first() {
-            if rest.contains(first) {
-                return true;
-            }
-            marks = rest;
+        let marks = self.marks.get(open.marks..).unwrap_or_default();
+        // Most objects are told apart at one look: no two keys share a bit.
+        let (mut seen, mut shared) = (0_u64, 0_u64);
+        for mark in marks {
+            let bit = 1 << (mark & 63);
+            shared |= seen & bit;
+            seen |= bit;
         }
-        false
+        shared != 0 && repeats(marks)
     }
+}
+
+fn repeats(mut marks: &[u32]) -> bool {
+    while let Some((first, rest)) = marks.split_first() {
+        if rest.contains(first) {
+            return true;
+        }
+        marks = rest;
+    }
+    false
 }
 
 impl Build for Building {
@@ -90,8 +101,12 @@ impl Build for Building {
         self.slots.push(Slot::Float(number));
     }
 
-    fn text(&mut self, piece: Piece<'_>) {
-        self.string(piece, 0);
+    fn text(&mut self, plain: Plain<'_>) {
+        self.plain(plain, 0);
+    }
+
+    fn resolved_text(&mut self, text: String) {
+        self.resolved(&text, 0);
     }
 
     fn items(&mut self) -> Open {
@@ -110,13 +125,16 @@ impl Build for Building {
         self.open()
     }
 
-    fn key(&mut self, piece: Piece<'_>) {
-        let mark = match &piece {
-            Piece::Plain { text, .. } => mark(text.as_bytes()),
-            Piece::Resolved(text) => mark(text.as_bytes()),
-        };
+    fn key(&mut self, plain: Plain<'_>) {
+        let mark = mark(plain.text.as_bytes());
         self.marks.push(mark);
-        self.string(piece, mark);
+        self.plain(plain, mark);
+    }
+
+    fn resolved_key(&mut self, text: String) {
+        let mark = mark(text.as_bytes());
+        self.marks.push(mark);
+        self.resolved(&text, mark);
     }
 
     fn member(&mut self, members: &mut Open, (): (), (): ()) {

@@ -97,7 +97,7 @@ impl<'a> Outline<'a> {
     /// The outline of a JSON text. None if it is no JSON that [`crate::Value::from_json`] reads, or one without an outline.
     #[must_use]
     pub fn of(bytes: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
+        let text = simdutf8::basic::from_utf8(bytes).ok()?;
         u32::try_from(text.len()).ok()?;
         let mut build = Building::with_room(text.len() / 8 + 1);
         read::read(text, &mut build).ok()?;
@@ -144,16 +144,22 @@ impl<'a> Outline<'a> {
 }
 
 /// Tells names apart at a glance: equal names have equal marks, others rarely.
+#[inline]
 fn mark(name: &[u8]) -> u32 {
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut hash = name.len() as u64;
-    let mut chunks = name.chunks_exact(8);
-    for chunk in &mut chunks {
-        let chunk = chunk.first_chunk().copied().map_or(0, u64::from_le_bytes);
-        hash = (hash ^ chunk).wrapping_mul(SPREAD);
+    // Words of eight bytes, of which the last overlaps the one before; two of four bytes in a shorter name.
+    if let Some(last) = name.last_chunk::<8>() {
+        for chunk in name.as_chunks::<8>().0 {
+            hash = (hash ^ u64::from_le_bytes(*chunk)).wrapping_mul(SPREAD);
+        }
+        hash ^= u64::from_le_bytes(*last);
+    } else if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        hash ^= u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)) << 3;
+    } else {
+        hash ^= name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)) << 3;
     }
-    let rest = chunks.remainder().iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte));
-    ((hash ^ rest).wrapping_mul(SPREAD) >> 32) as u32
+    (hash.wrapping_mul(SPREAD) >> 32) as u32
 }
 
 impl<'a> Place<'a> {
