@@ -25,8 +25,8 @@ pub use async_trait::async_trait;
 pub use config::{ConnectionConfig, GatewayConfig, SinkConfig, SourceConfig, StoreTag};
 pub use connector::{Connector, StartError};
 pub use crossdock_settings::{
-    Diagnostic, Diagnostics, Field, Formula, FormulaKind, Kind, Layout, Placed, Presence, Rate, Returns, Setting,
-    Settings, Severity, Slot, Span, TemplateUse, suggest,
+    Diagnostic, Diagnostics, Entry, Field, Formula, FormulaKind, Kind, Layout, Node, NodeKind, Placed, Presence, Rate,
+    Returns, Scalar, Setting, Settings, Severity, Slot, Span, TemplateUse, suggest,
 };
 pub use describe::{Description, OnRefused};
 pub use formulas::{Evaluated, Formulas};

@@ -56,6 +56,13 @@ impl<T> Tracker<T> {
         }
     }
 
+    /// What acknowledging the message needs, while it is not handed out.
+    #[must_use]
+    pub fn tag(&self, seq: u64) -> Option<&T> {
+        let at = seq.checked_sub(self.watermark).and_then(|at| usize::try_from(at).ok())?;
+        self.entries.get(at).map(|entry| &entry.tag)
+    }
+
     /// Everything below this sequence number is settled.
     #[must_use]
     pub const fn watermark(&self) -> u64 {
@@ -88,6 +95,7 @@ mod tests {
             assert_eq!((&out, tracker.watermark()), (&expected, watermark), "after {seq}");
         }
         assert_eq!(tracker.outstanding(), 3);
+        assert_eq!((tracker.tag(2), tracker.tag(3), tracker.tag(5), tracker.tag(6)), (None, Some(&13), Some(&15), None));
         assert_eq!(tracker.receive(16), 6);
     }
 }

@@ -1,0 +1,79 @@
+//! TLS towards a server: whom to trust, and what to show.
+
+use crossdock_connector::{Diagnostics, Settings};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{path::Path, sync::Arc};
+
+/// TLS by a connection's section `tls`; none where the system's authorities are trusted and no certificate is shown.
+/// The files it names are read, so that a wrong one is found by `check`.
+pub(super) fn from_settings(settings: &Settings, folder: &Path) -> Result<Option<Arc<ClientConfig>>, Diagnostics> {
+    let Some(section) = settings.group("tls") else { return Ok(None) };
+    let path = |name| section.path(name).map(|path| folder.join(path));
+    let wrong = |name, message: String| Diagnostics::from(section.error(name, "amqp.tls", message));
+    let identity = match (path("certificate"), path("key")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => {
+            let chain = certificates(&certificate).map_err(|message| wrong("certificate", message))?;
+            let no_key = |error| wrong("key", format!("no private key in {}: {error}", key.display()));
+            Some((chain, PrivateKeyDer::from_pem_file(&key).map_err(no_key)?))
+        }
+        (Some(_), None) => return Err(wrong("certificate", "a certificate is of no use without its `key`".into())),
+        (None, Some(_)) => return Err(wrong("key", "a key is of no use without its `certificate`".into())),
+    };
+    let roots = match path("ca") {
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(&ca).map_err(|message| wrong("ca", message))? {
+                roots.add(certificate).map_err(|error| wrong("ca", format!("{}: {error}", ca.display())))?;
+            }
+            roots
+        }
+        None if identity.is_none() => return Ok(None),
+        None => system_roots().map_err(|message| wrong("ca", message))?,
+    };
+    config(roots, identity).map(Some).map_err(|message| wrong("certificate", message))
+}
+
+/// TLS that trusts the system's authorities. Reads their files.
+pub(super) fn system() -> Result<Arc<ClientConfig>, String> {
+    config(system_roots()?, None)
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn config(roots: RootCertStore, identity: Option<Identity>) -> Result<Arc<ClientConfig>, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| format!("certificate and key do not belong together: {error}"))?,
+    };
+    Ok(Arc::new(config))
+}
+
+fn system_roots() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(
+            "this system has no certificate authorities: install ca-certificates, or name a file as tls.ca".into()
+        );
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unusable = |why: String| format!("no certificates in {}: {why}", path.display());
+    let found = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(error.to_string()))?;
+    if found.is_empty() { Err(unusable("it holds no `BEGIN CERTIFICATE`".into())) } else { Ok(found) }
+}
