@@ -39,6 +39,8 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     server: String,
+    /// What the server says and what the client hears instead, of one length.
+    rewrite: Option<(Vec<u8>, Vec<u8>)>,
     ways: Mutex<Ways>,
     /// Told when a way changes.
     changed: Condvar,
@@ -84,8 +86,27 @@ impl Proxy {
     /// No port could be had.
     #[must_use]
     pub fn to(server: &str) -> Self {
+        Self::make(server, |_| None)
+    }
+
+    /// A proxy before a Kafka broker, which tells its clients where it is: they hear the proxy's port instead of the broker's
+    /// (in answers to Metadata and FindCoordinator, a host's name and the port in four bytes), so that all they do passes.
+    ///
+    /// # Panics
+    /// No port could be had, or the address has none.
+    #[must_use]
+    pub fn to_kafka(server: &str) -> Self {
+        let (host, broker) = server.rsplit_once(':').expect("an address with a port");
+        let broker: u16 = broker.parse().expect("a port");
+        let place = |port: u16| [host.as_bytes(), &u32::from(port).to_be_bytes()].concat();
+        Self::make(server, |port| Some((place(broker), place(port))))
+    }
+
+    fn make(server: &str, rewrite: impl FnOnce(u16) -> Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        let port = port().unwrap_or_else(|error| panic!("{error}"));
         let shared = Shared {
             server: server.to_owned(),
+            rewrite: rewrite(port),
             ways: Mutex::default(),
             changed: Condvar::new(),
             passed_to_server: AtomicU64::new(0),
@@ -94,7 +115,6 @@ impl Proxy {
             is_down: AtomicBool::new(true),
             ends: Mutex::default(),
         };
-        let port = port().unwrap_or_else(|error| panic!("{error}"));
         let mut proxy = Self { port, shared: Arc::new(shared), listener: None };
         proxy.up();
         proxy
@@ -227,6 +247,21 @@ impl Shared {
         self.changed.wait(ways).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says the proxy's place instead of the server's. One that lies across two pieces is not seen: answers that name places
+    /// are small and come in one.
+    fn rewrite(&self, piece: &mut [u8]) {
+        let Some((from, to)) = &self.rewrite else { return };
+        let mut at = 0;
+        while let Some(found) = piece.get(at..at + from.len()) {
+            if found == from
+                && let Some(place) = piece.get_mut(at..at + to.len())
+            {
+                place.copy_from_slice(to);
+            }
+            at += 1;
+        }
+    }
+
     /// How many of so many bytes may pass, and whether all is cut then.
     fn take(&self, direction: Direction, bytes: usize) -> (usize, bool) {
         let mut ways = lock(&self.ways);
@@ -290,6 +325,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, shared: &Shared, direction: Dire
         // It may have been cut meanwhile.
         if shared.pass(direction, cuts).is_none() {
             break;
+        }
+        if direction == Direction::ToClient {
+            shared.rewrite(piece.get_mut(..read).unwrap_or_default());
         }
         let (passed, is_cut) = shared.take(direction, read);
         to.write_all(piece.get(..passed).unwrap_or_default())?;

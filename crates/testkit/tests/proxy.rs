@@ -172,3 +172,17 @@ fn is_down_and_up_on_its_port_and_needs_no_server() {
     let nobody = Proxy::to(&format!("127.0.0.1:{}", crossdock_testkit::free_port()));
     assert!(ask(&mut connect(&nobody), b"four").is_err());
 }
+
+#[test]
+fn a_kafka_broker_tells_the_place_of_the_proxy() {
+    let (server, told) = echo();
+    let proxy = Proxy::to_kafka(&server);
+    let port = u32::from(server.rsplit_once(':').unwrap().1.parse::<u16>().unwrap());
+    let answer = |port: u32| [b"\0\x09127.0.0.1".as_slice(), &port.to_be_bytes(), b"\0\0"].concat();
+    let mut stream = connect(&proxy);
+    assert_eq!(ask(&mut stream, &answer(port)).unwrap(), answer(u32::from(proxy.port())));
+    assert_eq!(ask(&mut stream, &answer(port + 1)).unwrap(), answer(port + 1));
+    drop(stream);
+    let got = told.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(got, [answer(port), answer(port + 1)].concat(), "what the client says stays as it is");
+}

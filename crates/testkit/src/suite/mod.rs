@@ -11,6 +11,7 @@ pub mod source;
 
 pub use sections::settings;
 
+use crate::Proxy;
 use crossdock_connector::{Connector, GatewayConfig, SourceErrorKind, mapping::Part};
 use crossdock_model::FaultClass;
 use serde_json::Value;
@@ -36,6 +37,11 @@ pub trait Peer: Send + Sized + 'static {
 
     /// Host and port of the server; none where the connector has none (files, an HTTP service of its own).
     fn server(&self) -> Option<String>;
+
+    /// A proxy before the server.
+    fn proxy(&self, server: &str) -> Proxy {
+        Proxy::to(server)
+    }
 
     /// The section of the connection, with the server at this address; none where the connector has no connections.
     fn connection(&self, address: &str) -> Option<Value>;

@@ -35,7 +35,7 @@ impl<P: Peer> Site<P> {
     }
 
     pub fn around(peer: P) -> Self {
-        let proxy = peer.server().map(|server| Proxy::to(&server));
+        let proxy = peer.server().map(|server| peer.proxy(&server));
         let folder = tempfile::Builder::new().prefix("crossdock-suite-").tempdir().expect("a temporary folder");
         Self { peer, proxy, folder }
     }
