@@ -9,10 +9,6 @@ use crossdock_model::Text;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError, types::RDKafkaErrorCode};
 use std::{fs::File, path::Path, sync::Mutex};
 
-/// Longest message that librdkafka takes before a broker is asked: the brokers' own limit is what counts, and a message
-/// of the store has at most half a segment.
-const MESSAGE_BYTES_MAX: &str = "134217728";
-
 /// A connection, read.
 #[derive(Clone)]
 pub(crate) struct Connection {
@@ -35,7 +31,6 @@ impl Connection {
         for (name, value) in [
             ("bootstrap.servers", &*brokers),
             ("client.id", settings.text("client_id").map_or("crossdock", |id| &**id)),
-            ("message.max.bytes", MESSAGE_BYTES_MAX),
             // A broker that comes back is found again soon, and one that says nothing does not hold us for a minute.
             ("reconnect.backoff.max.ms", "1000"),
             ("socket.timeout.ms", "20000"),

@@ -30,7 +30,6 @@ pub(super) const BOTH: &[&str] = &[
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "message.copy.max.bytes",
-    "message.max.bytes",
     "metadata.broker.list",
     "metadata.max.age.ms",
     "metadata.recovery.rebootstrap.trigger.ms",
@@ -145,7 +144,8 @@ pub(super) const CONSUMER: &[&str] = &[
     "session.timeout.ms",
 ];
 
-/// Options of producers.
+/// Options of producers. `message.max.bytes` is here because a consumer with a larger one than its `fetch.max.bytes` is
+/// refused, and has no other use for it.
 pub(super) const PRODUCER: &[&str] = &[
     "acks",
     "batch.num.messages",
@@ -158,6 +158,7 @@ pub(super) const PRODUCER: &[&str] = &[
     "enable.gapless.guarantee",
     "enable.idempotence",
     "linger.ms",
+    "message.max.bytes",
     "message.send.max.retries",
     "message.timeout.ms",
     "partitioner",

@@ -53,6 +53,8 @@ pub(super) struct Context {
     answers: Mutex<Vec<(usize, Result<(), Fault>)>>,
     /// Records that librdkafka has.
     pub under_way: AtomicUsize,
+    /// Records that it was given since it last had none.
+    pub company: AtomicUsize,
 }
 
 impl Context {
@@ -92,11 +94,11 @@ impl Context {
         lock(&self.sessions).known.get(&place).cloned()
     }
 
-    fn failed(&self, code: RDKafkaErrorCode, message: &impl Message, name: usize, others: usize) -> Fault {
+    fn failed(&self, code: RDKafkaErrorCode, message: &impl Message, name: usize) -> Fault {
         let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
         let sent = Sent {
             picks_topic: self.session(parts(name).0).is_some_and(|session| session.picks_topic),
-            alone: others == 0 || bytes > BATCH_BYTES_MAX,
+            alone: self.company.load(Ordering::Acquire) <= 1 || bytes > BATCH_BYTES_MAX,
         };
         fault::of_delivery(code, message.topic(), sent)
     }
@@ -116,14 +118,14 @@ impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, name: usize) {
-        let others = self.under_way.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
         let answer = match result {
             Ok(_) => Ok(()),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                Err(self.failed(code, message, name, others))
+                Err(self.failed(code, message, name))
             }
         };
+        self.under_way.fetch_sub(1, Ordering::AcqRel);
         lock(&self.answers).push((name, answer));
     }
 }

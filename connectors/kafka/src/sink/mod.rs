@@ -48,6 +48,8 @@ impl KafkaSink {
             ("message.timeout.ms", &*timeout.to_string()),
             ("linger.ms", "5"),
             ("compression.codec", settings.text("compression").map_or("lz4", |codec| &**codec)),
+            // What is too large the brokers say, whose limits may be any; a message of the store is never as large as this.
+            ("message.max.bytes", "134217728"),
             // A topic that is not there is told of soon.
             ("topic.metadata.propagation.max.ms", "5000"),
             // The same partition for a key as Kafka's own clients choose.

@@ -65,9 +65,13 @@ impl Producer {
 
     /// A record is about to be given to librdkafka; its thread hears of it.
     pub fn expect_one(&self) {
-        if self.context().under_way.fetch_add(1, Ordering::AcqRel) == 0
-            && let Some(thread) = self.thread.get()
-        {
+        let context = self.context();
+        if context.under_way.fetch_add(1, Ordering::AcqRel) > 0 {
+            context.company.fetch_add(1, Ordering::AcqRel);
+            return;
+        }
+        context.company.store(1, Ordering::Release);
+        if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }

@@ -176,7 +176,7 @@ impl<'a> Poller<'a> {
 
     /// Polls until nothing is there or a batch is full, and hands it over.
     fn turn(&mut self) {
-        let (mut batch, mut refused, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut received_at = None;
         let mut patience = POLL;
         while batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
@@ -198,15 +198,16 @@ impl<'a> Poller<'a> {
                     }
                     batch.push(received);
                 }
-                Some(Err(refusal)) => refused.push(refusal),
+                Some(Err(refused)) => {
+                    // Numbers are given in the order of receipt.
+                    self.shared.hand_over(std::mem::take(&mut batch));
+                    self.refuse(refused);
+                }
                 None => {}
             }
         }
         if !batch.is_empty() {
             self.shared.hand_over(batch);
-        }
-        if !refused.is_empty() {
-            self.refuse(refused);
         }
     }
 
@@ -226,7 +227,7 @@ impl<'a> Poller<'a> {
                     // It was on its way when the partition was paused.
                     match self.convert(&message, now()) {
                         Some(Ok(received)) => self.shared.hand_over(vec![received]),
-                        Some(Err(refused)) => self.refuse(vec![refused]),
+                        Some(Err(refused)) => self.refuse(refused),
                         None => {}
                     }
                 }
@@ -281,16 +282,12 @@ impl<'a> Poller<'a> {
         Some(())
     }
 
-    /// Tells the engine of records that can be no message.
-    fn refuse(&self, refused: Vec<NoMessage>) {
-        let told: Vec<_> = self.shared.ledger(|ledger| {
-            let told = refused.into_iter().filter_map(|(scope, offset, refusal)| {
-                tracing::warn!(route = %self.plan.route, offset, text = %refusal.fault.text, "a record can be no message");
-                Some((ledger.receive(scope, offset)?, *refusal))
-            });
-            told.collect()
-        });
-        self.shared.tell(Event::Refused(told));
+    /// Tells the engine of a record that can be no message.
+    fn refuse(&self, (scope, offset, refusal): NoMessage) {
+        tracing::warn!(route = %self.plan.route, offset, text = %refusal.fault.text, "a record can be no message");
+        if let Some(token) = self.shared.ledger(|ledger| ledger.receive(scope, offset)) {
+            self.shared.tell(Event::Refused(vec![(token, *refusal)]));
+        }
     }
 
     fn trouble(&self, error: &KafkaError) {
