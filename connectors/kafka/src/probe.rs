@@ -23,6 +23,8 @@ use std::{
 
 /// How long a cluster has to answer at first.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take to tell what it knows; log lines come before an error.
+pub(crate) const TELL: Duration = Duration::from_millis(20);
 /// How long the first question waits before it is looked whether trouble was told meanwhile; the next ones wait longer.
 const QUESTION: Duration = Duration::from_millis(250);
 
@@ -46,7 +48,8 @@ pub(crate) fn ask<C: ClientContext>(
     troubles.clear();
     let (until, mut question) = (Instant::now() + ANSWER_MAX, QUESTION);
     loop {
-        let answer = client.fetch_metadata(topic, question);
+        let left = until.saturating_duration_since(Instant::now()).max(QUESTION);
+        let answer = client.fetch_metadata(topic, question.min(left));
         question *= 2;
         poll();
         let error = match answer {
@@ -107,5 +110,5 @@ fn connect(config: &ClientConfig, brokers: &str) -> Result<(), NoAnswer> {
     let producer: BaseProducer<Context> =
         FromClientConfigAndContext::from_config_and_context(config, Context(Arc::clone(&troubles)))
             .map_err(|error| NoAnswer { code: error.rdkafka_error_code(), text: error.to_string() })?;
-    ask(producer.client(), &troubles, (brokers, None), || producer.poll(Duration::ZERO))
+    ask(producer.client(), &troubles, (brokers, None), || producer.poll(TELL))
 }

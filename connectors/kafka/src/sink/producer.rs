@@ -112,18 +112,10 @@ fn hear(producer: &Weak<Producer>) {
     loop {
         let idle = {
             let Some(producer) = producer.upgrade() else { return };
-            let context = producer.context();
-            if context.under_way.load(Ordering::Acquire) > 0 {
-                // It returns after this time, having heard whatever came meanwhile.
-                producer.inner.poll(GATHER);
-                context.post();
-                false
-            } else {
-                // A few events at a time: log lines of a broker that is away.
-                producer.inner.poll(Duration::ZERO);
-                context.post();
-                true
-            }
+            // It returns after this time, having heard whatever came meanwhile.
+            producer.inner.poll(GATHER);
+            producer.context().post();
+            producer.context().under_way.load(Ordering::Acquire) == 0
         };
         if idle {
             thread::park_timeout(IDLE);

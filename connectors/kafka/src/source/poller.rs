@@ -86,7 +86,7 @@ fn connect(plan: &Arc<Plan>, shared: &Arc<Shared>) -> Result<KafkaConsumer, Sour
     let troubles = &consumer.context().troubles;
     let topic = plan.topics.first().filter(|_| !plan.is_pattern).map(|topic| &**topic);
     let asked = (&*plan.connection.brokers, topic);
-    probe::ask(consumer.client(), troubles, asked, || drop(consumer.poll(Duration::ZERO))).map_err(|why| {
+    probe::ask(consumer.client(), troubles, asked, || drop(consumer.poll(probe::TELL))).map_err(|why| {
         let denied = why.code.is_some_and(fault::is_denied);
         SourceError::new(if denied { SourceErrorKind::Denied } else { SourceErrorKind::Connection }, why.text)
     })?;

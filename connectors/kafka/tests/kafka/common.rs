@@ -68,7 +68,7 @@ pub fn connection(section: &Value) -> ConnectionConfig {
 }
 
 pub fn brokers(address: &str) -> Value {
-    json!({ "brokers": [address] })
+    json!({ "brokers": address.split(',').collect::<Vec<_>>() })
 }
 
 pub fn source_of(connected: &Value, route: &str, section: &Value) -> SourceConfig {

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use crossdock_connector::{Connector, SourceErrorKind};
-use crossdock_testkit::servers::{Kafka, KafkaOptions, PASSWORD, USER};
+use crossdock_testkit::servers::{self, Kafka, KafkaOptions, PASSWORD, USER};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -11,6 +11,7 @@ async fn who_shows_the_right_papers_comes_in_and_nobody_else() {
     server.create_topic("t", 1);
     let (tls, certificates) = server.tls();
     let ca = json!({ "ca": certificates.ca });
+    let shown = json!({ "ca": certificates.ca, "certificate": certificates.client, "key": certificates.client_key });
     let auth = |sasl: &str, password: &str| json!({ "sasl": sasl, "user": USER, "password": password });
     let with = |address: &str, auth: Option<Value>, tls: Option<&Value>| {
         let mut section = brokers(address);
@@ -26,12 +27,13 @@ async fn who_shows_the_right_papers_comes_in_and_nobody_else() {
         ("wrong password", with(server.login(), Some(auth("SCRAM-SHA-512", "wrong-xyz")), None), false),
         ("wrong password, plain", with(server.login(), Some(auth("PLAIN", "wrong-xyz")), None), false),
         ("both", with(server.tls_login(), Some(auth("PLAIN", PASSWORD)), Some(&ca)), true),
+        ("a certificate", with(tls, None, Some(&shown)), true),
         ("tls without trust", with(tls, None, Some(&json!({}))), false),
         ("tls towards plaintext", with(server.address(), None, Some(&ca)), false),
     ] {
         let probed = kafka("s").probe(&connection(&section)).await;
         assert_eq!(probed.is_ok(), lets_in, "{what}: {probed:?}");
-        let source = source_of(&section, "r", &json!({ "topics": ["t"] }));
+        let source = source_of(&section, &servers::unique("g"), &json!({ "topics": ["t"] }));
         let opened = open(&mut kafka(what).source(&source).unwrap()).await;
         match opened {
             Ok(session) => {

@@ -1,0 +1,68 @@
+//! What is wrong with settings, told at once and with how to mend it.
+
+use crate::common::*;
+use crossdock_connector::{Connector, Diagnostics};
+use serde_json::{Value, json};
+
+fn check(found: Result<(), Diagnostics>, expected: &[&str]) {
+    let found = found.err().unwrap_or_default();
+    let texts: Vec<_> = found.iter().map(|one| format!("{} {} | {:?}", one.code, one.message, one.hint)).collect();
+    assert_eq!(texts.len(), expected.len(), "{texts:?}");
+    for (text, expected) in texts.iter().zip(expected) {
+        assert!(text.contains(expected), "`{expected}` is not in {text}");
+    }
+}
+
+fn source(connection: &Value, section: &Value) -> Result<(), Diagnostics> {
+    kafka("s").source(&source_of(connection, "r", section)).map(drop)
+}
+
+#[test]
+fn sources_say_everything_that_is_wrong() {
+    let good = brokers("127.0.0.1:9092");
+    for (section, expected) in [
+        (json!({ "topics": ["a", "b.c_d-e"] }), &[][..]),
+        (json!({ "pattern": "orders\\..*" }), &[]),
+        (json!({ "pattern": "a{1,2}" }), &[]),
+        (json!({}), &["`topics: [NAME]`"]),
+        (json!({ "topics": ["a"], "pattern": "b" }), &["beside `topics`"]),
+        (json!({ "topics": ["a b", "ok", ""] }), &["no name of a topic", "no name of a topic"]),
+        (json!({ "pattern": "a(" }), &["`a(` is no regular expression"]),
+        (json!({ "topics": ["a"], "start": "newest" }), &["earliest, latest, or a time"]),
+        (json!({ "topics": ["a"], "start": "2026-01-31T12:00:00Z" }), &[]),
+        (
+            json!({ "topics": ["a"], "options": { "enable.auto.commit": "true", "acks": "1", "fetch.min.byte": "1" } }),
+            &["`acks` cannot be set", "`enable.auto.commit` cannot be set", "did you mean `fetch.min.bytes`?"],
+        ),
+    ] {
+        check(source(&good, &section), expected);
+    }
+}
+
+#[test]
+fn connections_say_everything_that_is_wrong() {
+    let section = json!({ "topics": ["a"] });
+    let with = |key: &str, value: Value| {
+        let mut connection = brokers("127.0.0.1:9092");
+        connection[key] = value;
+        connection
+    };
+    for (connection, expected) in [
+        (json!({ "brokers": [] }), &["there is no broker"][..]),
+        (json!({ "brokers": ["kafka://a:1", "a:1,b:2", "ok:1"] }), &["HOST:PORT", "HOST:PORT"]),
+        (with("auth", json!({ "user": "u", "password": "p" })), &[]),
+        (with("tls", json!({})), &[]),
+        (with("tls", json!({ "ca": "/no/such/file" })), &["cannot read /no/such/file"]),
+        (with("tls", json!({ "certificate": "/dev/null" })), &["without its `key`"]),
+        (with("options", json!({ "linger.ms": "1", "fetch.min.bytes": "2", "sasl.password": "x" })), &["use `auth`"]),
+    ] {
+        check(source(&connection, &section), expected);
+        check(kafka("s").sink(&sink_of(&connection, &json!({ "topic": "t" }))).map(drop), expected);
+    }
+}
+
+#[test]
+fn a_value_that_came_from_outside_is_not_shown() {
+    let section = json!({ "topic": "t", "options": { "linger.ms": "often" } });
+    check(kafka("s").sink(&sink_of(&brokers("a:1"), &section)).map(drop), &["`often` is no value for `linger.ms`"]);
+}
