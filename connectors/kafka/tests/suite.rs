@@ -130,7 +130,7 @@ impl Peer for Broker {
 
     fn missing_target(&self) -> Option<(Value, FaultClass)> {
         // A name that no topic may have, for this server makes topics as they are named.
-        Some((json!({ "topic": "not/a topic", "timeout": "5s" }), FaultClass::Rejected))
+        Some((json!({ "topic": "not/a topic", "timeout": "5s" }), FaultClass::Failed))
     }
 
     async fn put(&mut self, messages: &[Message]) {

@@ -29,6 +29,9 @@ pub trait Peer: Send + Sized + 'static {
     /// What its protocol can do.
     const CAN: Can;
 
+    /// Whether the protocol's own means of this peer keep headers in order.
+    const KEEPS_HEADERS_IN_ORDER: bool = true;
+
     /// Places that nobody else has, at a server that tests share.
     fn new() -> impl Future<Output = Self> + Send;
 
@@ -140,6 +143,15 @@ impl Message {
             headers: if parts.contains(&Part::Headers) { self.headers.clone() } else { Vec::new() },
         }
     }
+}
+
+/// What of a message a peer can compare: what its protocol carries, with headers in an order that its means keep.
+pub(crate) fn comparable<P: Peer>(message: &Message) -> Message {
+    let mut message = message.only(P::CAN.carries);
+    if !P::KEEPS_HEADERS_IN_ORDER {
+        message.headers.sort();
+    }
+    message
 }
 
 /// Messages whose payloads are their numbers, of one key, so that they have one order everywhere.

@@ -1,7 +1,7 @@
 //! What every source passes. Nothing that was put is lost, whatever breaks; what was settled does not come again.
 
 use super::{
-    Message, Peer, QUIET, SOON, name, numbered, odd,
+    Message, Peer, QUIET, SOON, comparable, name, numbered, odd,
     player::{Site, Sourcing, seen, stored},
 };
 use crate::Direction;
@@ -17,9 +17,9 @@ fn names(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(name).collect()
 }
 
-/// Receives and stores until each of so many numbered messages has come at least once.
-async fn receive_all(source: &mut Sourcing, count: usize) {
-    let (start, mut missing) = (std::time::Instant::now(), names(0..count).into_iter().collect::<BTreeSet<_>>());
+/// Receives and stores until each of these numbered messages has come at least once.
+async fn receive_all(source: &mut Sourcing, numbers: std::ops::Range<usize>) {
+    let (start, mut missing) = (std::time::Instant::now(), names(numbers).into_iter().collect::<BTreeSet<_>>());
     while !missing.is_empty() {
         assert!(start.elapsed() < SOON, "these never came: {missing:?}");
         let messages = source.receive(1, |_| None).await;
@@ -76,7 +76,7 @@ pub async fn receives_bytes_and_metadata<P: Peer>() {
     let received = source.receive(odd().len(), |_| None).await;
     source.store(&received).await;
     source.close().await;
-    let only = |message: &Message| message.only(P::CAN.carries);
+    let only = comparable::<P>;
     let mut seen: Vec<_> = received.iter().map(|message| only(&seen(&message.envelope))).collect();
     for message in &odd() {
         let expected = only(message);
@@ -203,14 +203,15 @@ pub async fn loses_nothing_with_the_connection<P: Peer>() {
     // Late, and for whatever session is open now.
     source.store(&early).await;
     site.proxy().cut();
-    receive_all(&mut source, count).await;
+    receive_all(&mut source, 0..count).await;
     let more = source.drain(QUIET).await;
     source.store(&more).await;
     source.close().await;
     assert_silent(&site).await;
 }
 
-/// Acknowledgements that never reach the server, because the network swallows them, lose nothing.
+/// Acknowledgements that do not reach the server, because the network swallows them, lose nothing: what they were for comes
+/// again, or the next session says them again, and what is put later comes.
 pub async fn loses_nothing_with_acknowledgements<P: Peer>() {
     let mut site = Site::<P>::new().await;
     let mut source = site.source().await;
@@ -224,7 +225,8 @@ pub async fn loses_nothing_with_acknowledgements<P: Peer>() {
     site.proxy().heal();
     source.drop_session();
     source.reopen().await;
-    receive_all(&mut source, 10).await;
+    site.peer.put(&numbered(10..20)).await;
+    receive_all(&mut source, 10..20).await;
     let more = source.drain(QUIET).await;
     source.store(&more).await;
     source.close().await;
@@ -241,7 +243,7 @@ pub async fn waits_for_a_server_that_is_absent<P: Peer>() {
     site.proxy_mut().up();
     source.reopen().await;
     site.peer.put(&numbered(0..3)).await;
-    receive_all(&mut source, 3).await;
+    receive_all(&mut source, 0..3).await;
     source.close().await;
 }
 
@@ -256,7 +258,7 @@ pub async fn does_not_wait_for_a_silent_server_for_ever<P: Peer>() {
     site.proxy().cut();
     source.reopen().await;
     site.peer.put(&numbered(0..3)).await;
-    receive_all(&mut source, 3).await;
+    receive_all(&mut source, 0..3).await;
     source.close().await;
 }
 
@@ -313,7 +315,7 @@ pub async fn loses_nothing_with_a_restart_of_the_server<P: Peer>() {
     site.peer = restarted.await.expect("the server to restart");
     // The session broke; what is settled for it moves nothing.
     source.store(&early).await;
-    receive_all(&mut source, 10).await;
+    receive_all(&mut source, 0..10).await;
     let more = source.drain(QUIET).await;
     source.settle(more.iter().map(|message| (message.token, stored(message))).collect()).await;
     source.close().await;
