@@ -11,7 +11,7 @@
 //!
 //! Invariants
 //! - **Nothing that somebody publishes to a queue can stop its consumer**: a message that cannot be read is rejected by
-//!   itself. This is why the bytes are read here and not by a client library (docs/adr).
+//!   itself. This is why the bytes are read here and not by a client library (docs/adr/0018-amqp-of-our-own.md).
 //! - **Acknowledged after the synced append, successful after the server's confirm**, each of exactly that message.
 //! - **Nothing reconnects, retries or buffers by itself**: the engine opens a session anew, and until then all of it is gone.
 

@@ -66,6 +66,9 @@ impl Peer for Broker {
         missing: SourceErrorKind::Missing,
     };
 
+    // Its client sorts them.
+    const KEEPS_HEADERS_IN_ORDER: bool = false;
+
     async fn new() -> Self {
         Self::at(None).await
     }

@@ -70,12 +70,13 @@ fn text_or_bytes(bytes: Bytes) -> Value {
 
 fn fields(basic: BasicProperties, now: Timestamp, native: &mut Vec<(Text, Value)>) -> (Properties, Headers) {
     let mut keep = |name: &'static str, value: Value| native.push((Text::from_static(name), value));
-    let mut text = |name: &'static str, value: Option<Bytes>| match text_or_bytes(value?) {
-        Value::Text(text) => Some(text),
-        bytes => {
-            keep(name, bytes);
-            None
+    let mut text = |name: &'static str, value: Option<Bytes>| {
+        let value = text_or_bytes(value?);
+        if let Value::Text(text) = value {
+            return Some(text);
         }
+        keep(name, value);
+        None
     };
     let mut properties = Properties {
         content_type: text("content_type", basic.content_type),

@@ -135,10 +135,7 @@ impl Writer {
     /// The user headers: of those with one name the last, since names are unique in a table.
     fn user_headers(&mut self, headers: &Headers) {
         let in_header = std::mem::take(&mut self.in_header);
-        let has_field = |part| match part {
-            Part::Traceparent | Part::Tracestate => false,
-            other => !in_header.contains(&other),
-        };
+        let has_field = |part| !matches!(part, Part::Traceparent | Part::Tracestate) && !in_header.contains(&part);
         let count = headers.len();
         for (at, header) in headers.iter().enumerate() {
             let is_last = count == 1 || !headers.iter().skip(at + 1).any(|later| later.name == header.name);

@@ -34,16 +34,14 @@ pub async fn login(endpoint: &Endpoint, stream: Stream, role: &str) -> Result<(R
     }
     send::start_ok(&mut out, &properties(endpoint, role), mechanism, &response);
     writer.send(out).await?;
-    let (channel_max, frame_max, server_seconds) = match next(&mut reader, &writer).await? {
-        Method::Tune { channel_max, frame_max, heartbeat_seconds } => (channel_max, frame_max, heartbeat_seconds),
-        Method::Secure => {
-            let text = format!("the server asks for more than {mechanism} has to say");
-            return Err(Trouble::new(TroubleKind::Denied, text));
-        }
-        _ => return Err(out_of_turn()),
-    };
+    let answer = next(&mut reader, &writer).await?;
+    if answer == Method::Secure {
+        let text = format!("the server asks for more than {mechanism} has to say");
+        return Err(Trouble::new(TroubleKind::Denied, text));
+    }
+    let Method::Tune { channel_max, frame_max, heartbeat_seconds } = answer else { return Err(out_of_turn()) };
     let frame_max = if frame_max == 0 { FRAME_BYTES_MAX } else { frame_max.clamp(FRAME_BYTES_LEAST, FRAME_BYTES_MAX) };
-    let seconds = match (endpoint.heartbeat_seconds, server_seconds) {
+    let seconds = match (endpoint.heartbeat_seconds, heartbeat_seconds) {
         (0, _) => 0,
         (ours, 0) => ours,
         (ours, theirs) => ours.min(theirs),

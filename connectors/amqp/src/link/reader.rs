@@ -1,7 +1,7 @@
 //! What the server says: frames put together to methods and messages.
 
 use super::{CHANNEL, Trouble, TroubleKind, Writer};
-use crate::wire::{BasicProperties, Frame, FrameKind, Malformed, Method, send, take_frame};
+use crate::wire::{BasicProperties, Frame, FrameKind, Malformed, Method, Told, send, take_frame};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use tokio::{
@@ -59,13 +59,17 @@ enum Assembly {
     None,
     /// The header is awaited.
     Header(Method),
-    /// So many bytes of the payload are awaited.
-    Body {
-        method: Method,
-        properties: Result<BasicProperties, Malformed>,
-        payload: BytesMut,
-        left: u64,
-    },
+    /// A part of the payload is awaited.
+    Body(Box<Body>),
+}
+
+/// A message of which the payload is not all there.
+struct Body {
+    method: Method,
+    properties: Result<BasicProperties, Malformed>,
+    payload: BytesMut,
+    /// Bytes that are awaited.
+    left: u64,
 }
 
 impl Reader {
@@ -150,16 +154,17 @@ impl Reader {
     fn assemble(&mut self, frame: Frame) -> Result<Option<Heard>, Malformed> {
         match (frame.kind, std::mem::replace(&mut self.assembly, Assembly::None)) {
             (FrameKind::Heartbeat, assembly) => self.assembly = assembly,
-            (FrameKind::Method, assembly) => match Method::read(frame.payload)? {
-                method @ (Method::Deliver { .. } | Method::Return { .. }) => self.assembly = Assembly::Header(method),
-                method => {
+            (FrameKind::Method, assembly) => {
+                let method = Method::read(frame.payload)?;
+                if !matches!(method, Method::Deliver { .. } | Method::Return { .. }) {
                     // The connection and other channels may speak between the frames of a message.
                     if frame.channel != CHANNEL {
                         self.assembly = assembly;
                     }
                     return Ok(Some(Heard::Method { channel: frame.channel, method }));
                 }
-            },
+                self.assembly = Assembly::Header(method);
+            }
             (FrameKind::Header, Assembly::Header(method)) => {
                 let (left, properties) = BasicProperties::read(frame.payload)?;
                 let room = usize::try_from(left).unwrap_or(usize::MAX).min(ROOM_BYTES_MAX);
@@ -167,20 +172,21 @@ impl Reader {
                 if left == 0 {
                     return Ok(Some(whole(method, properties, Bytes::new())));
                 }
-                self.assembly = Assembly::Body { method, properties, payload, left };
+                self.assembly = Assembly::Body(Box::new(Body { method, properties, payload, left }));
             }
-            (FrameKind::Body, Assembly::Body { method, properties, mut payload, left }) => {
-                let Some(left) = left.checked_sub(frame.payload.len() as u64) else {
+            (FrameKind::Body, Assembly::Body(mut body)) => {
+                let Some(left) = body.left.checked_sub(frame.payload.len() as u64) else {
                     return Err(Malformed("a payload is longer than its header says"));
                 };
-                if left == 0 && payload.is_empty() {
-                    return Ok(Some(whole(method, properties, frame.payload)));
+                if left == 0 && body.payload.is_empty() {
+                    return Ok(Some(whole(body.method, body.properties, frame.payload)));
                 }
-                payload.extend_from_slice(&frame.payload);
+                body.payload.extend_from_slice(&frame.payload);
                 if left == 0 {
-                    return Ok(Some(whole(method, properties, payload.freeze())));
+                    return Ok(Some(whole(body.method, body.properties, body.payload.freeze())));
                 }
-                self.assembly = Assembly::Body { method, properties, payload, left };
+                body.left = left;
+                self.assembly = Assembly::Body(body);
             }
             (FrameKind::Header | FrameKind::Body, _) => return Err(Malformed("a part of a message comes out of turn")),
         }
@@ -195,32 +201,26 @@ fn whole(method: Method, properties: Result<BasicProperties, Malformed>, payload
     }
 }
 
-/// Answers what has to be answered at once, and makes errors of the ends of [`CHANNEL`] and of the connection.
+/// Answers what has to be answered at once, and makes errors of the ends of [`CHANNEL`] and of the connection. The end of
+/// another channel is answered by whoever opened it, before he opens it again.
 fn answer(channel: u16, method: Method, writer: &Writer) -> Result<Method, Trouble> {
     let mut out = BytesMut::new();
-    let method = match method {
-        Method::Close { code, text } => {
-            send::close_ok(&mut out);
-            Err(Trouble::closed("connection", code, &text))
-        }
-        Method::ChannelClose { code, text } => {
-            send::channel_close_ok(&mut out, channel);
-            if channel == CHANNEL {
-                Err(Trouble::closed("channel", code, &text))
-            } else {
-                Ok(Method::ChannelClose { code, text })
-            }
-        }
-        Method::Flow(active) => {
+    let end = if let Method::Close { code, text } = &method {
+        send::close_ok(&mut out);
+        Some(Trouble::closed("connection", *code, text))
+    } else if let (Method::ChannelClose { code, text }, CHANNEL) = (&method, channel) {
+        send::channel_close_ok(&mut out, channel);
+        Some(Trouble::closed("channel", *code, text))
+    } else {
+        if let Method::Told(Told::Flow(active)) = method {
             send::flow_ok(&mut out, channel, active);
-            Ok(Method::Flow(active))
         }
-        other => Ok(other),
+        None
     };
     if !out.is_empty() {
         // Nobody waits for it to be written: who reads must not wait for the other direction.
         let writer = writer.clone();
         tokio::spawn(async move { tokio::time::timeout(Duration::from_secs(1), writer.send(out)).await });
     }
-    method
+    end.map_or(Ok(method), Err)
 }

@@ -3,7 +3,7 @@
 use super::shared::{Shared, unroutable};
 use crate::{
     link::{Delivery, Heard, Reader, Trouble, Writer},
-    wire::Method,
+    wire::{Method, Told},
 };
 use bytes::BytesMut;
 use crossdock_connector::Results;
@@ -66,7 +66,7 @@ fn take(reader: &mut Reader, writer: &Writer, shared: &Shared) -> Result<(), Tro
 fn hear(heard: Heard, writer: &Writer, shared: &Shared, results: &mut Results) {
     match heard {
         Heard::Method { method, .. } => {
-            if method == Method::Unblocked {
+            if method == Method::Told(Told::Unblocked) {
                 // What was being written when the server began to block.
                 let writer = writer.clone();
                 tokio::spawn(async move { writer.send(BytesMut::new()).await });

@@ -3,7 +3,7 @@
 use super::{
     Target,
     listener::listen,
-    shared::{Shared, State},
+    shared::{Asking, Shared, State},
     window::Published,
 };
 use crate::{
@@ -141,8 +141,13 @@ impl AmqpSender {
         let exchange = Text::from(self.target.exchange(message));
         let (asked, answer) = oneshot::channel();
         let mut out = BytesMut::new();
-        if !self.shared.note_question(asked)? {
-            send::channel_open(&mut out, ASKING);
+        match self.shared.note_question(asked)? {
+            Asking::Unopened => send::channel_open(&mut out, ASKING),
+            Asking::Open => {}
+            Asking::Closed => {
+                send::channel_close_ok(&mut out, ASKING);
+                send::channel_open(&mut out, ASKING);
+            }
         }
         send::exchange_exists(&mut out, ASKING, exchange.as_bytes());
         let asking = async {

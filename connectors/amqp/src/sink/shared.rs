@@ -1,7 +1,10 @@
 //! What the two halves of a sink's session share, and the one place where results are made of what the server says.
 
 use super::window::{Published, Window};
-use crate::{link::Trouble, wire::Method};
+use crate::{
+    link::Trouble,
+    wire::{Method, Told},
+};
 use crossdock_connector::{Completions, Results};
 use crossdock_model::{Answer, Fault, FaultClass, Text};
 use std::{
@@ -41,8 +44,20 @@ pub struct State {
     pub over: Option<Trouble>,
     /// Who asked whether an exchange is there.
     pub asked: Option<oneshot::Sender<Result<(), Trouble>>>,
-    /// Whether the channel for such questions is open.
-    pub can_ask: bool,
+    /// The channel for such questions.
+    pub asking: Asking,
+}
+
+/// The channel on which it is asked whether an exchange is there. The answer that it is not closes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Asking {
+    /// Nothing was asked yet.
+    #[default]
+    Unopened,
+    /// It is open.
+    Open,
+    /// The server closed it, and has not heard that we know.
+    Closed,
 }
 
 /// Whether the server lets publish.
@@ -82,17 +97,17 @@ impl Shared {
         state.window.open() > 0 && state.over.is_none()
     }
 
-    /// Notes who asks whether an exchange is there; whether the channel for it is open already, which it is from now on.
+    /// Notes who asks whether an exchange is there; how the channel for it was, which is open from now on.
     ///
     /// # Errors
     /// The session is over.
-    pub fn note_question(&self, asked: oneshot::Sender<Result<(), Trouble>>) -> Result<bool, Trouble> {
+    pub fn note_question(&self, asked: oneshot::Sender<Result<(), Trouble>>) -> Result<Asking, Trouble> {
         let mut state = self.lock();
         if let Some(over) = &state.over {
             return Err(over.clone());
         }
         state.asked = Some(asked);
-        Ok(std::mem::replace(&mut state.can_ask, true))
+        Ok(std::mem::replace(&mut state.asking, Asking::Open))
     }
 
     /// Posts results, if there are any.
@@ -159,26 +174,31 @@ impl State {
         }
     }
 
-    /// What the server said without a message.
+    /// What the server said without a message; of the rest, nothing has a meaning for a publisher.
     pub fn hear(&mut self, method: Method, results: &mut Results) {
-        match method {
-            Method::Ack { tag, multiple } => self.window.confirmed(tag, multiple, true, results),
-            Method::Nack { tag, multiple } => self.window.confirmed(tag, multiple, false, results),
-            Method::Blocked(reason) => {
+        if let Method::Told(told) = method {
+            self.told(told, results);
+        } else if method == Method::ExchangeDeclareOk {
+            self.answer(Ok(()));
+        } else if let Method::ChannelClose { code, text } = method {
+            self.asking = Asking::Closed;
+            self.answer(Err(Trouble::closed("channel", code, &text)));
+        }
+    }
+
+    fn told(&mut self, told: Told, results: &mut Results) {
+        match told {
+            Told::Ack { tag, multiple } => self.window.confirmed(tag, multiple, true, results),
+            Told::Nack { tag, multiple } => self.window.confirmed(tag, multiple, false, results),
+            Told::Blocked(reason) => {
                 tracing::warn!(%reason, "the AMQP server blocks publishing");
                 self.flow = Flow::Blocked { reason, since: Instant::now(), voices: 0 };
             }
-            Method::Unblocked => {
+            Told::Unblocked => {
                 tracing::info!("the AMQP server lets publish again");
                 self.flow = Flow::Free { since: Instant::now() };
             }
-            Method::ExchangeDeclareOk => self.answer(Ok(())),
-            Method::ChannelClose { code, text } => {
-                self.can_ask = false;
-                self.answer(Err(Trouble::closed("channel", code, &text)));
-            }
-            // What has no meaning for a publisher.
-            _ => {}
+            Told::Flow(_) | Told::Cancel => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::settler::{Unsettled, lock};
 use crate::{
     convert::{Arrival, Inbound},
     link::{Delivery, Heard, Reader, Trouble, TroubleKind, Writer},
-    wire::{Malformed, Method},
+    wire::{Malformed, Method, Told},
 };
 use async_trait::async_trait;
 use crossdock_connector::{Credit, Event, Received, Receiver, SourceError, Token};
@@ -60,12 +60,14 @@ impl QueueReceiver {
                     self.next.extend(self.refused(broken.0, broken.1));
                     return Ok(());
                 }
-                Heard::Method { method, .. } => {
-                    if let Some(event) = self.told(method)? {
+                Heard::Method { method: Method::Told(told), .. } => {
+                    if let Some(event) = self.told(told)? {
                         self.next.push_back(event);
                         return Ok(());
                     }
                 }
+                // No answer is awaited any more.
+                Heard::Method { .. } => {}
             }
         }
         Ok(())
@@ -97,19 +99,17 @@ impl QueueReceiver {
     }
 
     /// What something means that brings no message.
-    fn told(&self, method: Method) -> Result<Option<Event>, Trouble> {
-        match method {
-            Method::Cancel => {
-                let text = format!(
-                    "the server ended the consumer: the queue `{}` was deleted, or has moved",
-                    self.inbound.queue
-                );
+    fn told(&self, told: Told) -> Result<Option<Event>, Trouble> {
+        match told {
+            Told::Cancel => {
+                let queue = &self.inbound.queue;
+                let text = format!("the server ended the consumer: the queue `{queue}` was deleted, or has moved");
                 Err(Trouble::new(TroubleKind::Missing, text))
             }
-            Method::Blocked(reason) => Ok(Some(Event::Blocked(format!("the server blocks: {reason}")))),
-            Method::Unblocked => Ok(Some(Event::Unblocked)),
-            // No answer is awaited any more, and the rest is about publishing.
-            _ => Ok(None),
+            Told::Blocked(reason) => Ok(Some(Event::Blocked(format!("the server blocks: {reason}")))),
+            Told::Unblocked => Ok(Some(Event::Unblocked)),
+            // Of publishers.
+            Told::Ack { .. } | Told::Nack { .. } | Told::Flow(_) => Ok(None),
         }
     }
 }

@@ -42,10 +42,11 @@ impl Unsettled {
                 Settlement::Again { .. } | Settlement::Reply(_) => continue,
             };
             let Self { tracker, rejected, .. } = self;
-            if let Some(tag) = tracker.tag(token.seq).filter(|_| is_refused) {
-                if rejected.insert(*tag) {
-                    send::reject(out, CHANNEL, *tag);
-                }
+            if is_refused
+                && let Some(tag) = tracker.tag(token.seq)
+                && rejected.insert(*tag)
+            {
+                send::reject(out, CHANNEL, *tag);
             }
             tracker.settle(token.seq, |tag| {
                 if !rejected.remove(&tag) {

@@ -19,18 +19,12 @@ pub enum Method {
     Close { code: u16, text: Text },
     /// The end of the connection is heard.
     CloseOk,
-    /// Publishing is stopped, and why.
-    Blocked(Text),
-    /// Publishing goes on.
-    Unblocked,
     /// A channel is open.
     ChannelOpenOk,
     /// A channel ends, and why.
     ChannelClose { code: u16, text: Text },
     /// The end of a channel is heard.
     ChannelCloseOk,
-    /// Whether the channel may send.
-    Flow(bool),
     /// An exchange is declared.
     ExchangeDeclareOk,
     /// A queue is declared.
@@ -43,20 +37,33 @@ pub enum Method {
     ConsumeOk,
     /// The consumer is gone: it was cancelled by us.
     CancelOk,
-    /// The consumer is gone: its queue was deleted, or is elsewhere now.
-    Cancel,
     /// A message comes; header and body follow.
     Deliver { tag: u64, redelivered: bool, exchange: Bytes, routing_key: Bytes },
     /// A message that we published went to no queue; header and body follow.
     Return { code: u16, text: Text, exchange: Bytes, routing_key: Bytes },
+    /// Confirms are on.
+    ConfirmSelectOk,
+    /// What the server says unasked.
+    Told(Told),
+    /// What has no meaning for us.
+    Other { class: u16, method: u16 },
+}
+
+/// What the server says unasked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// Publishing is stopped, and why.
+    Blocked(Text),
+    /// Publishing goes on.
+    Unblocked,
+    /// Whether the channel may send.
+    Flow(bool),
+    /// The consumer is gone: its queue was deleted, or is elsewhere now.
+    Cancel,
     /// What we published is safe: this one, or all up to it.
     Ack { tag: u64, multiple: bool },
     /// What we published was not taken.
     Nack { tag: u64, multiple: bool },
-    /// Confirms are on.
-    ConfirmSelectOk,
-    /// What has no meaning for us.
-    Other { class: u16, method: u16 },
 }
 
 impl Method {
@@ -77,10 +84,10 @@ impl Method {
             (10, 41) => Self::OpenOk,
             (10, 50) => Self::Close { code: at.short()?, text: lossy(at.short_string()?) },
             (10, 51) => Self::CloseOk,
-            (10, 60) => Self::Blocked(lossy(at.short_string()?)),
-            (10, 61) => Self::Unblocked,
+            (10, 60) => Self::Told(Told::Blocked(lossy(at.short_string()?))),
+            (10, 61) => Self::Told(Told::Unblocked),
             (20, 11) => Self::ChannelOpenOk,
-            (20, 20) => Self::Flow(at.octet()? & 1 != 0),
+            (20, 20) => Self::Told(Told::Flow(at.octet()? & 1 != 0)),
             (20, 40) => Self::ChannelClose { code: at.short()?, text: lossy(at.short_string()?) },
             (20, 41) => Self::ChannelCloseOk,
             (40, 11) => Self::ExchangeDeclareOk,
@@ -88,7 +95,7 @@ impl Method {
             (50, 21) => Self::QueueBindOk,
             (60, 11) => Self::QosOk,
             (60, 21) => Self::ConsumeOk,
-            (60, 30) => Self::Cancel,
+            (60, 30) => Self::Told(Told::Cancel),
             (60, 31) => Self::CancelOk,
             (60, 50) => Self::Return {
                 code: at.short()?,
@@ -105,8 +112,8 @@ impl Method {
                     routing_key: at.short_string()?,
                 }
             }
-            (60, 80) => Self::Ack { tag: at.long_long()?, multiple: at.octet()? & 1 != 0 },
-            (60, 120) => Self::Nack { tag: at.long_long()?, multiple: at.octet()? & 1 != 0 },
+            (60, 80) => Self::Told(Told::Ack { tag: at.long_long()?, multiple: at.octet()? & 1 != 0 }),
+            (60, 120) => Self::Told(Told::Nack { tag: at.long_long()?, multiple: at.octet()? & 1 != 0 }),
             (85, 11) => Self::ConfirmSelectOk,
             (class, method) => Self::Other { class, method },
         };
@@ -359,8 +366,8 @@ mod tests {
                     routing_key: Bytes::from_static(b"\xff"),
                 },
             ),
-            (60, 80, b"\x00\x00\x00\x00\x00\x00\x00\x09\x01", Method::Ack { tag: 9, multiple: true }),
-            (60, 120, b"\x00\x00\x00\x00\x00\x00\x00\x09\x02", Method::Nack { tag: 9, multiple: false }),
+            (60, 80, b"\x00\x00\x00\x00\x00\x00\x00\x09\x01", Method::Told(Told::Ack { tag: 9, multiple: true })),
+            (60, 120, b"\x00\x00\x00\x00\x00\x00\x00\x09\x02", Method::Told(Told::Nack { tag: 9, multiple: false })),
             (99, 1, b"", Method::Other { class: 99, method: 1 }),
         ] {
             assert_eq!(read(class, id, arguments), Ok(method));

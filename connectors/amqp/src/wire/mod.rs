@@ -15,7 +15,7 @@ mod table;
 mod write;
 
 pub use frame::{Frame, FrameKind, frame, take_frame};
-pub use method::{Method, send};
+pub use method::{Method, Told, send};
 pub use properties::{BasicProperties, write_header};
 pub use read::{Cursor, Malformed};
 pub use table::{fits, time, write_table};
