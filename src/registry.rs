@@ -1,15 +1,21 @@
 //! The protocols of this program, one line each. Nothing else names a connector.
 
+use crossdock_amqp::Amqp;
 use crossdock_config::{Plan, Protocol};
 use crossdock_connector::{Connector, GatewayConfig, StoreTag};
 use crossdock_file::FileConnector;
 use crossdock_generate::Generate;
 use crossdock_http::Http;
+use crossdock_kafka::Kafka;
+use crossdock_mqtt::Mqtt;
 use std::sync::Arc;
 
 /// The protocols that routes may use.
 pub const PROTOCOLS: &[Protocol] = &[
     Protocol { description: &crossdock_http::DESCRIPTION, make: |config| Arc::new(Http::new(config)) },
+    Protocol { description: &crossdock_amqp::DESCRIPTION, make: |config| Arc::new(Amqp::new(config)) },
+    Protocol { description: &crossdock_kafka::DESCRIPTION, make: |config| Arc::new(Kafka::new(config)) },
+    Protocol { description: &crossdock_mqtt::DESCRIPTION, make: |config| Arc::new(Mqtt::new(config)) },
     Protocol { description: &crossdock_file::DESCRIPTION, make: |config| Arc::new(FileConnector::new(config)) },
     Protocol { description: &crossdock_generate::DESCRIPTION, make: |config| Arc::new(Generate::new(config)) },
 ];
