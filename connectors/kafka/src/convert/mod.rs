@@ -3,6 +3,8 @@
 mod arena;
 mod inbound;
 mod outbound;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use arena::Arena;
 pub(crate) use inbound::{Lane, envelope};

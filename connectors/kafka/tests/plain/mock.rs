@@ -52,24 +52,25 @@ async fn a_producer_that_ends_is_told_of_and_another_takes_over() {
     cluster.create_topic("out", 1, 1).unwrap();
     let (connector, posted) = (kafka("s"), Posted::default());
     let config = sink_of(&brokers(&cluster.bootstrap_servers()), &json!({ "topic": "out" }));
+    // Without the right to be idempotent a producer is of no use any more.
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &[denied]);
     let mut sending = sender(&connector, &config, &posted).await.unwrap();
-    // A message that was written before it is said to be out of order: what librdkafka cannot mend.
-    let broken = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[broken]);
     let message = |ticket: u64| outgoing(ticket, envelope("x"), &[text("out")]);
-    let until = Instant::now() + LONG;
-    let mut next = 0;
-    while sending.submit(vec![message(next)]).await.is_ok() && Instant::now() < until {
-        let results = posted.count(usize::try_from(next).unwrap() + 1).await;
+    let (mut next, until) = (0, Instant::now() + LONG);
+    let error = loop {
         next += 1;
-        if results.iter().all(|(_, result)| result.is_ok()) && next > 3 {
-            // It mended that itself: nothing was lost, and there is nothing to take over.
-            return;
+        match sending.submit(vec![message(next)]).await {
+            Ok(()) => assert!(Instant::now() < until, "it never ended"),
+            Err(error) => break error,
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let results = posted.count(usize::try_from(next).unwrap() + 1).await;
-    assert!(results.last().unwrap().1.is_err(), "{results:?}");
+    };
+    assert!(error.to_string().contains("the producer has ended"), "{error}");
+    let results = posted.count(usize::try_from(next).unwrap()).await;
+    assert_eq!(results.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), (1..=next).collect::<Vec<_>>());
+    assert!(results.iter().all(|(_, result)| result.is_err()), "{results:?}");
+    drop(sending);
     let mut another = sender(&connector, &config, &posted).await.unwrap();
     posted.0.lock().unwrap().clear();
     another.submit(vec![message(9000)]).await.unwrap();
