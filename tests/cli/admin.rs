@@ -182,6 +182,68 @@ fn a_consumer_receives_acknowledges_and_gives_back() {
     gateway.assert_account();
 }
 
+const EDITED: &str = "
+channels: { q: { queue: {} }, held: { queue: {} } }
+routes:
+  in: { from: { http: { path: /a } }, accept: [ { filter: '.n != 13' } ], to: { queue: q } }
+  out: { from: { queue: q }, steps: [ { transform: '.n = to_int!(.n)' } ], to: { queue: held } }
+";
+
+/// Has a message die in a step; its id.
+fn dead_letter(gateway: &crossdock_testkit::Gateway) -> String {
+    let headers = [("content-type", "application/json"), ("x-unit", "7"), ("x-old", "1")];
+    let answer = post(gateway, "/a", &headers, b"{\"n\": \"x\"}").json();
+    let id = answer["id"].as_str().unwrap().to_owned();
+    wait("it to die", || api(gateway, "GET", &format!("/dead-letters/{id}"), "").status == 200);
+    id
+}
+
+#[test]
+fn a_dead_letter_is_edited_and_its_copy_delivered() {
+    let gateway = started(EDITED);
+    let id = dead_letter(&gateway);
+    let edit = ["dead", "edit", &id, "--payload", "-", "-H", "x-unit=8", "-H", "x-unit=9", "--remove-header", "x-old"];
+    let ended = gateway.operate(&[&edit[..], &["--json"]].concat(), "{\"n\": \"42\"}");
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    let edited: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let copy = edited["id"].as_str().unwrap();
+    assert!(edited["edited_from"] == *id && copy != id, "{edited}");
+    wait("the copy", || api(&gateway, "GET", &format!("/messages/{copy}"), "").json()["channel"] == "held");
+    let message = api(&gateway, "GET", &format!("/messages/{copy}"), "").json();
+    assert!(message["payload"] == "{\"n\":42}" && message["content_type"] == "application/json", "{message}");
+    assert_eq!(message["headers"], serde_json::json!({"x-unit": ["8", "9"]}));
+    assert_eq!(api(&gateway, "GET", &format!("/dead-letters/{id}"), "").status, 404, "the original has gone");
+    gateway.assert_account();
+    let edits = api(&gateway, "GET", "/audit", "").json()["items"].to_string();
+    assert!(edits.contains(copy) && edits.contains("x-unit") && !edits.contains("42"), "{edits}");
+}
+
+#[test]
+fn a_copy_that_dies_again_says_whose_it_is() {
+    let gateway = started(EDITED);
+    let id = dead_letter(&gateway);
+    let ended = gateway.operate(&["dead", "edit", &id, "--content-type", "text/plain", "--keep"], "");
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    let copy = ended.stdout.split(' ').next().unwrap();
+    wait("the copy to die", || api(&gateway, "GET", &format!("/dead-letters/{copy}"), "").status == 200);
+    let letter = api(&gateway, "GET", &format!("/dead-letters/{copy}"), "").json();
+    assert!(letter["edited_from"] == *id && letter["redrives"] == 0, "{letter}");
+    assert!(gateway.operate(&["dead", "show", copy], "").stdout.contains(&id));
+    assert_eq!(api(&gateway, "GET", &format!("/dead-letters/{id}"), "").status, 200, "the original is kept");
+    for (arguments, status) in [
+        (&[][..], 2),
+        (&["-H", "crossdock-key=1"], 2),
+        (&["-H", "x=1", "--target", "none"], 4),
+        (&["-H", "x=1", "--remove-header", "x"], 2),
+        (&["--payload", "-"], 0),
+        (&["--payload", "-"], 4),
+    ] {
+        let ended = gateway.operate(&[&["dead", "edit", &id], arguments].concat(), "{\"n\": 1}");
+        assert_eq!(ended.status, status, "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+    }
+    gateway.assert_account();
+}
+
 #[test]
 fn what_operators_do_is_kept() {
     let mut gateway = started(ROUTES);

@@ -14,6 +14,8 @@ pub const LIMIT_MAX: usize = 1000;
 pub const LIMIT_DEFAULT: usize = 100;
 /// The largest JSON body of a request; a message to publish is bounded by the store.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The largest JSON body that holds a message.
+pub const MESSAGE_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long a body may take; operators' bodies are small.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,12 +42,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request, BODY_BYTES_MAX).await?;
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text)
-            .map(Self)
-            .map_err(|error| Problem::bad_request("body.invalid", format!("in the body: {error}")))
+        parse(&read(request, BODY_BYTES_MAX).await?).map(Self)
     }
+}
+
+/// The same with a message in it, which may be large.
+#[derive(Debug)]
+pub struct MessageBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MessageBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        parse(&read(request, MESSAGE_BODY_BYTES_MAX).await?).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(text).map_err(|error| Problem::bad_request("body.invalid", format!("in the body: {error}")))
 }
 
 /// The whole body; 413 if it is too large, 408 if it does not come.

@@ -34,6 +34,12 @@ pub fn payload(text: Option<String>, base64: Option<&str>) -> Result<Option<Byte
     }
 }
 
+/// Bytes in base64, as the shapes have them.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
 /// User headers that a JSON body gives by name: a list is several headers of the name.
 ///
 /// # Errors
@@ -97,4 +103,23 @@ pub fn header_value(name: &str, value: Json) -> Result<Value, Problem> {
         }
         Json::Array(_) | Json::Object(_) => Err(wrong()),
     }
+}
+
+/// Changes to user headers that a JSON body gives by name: null takes all of the name away, a list is several.
+///
+/// # Errors
+/// As for [`headers`].
+pub fn changes(given: Map<String, Json>) -> Result<Vec<(Text, Vec<Value>)>, Problem> {
+    let mut changes = Vec::new();
+    for (name, value) in given {
+        check_name(&name)?;
+        let values = match value {
+            Json::Null => Vec::new(),
+            Json::Array(values) => values,
+            one @ (Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_)) => vec![one],
+        };
+        let values: Vec<_> = values.into_iter().map(|value| header_value(&name, value)).collect::<Result<_, _>>()?;
+        changes.push((Text::from(name), values));
+    }
+    Ok(changes)
 }

@@ -20,6 +20,7 @@ mod token;
 
 pub use audit::{AUDIT_FILE, Audit, AuditError};
 pub use convert::trial;
+pub use given::base64;
 pub use guard::Token;
 pub use problem::{PROBLEM_TYPE, Problem, ProblemBody};
 pub use server::{Admin, BindError};

@@ -158,6 +158,7 @@ fn view(
         attempts_total: total,
         attempts,
         history,
+        edited_from: notes.edited_from,
     })
 }
 

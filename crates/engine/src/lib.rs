@@ -42,6 +42,7 @@ pub use crossdock_rules::{Change, StepOutcome, StepTrace};
 pub use crossdock_store::{ChannelKind, OperationState};
 pub use evaluate::{Acceptance, Addressed, Evaluation, Evaluator, Routed};
 pub use gateway::{Gateway, StartError};
+pub use operation::{Edit, Edited};
 pub use options::{Clock, Options};
 pub use queue::{Delivery, Receive};
 pub use trial::{Sent, Trial, TrialEnd, TrialStart, trial};

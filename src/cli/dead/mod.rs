@@ -1,5 +1,7 @@
-//! `crossdock dead`: looking at dead letters, sending them back, deleting them.
+//! `crossdock dead`: looking at dead letters, sending them back, editing and deleting them.
 
+mod edit;
+mod editor;
 mod filter;
 mod list;
 mod many;
@@ -11,7 +13,7 @@ use super::{connect::Connection, exit::Outcome};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// Look at dead letters, send them back to where they failed, or delete them.
+/// Look at dead letters, send them back to where they failed, as they are or edited, or delete them.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -26,6 +28,7 @@ enum Command {
     Ls(list::Arguments),
     Show(show::Arguments),
     Redrive(redrive::Arguments),
+    Edit(edit::Arguments),
     Rm(remove::Arguments),
 }
 
@@ -36,6 +39,7 @@ pub fn execute(config: Option<PathBuf>, arguments: &Arguments) -> Outcome {
         Command::Ls(arguments) => list::execute(&client, arguments),
         Command::Show(arguments) => show::execute(&client, arguments),
         Command::Redrive(arguments) => redrive::execute(&client, arguments),
+        Command::Edit(arguments) => edit::execute(&client, arguments),
         Command::Rm(arguments) => remove::execute(&client, arguments),
     }
 }

@@ -46,6 +46,7 @@ fn render(letter: &DeadLetter, paint: Paint) -> String {
         ("came in", None, format!("{} over {} {}{remote}", letter.received_at, origin.protocol, origin.address)),
         ("dead since", None, format!("{} in {}", letter.dead_since, letter.channel)),
         ("redriven", None, count(letter.redrives, "time")),
+        ("copy of", None, letter.edited_from.clone().unwrap_or_else(|| "-".into())),
         ("type", None, letter.content_type.clone().unwrap_or_else(|| "-".into())),
     ];
     let mut text = String::new();

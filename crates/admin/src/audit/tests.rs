@@ -1,3 +1,5 @@
+//! What the audit keeps, and for how long.
+
 use super::*;
 use crossdock_model::Timestamp;
 use std::{

@@ -25,6 +25,7 @@ pub fn message(view: &MessageView) -> shape::Message {
         attempts: view.attempts.iter().map(attempt).collect(),
         attempts_total: u64::from(view.attempts_total),
         history: view.history.iter().map(event).collect(),
+        edited_from: view.edited_from.map(|id| id.to_string()),
     }
 }
 
@@ -46,6 +47,7 @@ pub fn dead_letter(view: &DeadLetter) -> shape::DeadLetter {
         attempts: message.attempts,
         attempts_total: message.attempts_total,
         history: message.history,
+        edited_from: message.edited_from,
         cause: fault(&view.cause),
         dead_since: view.dead_since.to_string(),
         target: text(view.target.as_ref()),
@@ -73,6 +75,7 @@ pub fn delivery(view: &Delivery) -> shape::LeasedMessage {
         attempts: message.attempts,
         attempts_total: message.attempts_total,
         history: message.history,
+        edited_from: message.edited_from,
     }
 }
 

@@ -10,14 +10,17 @@ use crate::{
     Problem,
     audit::{Action, Caller},
     convert,
-    extract::{Body, Params, limit},
-    shape::{DeleteRequest, DryRun, Page, RedriveFilter, RedriveRequest, Started},
+    extract::{Body, MessageBody, Params, limit},
+    given,
+    shape::{DeleteRequest, DryRun, EditRequest, Edited, Page, RedriveFilter, RedriveRequest, Started},
 };
 use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use crossdock_engine::Redrive;
+use bytes::Bytes;
+use crossdock_engine::{Edit, Redrive};
+use crossdock_model::Text;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -81,6 +84,39 @@ pub async fn delete(State(shared): State<Shared>, caller: Caller, Body(asked): B
     let gateway = shared.gateway.clone();
     let delete = async move { Ok(told(gateway.delete_dead_letters(filter, false).await?)) };
     Ok(started(audited(&shared, caller, deed, delete).await?))
+}
+
+/// `POST /dead-letters/{id}/edit`: an edited copy goes where the letter failed, and the letter goes.
+pub async fn edit(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+    MessageBody(asked): MessageBody<EditRequest>,
+) -> Answer {
+    let id = parse(&name)?;
+    let payload = given::payload(asked.payload, asked.payload_base64.as_deref())?;
+    let names: Vec<_> = asked.headers.keys().cloned().collect();
+    let deed = Deed::new(Action::Edit, name.as_str())
+        .with("payload_bytes", payload.as_ref().map(Bytes::len))
+        .with("content_type", asked.content_type.clone())
+        .with("headers", (!names.is_empty()).then_some(names))
+        .with("target", asked.target.clone())
+        .with("keep", asked.keep.then_some(true));
+    let headers = given::changes(asked.headers)?;
+    let (content_type, target) = (asked.content_type.map(Text::from), asked.target.map(Text::from));
+    let edit = Edit { payload, content_type, headers, target, keep: asked.keep };
+    let gateway = shared.gateway.clone();
+    let doing = async move {
+        let edited = gateway.edit_dead_letter(id, edit).await?;
+        let mut details = Map::new();
+        if edited.stored {
+            details.insert("copy".into(), edited.id.to_string().into());
+        }
+        Ok((edited, details))
+    };
+    let edited = audited(&shared, caller, deed, doing).await?;
+    let copy = edited.stored.then(|| edited.id.to_string());
+    Ok(json(StatusCode::ACCEPTED, &Edited { id: copy, edited_from: id.to_string(), filtered: !edited.stored }))
 }
 
 /// What is done to dead letters, as the audit keeps it; of many ids the first ones.

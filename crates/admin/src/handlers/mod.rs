@@ -80,6 +80,7 @@ fn api() -> Router<Shared> {
         .route("/dead-letters/redrive", post(dead::redrive))
         .route("/dead-letters/delete", post(dead::delete))
         .route("/dead-letters/{id}", get(dead::one))
+        .route("/dead-letters/{id}/edit", post(dead::edit))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::one))
         .route("/operations/{id}/cancel", post(operations::cancel))
@@ -124,6 +125,9 @@ impl From<RequestError> for Problem {
         match error {
             RequestError::NotFound(_) => Self::not_found("unknown", text),
             RequestError::Invalid(_) => Self::bad_request("request.invalid", text),
+            RequestError::Unprocessable(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "request.unprocessable", text)
+            }
             RequestError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", text),
             RequestError::Conflict(_) => Self::conflict("conflict", text),
             RequestError::Unavailable(_) => Self::unavailable("unavailable", text),

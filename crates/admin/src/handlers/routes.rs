@@ -10,7 +10,7 @@ use crate::{
     Problem,
     audit::{Action, Caller},
     convert,
-    extract::Body,
+    extract::MessageBody,
     given,
     shape::{Page, TryRequest},
 };
@@ -54,7 +54,7 @@ pub async fn resume(shared: State<Shared>, caller: Caller, id: Path<String>) -> 
 pub async fn try_message(
     State(shared): State<Shared>,
     Path(id): Path<String>,
-    Body(asked): Body<TryRequest>,
+    MessageBody(asked): MessageBody<TryRequest>,
 ) -> Answer {
     let gateway = &shared.gateway;
     let trial = match &asked.message {

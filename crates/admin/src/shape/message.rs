@@ -36,6 +36,8 @@ pub struct Message {
     pub attempts_total: u64,
     /// What happened to it, in order.
     pub history: Vec<HistoryEntry>,
+    /// The dead letter that it is an edited copy of.
+    pub edited_from: Option<String>,
 }
 
 /// A message that could not be delivered, as it was received, and why. The fields of [`Message`] and four more.
@@ -71,6 +73,8 @@ pub struct DeadLetter {
     pub attempts_total: u64,
     /// As in [`Message::history`].
     pub history: Vec<HistoryEntry>,
+    /// As in [`Message::edited_from`].
+    pub edited_from: Option<String>,
     /// What it died of.
     pub cause: Fault,
     /// When.

@@ -17,7 +17,8 @@ pub use audit::AuditEntry;
 pub use channel::{Channel, ChannelKind, ChannelSubscription};
 pub use message::{Attempt, DeadGroup, DeadLetter, Fault, HistoryEntry, Message, Origin};
 pub use operation::{
-    DeleteRequest, DryRun, OperationState, OperationView, Published, RedriveFilter, RedriveRequest, Started,
+    DeleteRequest, DryRun, EditRequest, Edited, OperationState, OperationView, Published, RedriveFilter,
+    RedriveRequest, Started,
 };
 pub use page::Page;
 pub use queue::{AckRequest, Acknowledged, LeasedMessage, NackRequest, ReceiveRequest, Received, Returned};

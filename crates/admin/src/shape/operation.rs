@@ -1,6 +1,7 @@
 //! What touches many messages and runs in the background.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Which dead letters are meant; what is not given does not choose, and nothing given means all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -45,6 +46,42 @@ pub struct DeleteRequest {
     /// Count only.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// `POST /dead-letters/{id}/edit`: what is other in the copy. At least one thing is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRequest {
+    /// Another payload, as text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payload: Option<String>,
+    /// Another payload, in base64.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payload_base64: Option<String>,
+    /// Another media type; an empty text removes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content_type: Option<String>,
+    /// User headers by name, in place of those of the name; null removes them, a list is several.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    pub headers: Map<String, Value>,
+    /// At which target it failed, where the message died at several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target: Option<String>,
+    /// Whether the original stays among the dead letters.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+/// The answer to an edit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Edited {
+    /// The copy's id; none where it was let go at the door (a filter, or a `dedupe` that knows it).
+    pub id: Option<String>,
+    /// The dead letter that it is a copy of.
+    pub edited_from: String,
+    /// Whether it was let go at the door.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub filtered: bool,
 }
 
 /// The answer to a dry run.

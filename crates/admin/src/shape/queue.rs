@@ -90,4 +90,6 @@ pub struct LeasedMessage {
     pub attempts_total: u64,
     /// What happened to it, in order.
     pub history: Vec<HistoryEntry>,
+    /// As in [`super::Message::edited_from`].
+    pub edited_from: Option<String>,
 }

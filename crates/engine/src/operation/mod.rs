@@ -4,6 +4,7 @@
 //! Routes that were told not to deliver are remembered in the same way, as operations of kind `pause` that run.
 
 mod body;
+mod edit;
 mod release;
 mod run;
 
@@ -11,6 +12,8 @@ use crate::{
     DeadFilter, Gateway, OperationView, Redrive, RedriveRequest, RequestError, browse::lost, dead::count,
     gateway::Inner, tasks::blocking,
 };
+pub use edit::{Edit, Edited};
+
 use body::Body;
 use crossdock_model::{MessageId, Text, Timestamp};
 use crossdock_settings::Rate;

@@ -6,11 +6,14 @@ use crate::{
     account::{Channel, Door, DoorEnd},
     gateway::Inner,
     source::DoorPlan,
-    start::subscription_name,
+    start::{is_gate, subscription_name},
 };
 use crossdock_model::Envelope;
 use crossdock_store::{DeadNote, EncodedMessage, Notes, Outcome, Put, StoredMessage};
 use std::sync::Arc;
+
+/// The code of what `drop_oldest` drops.
+const DROPPED: &str = "channel.dropped";
 
 /// What is put where, and what it counts for.
 pub(crate) struct Release {
@@ -71,9 +74,17 @@ pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release,
     let Notes { redrives, edited_from, dead } = notes;
     let note = dead.ok_or("it is no dead letter")?;
     let notes = Notes { redrives: redrives.saturating_add(1), edited_from, dead: None };
+    release_as(inner, &note, envelope, &notes)
+}
+
+/// What is to be done with a message that goes where a dead letter failed.
+///
+/// # Errors
+/// Why it cannot: what the letter failed in is gone, or `accept` refuses the message.
+pub(crate) fn release_as(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &Notes) -> Result<Release, String> {
     match &note.source {
-        Some(source) => back(inner, &note, source, &envelope, &notes),
-        None => through_accept(inner, &note, envelope, &notes),
+        Some(source) => back(inner, note, source, &envelope, notes),
+        None => through_accept(inner, note, envelope, notes),
     }
 }
 
@@ -94,9 +105,12 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
         .collect();
     let (mut settled_for, mut found) = (Vec::new(), false);
     for has in inner.shared.store.subscriptions().into_iter().filter(|has| has.channel == channel.number) {
+        // What is dead by its own fault has passed no gate. All else was let go on, or was dropped where it waited.
+        let by_itself = note.target.is_none() && note.cause.code != DROPPED;
+        let to_gate = by_itself && is_gate(&has.name) && has.group == note.route;
         if wanted.contains(&has.name) {
             found = true;
-        } else {
+        } else if !to_gate {
             settled_for.push((has.number, Outcome::Filtered));
         }
     }

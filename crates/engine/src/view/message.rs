@@ -23,6 +23,8 @@ pub struct MessageView {
     pub attempts: Vec<Attempt>,
     /// What happened to it, in order.
     pub history: Vec<HistoryEvent>,
+    /// The dead letter that it is an edited copy of.
+    pub edited_from: Option<MessageId>,
 }
 
 /// Where a message stands.

@@ -52,6 +52,9 @@ pub enum RequestError {
     /// The request makes no sense: a cursor that none gave out.
     #[error("{0}")]
     Invalid(String),
+    /// It makes sense and cannot be done: `accept` refuses the message, or what it is meant for is gone.
+    #[error("{0}")]
+    Unprocessable(String),
     /// What it brings is larger than the store takes.
     #[error("{0}")]
     TooLarge(String),
