@@ -26,6 +26,8 @@ use tokio::{
 
 /// How often a role looks at its clocks.
 const TICK: Duration = Duration::from_millis(500);
+/// How long a broker may take to close after the goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Room for what is read at once.
 const READ_BYTES: usize = 1 << 16;
 /// Less room than this is not worth a read.
@@ -127,6 +129,15 @@ impl<R: Role> Link<R> {
         self.to_user.notified().await;
     }
 
+    /// Ends the session for its user, whatever the driver is at; it is about to be dropped.
+    pub(crate) fn give_up(&self, ended: Ended) {
+        let mut state = self.lock();
+        if state.ended.is_none() {
+            state.role.end(&ended);
+            state.ended = Some(ended);
+        }
+    }
+
     /// Asks the driver to write what is left and say goodbye.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
@@ -148,6 +159,7 @@ async fn drive<R: Role>(opened: Opened, link: Arc<Link<R>>) {
     };
     if guard.ended.kind == End::Closed {
         drop(wire.writer.shutdown().await);
+        wire.hear_out().await;
     }
 }
 
@@ -159,10 +171,7 @@ struct Guard<'a, R: Role> {
 
 impl<R: Role> Drop for Guard<'_, R> {
     fn drop(&mut self) {
-        let mut state = self.link.lock();
-        state.role.end(&self.ended);
-        state.ended = Some(self.ended.clone());
-        drop(state);
+        self.link.give_up(self.ended.clone());
         self.link.to_user.notify_one();
     }
 }
@@ -237,6 +246,22 @@ impl Wire {
                 Turn::Tick => self.ticked(link)?,
             }
         }
+    }
+
+    /// Reads until the broker closes, which it does when it has read the goodbye and all before it. A session that is opened
+    /// again earlier than that takes the connection over, with acknowledgements in it that nobody has looked at.
+    async fn hear_out(&mut self) {
+        let Self { reader, buffer, .. } = self;
+        let heard = async {
+            loop {
+                buffer.clear();
+                match reader.read_buf(buffer).await {
+                    Ok(1..) => {}
+                    Ok(0) | Err(_) => return,
+                }
+            }
+        };
+        drop(tokio::time::timeout(GOODBYE, heard).await);
     }
 
     /// Takes what is to be written, and tells whether more is to be read. The end, when that was asked for and nothing is
@@ -327,7 +352,8 @@ fn malformed(error: String) -> Ended {
 }
 
 /// Keep-alive. A ping goes out twice in a period whatever else is written; a broker that is listened to and says nothing
-/// for a whole one is dead. While nothing is read nobody can tell, and nobody judges.
+/// for a whole one is dead. While nothing is read nobody can tell, and nobody judges. It is judged at the second tick in a
+/// row, for a process that stood still finds its timers due before it finds what has come meanwhile.
 #[derive(Debug)]
 struct Pulse {
     /// Zero is none.
@@ -336,6 +362,8 @@ struct Pulse {
     /// When something came, or when we began to listen again.
     heard: Instant,
     reading: bool,
+    /// It was too long ago at the last tick.
+    overdue: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -347,7 +375,7 @@ enum Beat {
 
 impl Pulse {
     fn new(keep_alive: u16, now: Instant) -> Self {
-        Self { period: Duration::from_secs(u64::from(keep_alive)), pinged: now, heard: now, reading: true }
+        Self { period: Duration::from_secs(u64::from(keep_alive)), pinged: now, heard: now, reading: true, overdue: false }
     }
 
     const fn heard(&mut self, now: Instant) {
@@ -365,7 +393,9 @@ impl Pulse {
         if self.period.is_zero() {
             return Beat::Quiet;
         }
-        if self.reading && now.duration_since(self.heard) > self.period {
+        let was_overdue = self.overdue;
+        self.overdue = self.reading && now.duration_since(self.heard) > self.period;
+        if self.overdue && was_overdue {
             return Beat::Dead;
         }
         if now.duration_since(self.pinged) * 2 >= self.period {
@@ -394,7 +424,8 @@ mod tests {
         assert_eq!(pulse.tick(at(60)), Beat::Ping);
         pulse.reading(true, at(60));
         assert_eq!(pulse.tick(at(70)), Beat::Ping);
-        assert_eq!(pulse.tick(at(71)), Beat::Dead);
+        assert_eq!(pulse.tick(at(71)), Beat::Quiet);
+        assert_eq!(pulse.tick(at(72)), Beat::Dead);
         assert_eq!(Pulse::new(0, start).tick(at(1000)), Beat::Quiet);
     }
 }

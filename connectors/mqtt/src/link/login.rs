@@ -14,6 +14,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+/// The first byte of a CONNACK.
+const CONNACK: u8 = 0x20;
+
 /// What a client asks of its session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
@@ -81,6 +84,9 @@ async fn ask(
     stream.write_all(&out).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     loop {
+        if buffer.first().is_some_and(|first| *first != CONNACK) {
+            return Err(Ended::protocol("what answers there is no MQTT broker: the login was not answered first"));
+        }
         let packet = decoder.next(buffer).map_err(|error| {
             let other = match broker.version {
                 packet::Version::V4 => "5",

@@ -3,7 +3,7 @@
 use super::flight::{Flight, Message};
 use crate::{
     convert::outbound::{self, Manner},
-    link::{Driver, Ended, Link},
+    link::{Driver, End, Ended, Link},
     packet::{self, QoS, Unfit},
 };
 use async_trait::async_trait;
@@ -131,7 +131,9 @@ impl Sender for MqttSender {
         };
         drop(timeout_at(by.into(), confirmed).await);
         self.link.close();
-        // Aborting the driver posts a fault for what is left.
-        drop(timeout_at(by.into(), self.driver.ended()).await);
+        if timeout_at(by.into(), self.driver.ended()).await.is_err() {
+            // The broker does not even read: what it has not confirmed is handed back now.
+            self.link.give_up(Ended::new(End::Silent, "the broker did not confirm the message before we had to stop"));
+        }
     }
 }
