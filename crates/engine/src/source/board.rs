@@ -17,10 +17,11 @@ struct Shown {
 }
 
 impl Board {
-    /// A source that has no session yet.
+    /// A source that has no session yet: down, without a reason until its first try has ended, so that a reason is always
+    /// one that somebody can do something about.
     pub fn new(name: Text, time: &Time) -> Self {
-        let reason = Some(Text::from_static("not connected yet"));
-        Self { name, shown: Mutex::new(Shown { state: SourceState::Down, since: time.now(), reason }) }
+        let shown = Shown { state: SourceState::Down, since: time.now(), reason: None };
+        Self { name, shown: Mutex::new(shown) }
     }
 
     /// Sets state and reason; `since` moves only when the state changes.
