@@ -16,6 +16,8 @@ pub enum Decode {
     Xml(XmlDecode),
     /// UTF-8 text: the value is one string.
     Text,
+    /// A CloudEvent in either mode: the value is its data, by the type that it has.
+    CloudEvent,
 }
 
 /// The format that a value was decoded from, and in which it leaves again if it was changed.
@@ -87,7 +89,8 @@ impl Decode {
     #[must_use]
     pub const fn format(&self) -> Format {
         match self {
-            Self::Json => Format::Json,
+            // A structured event is JSON; of what is in it the event itself says more.
+            Self::Json | Self::CloudEvent => Format::Json,
             Self::Xml(_) => Format::Xml,
             Self::Text => Format::Text,
         }
@@ -115,7 +118,7 @@ pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decod
     }
     let mut shape = None;
     let value = match decode {
-        Decode::Json => Value::from_json(payload).map_err(|error| undecodable(format, &error))?,
+        Decode::Json | Decode::CloudEvent => Value::from_json(payload).map_err(|error| undecodable(format, &error))?,
         Decode::Xml(options) => {
             let charset = content_type.and_then(charset);
             let decoded = xml::decode(payload, options, charset);
@@ -161,6 +164,12 @@ fn by_content_type(content_type: Option<&str>) -> Result<Decode, Box<Undecodable
             "the content type is none that can be decoded: JSON and XML are, others with a step `decode`",
         )),
     }
+}
+
+/// Why a message is no CloudEvent.
+pub(crate) fn no_event(why: &str) -> Box<Undecodable> {
+    let fault = Fault::rejected("decode", format!("not a CloudEvent: {why}"));
+    Box::new(Undecodable { kind: RefusalKind::Undecodable, fault })
 }
 
 fn undecodable(format: Format, error: &dyn std::fmt::Display) -> Box<Undecodable> {

@@ -1,5 +1,6 @@
 //! The tables of the steps: what each may hold in routes.yaml.
 
+use crate::cloudevent::CLOUDEVENT;
 use crossdock_settings::{Field, Kind, Returns};
 
 const JSON_SCHEMA: Field =
@@ -36,7 +37,11 @@ const DECODERS: &[Field] = &[
     Field::optional("xml", Kind::Group(XML_DECODE), "take the payload as XML, whatever its content type"),
     Field::optional("text", Kind::Group(NONE), "take the payload as one UTF-8 string, whatever its content type"),
     Field::optional("csv", Kind::Any, "not built in yet"),
-    Field::optional("cloudevent", Kind::Any, "not built in yet"),
+    Field::optional(
+        "cloudevent",
+        Kind::Group(NONE),
+        "take the message as a CloudEvent: its data becomes the payload, its attributes headers `ce_NAME`",
+    ),
 ];
 const DECODE: Field = Field::optional("decode", Kind::Variant(DECODERS), "how the payload becomes the value `.`");
 
@@ -55,7 +60,7 @@ const ENCODERS: &[Field] = &[
         "leave as text; the value must be a string, number or boolean",
     ),
     Field::optional("csv", Kind::Any, "not built in yet"),
-    Field::optional("cloudevent", Kind::Any, "not built in yet"),
+    Field::optional("cloudevent", Kind::Group(CLOUDEVENT), "leave as a CloudEvent in one JSON object"),
 ];
 const ENCODE: Field =
     Field::optional("encode", Kind::Variant(ENCODERS), "fix the bytes and the content type that leave");

@@ -10,6 +10,7 @@
 //! - A message that no step changes leaves with the very bytes it came with.
 //! - Nothing here panics, recurses without bound or takes more than linear time in the payload, whatever it holds.
 
+mod cloudevent;
 mod compile;
 mod decode;
 mod dedupe;
@@ -28,6 +29,7 @@ mod trace;
 mod working;
 mod xml;
 
+pub use cloudevent::{CLOUDEVENT, EventDefaults, EventMode, encode_event};
 pub use compile::{Environment, Files, SourceFile};
 pub use decode::{Decode, Format};
 pub use dedupe::Claim;

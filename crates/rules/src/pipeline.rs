@@ -1,8 +1,8 @@
 //! A list of steps, compiled once and applied to one message after the other.
 
 use crate::{
-    Claim, Decode, Environment, Format, JsonSchema, StepOutcome, StepTrace, Working, XmlEncode, decode::Undecodable,
-    dedupe, trace,
+    Claim, Decode, Environment, EventDefaults, Format, JsonSchema, StepOutcome, StepTrace, Working, XmlEncode,
+    decode::Undecodable, dedupe, trace,
 };
 use crossdock_expression::{Program, View};
 use crossdock_model::{Fault, Refusal, RefusalKind, Text, Violation};
@@ -48,6 +48,7 @@ pub(crate) enum Action {
         options: XmlEncode,
         content_type: Text,
     },
+    EncodeEvent(EventDefaults),
     Filter(Program),
     Transform(Program),
     Validate(Box<JsonSchema>),
@@ -131,6 +132,7 @@ impl Pipeline {
         let said = self.steps.iter().rev().find_map(|step| match &step.action {
             Action::Decode(decode) => Some(decode),
             Action::Encode { .. }
+            | Action::EncodeEvent(_)
             | Action::Filter(_)
             | Action::Transform(_)
             | Action::Validate(_)
@@ -156,6 +158,12 @@ impl Pipeline {
     #[must_use]
     pub const fn expire_after(&self) -> Option<Duration> {
         self.expire_after
+    }
+
+    /// Whether a step claims keys, so that whether a message goes on is not for the list alone to say.
+    #[must_use]
+    pub fn claims(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Dedupe { .. }))
     }
 
     /// Whether there are no steps.
@@ -216,6 +224,8 @@ impl Pipeline {
         message: &mut Working,
         after: &mut dyn FnMut(&Step, &Working, StepOutcome),
     ) -> Result<Verdict, Failure> {
+        // What the list before said may be about the message as a whole.
+        message.prepare(false).map_err(Failure::Undecodable)?;
         let mut claims = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
             match step.apply(index, message, self.glances) {
@@ -248,6 +258,7 @@ impl Step {
                 message.prepare(true).map_err(Failure::Undecodable)?;
                 message.encode(*format, options, content_type).map_err(Failure::Fault)?;
             }
+            Action::EncodeEvent(defaults) => message.encode_event(defaults).map_err(Failure::Fault)?,
             Action::Filter(program) => {
                 message.prepare(program.needs_payload()).map_err(Failure::Undecodable)?;
                 if !message.condition(program).map_err(Failure::Fault)? {

@@ -1,7 +1,7 @@
 //! From the items of `accept` and `steps` to a compiled list.
 
 use crate::{
-    Decode, Environment, Format, JsonSchema, Pipeline, Stage, XmlDecode, XmlEncode, compile_program,
+    Decode, Environment, EventDefaults, Format, JsonSchema, Pipeline, Stage, XmlDecode, XmlEncode, compile_program,
     pipeline::{Action, Step},
     xml::is_name,
 };
@@ -52,10 +52,7 @@ impl List<'_, '_> {
             ("validate", Setting::Group(group)) => self.validate(group),
             ("decode", Setting::Variant { name, value }) => self.decode(name, value).map(Action::Decode),
             ("encode", Setting::Variant { name, value }) => self.encode(name, value),
-            ("dedupe", Setting::Group(group)) => match self.pipeline.stage {
-                Stage::Accept => self.dedupe(group),
-                Stage::Steps => self.dedupe_behind_the_door(group.span),
-            },
+            ("dedupe", Setting::Group(group)) => self.dedupe(group),
             ("delay", Setting::Duration(delay)) => {
                 let before = self.pipeline.delay.replace(*delay);
                 self.once(before, "delay", value.span)
@@ -101,6 +98,7 @@ impl List<'_, '_> {
                 let infer_types = group.text("types").is_some_and(|types| &**types == "infer");
                 Some(Decode::Xml(XmlDecode { force_array, infer_types }))
             }
+            ("cloudevent", Setting::Group(_)) => Some(Decode::CloudEvent),
             _ => self.unsupported(&format!("decode: {name}"), value.span),
         }
     }
@@ -110,6 +108,7 @@ impl List<'_, '_> {
             ("json", Setting::Group(group)) => (Format::Json, group),
             ("xml", Setting::Group(group)) => (Format::Xml, group),
             ("text", Setting::Group(group)) => (Format::Text, group),
+            ("cloudevent", Setting::Group(group)) => return Some(Action::EncodeEvent(EventDefaults::of(group))),
             _ => return self.unsupported(&format!("encode: {name}"), value.span),
         };
         let root = match group.text("root") {
@@ -135,14 +134,6 @@ impl List<'_, '_> {
         Some(Action::Dedupe { key, window: group.duration("window")?, keys_max })
     }
 
-    /// A key is claimed in the frame that stores the message; behind the door it is stored already.
-    fn dedupe_behind_the_door<T>(&mut self, span: Span) -> Option<T> {
-        let message = "`dedupe` is not built in yet among `steps`";
-        let hint = "put it under `accept`, where a repetition is not even stored";
-        self.found.push(Diagnostic::error("step.unsupported", span, message).hint(hint));
-        None
-    }
-
     fn once(&mut self, before: Option<Duration>, name: &str, span: Span) -> Option<Action> {
         if before.is_none() {
             return Some(Action::Condition);
@@ -165,7 +156,7 @@ impl List<'_, '_> {
 
     fn unsupported<T>(&mut self, name: &str, span: Span) -> Option<T> {
         let message = format!("`{name}` is not built in yet");
-        let hint = "this version has decode and encode (json, xml, text), validate (json_schema), filter, transform, \
+        let hint = "this version has decode and encode (json, xml, text, cloudevent), validate (json_schema), filter, transform, \
                     dedupe, delay and expire";
         self.found.push(Diagnostic::error("step.unsupported", span, message).hint(hint));
         None
@@ -183,7 +174,7 @@ impl List<'_, '_> {
                 }
             }
             Action::Transform(program) if program.assigns_payload() => {
-                if let Some(step) = before.iter().find(|step| matches!(step.action, Action::Encode { .. })) {
+                if let Some(step) = before.iter().find(|step| step.action.fixes_bytes()) {
                     let message = format!("what this changes does not leave: `{}` has fixed the bytes", step.label);
                     let hint = "put `encode` behind it, unless only templates are to see the change";
                     self.found.push(Diagnostic::warning("step.order", span, message).hint(hint));
@@ -191,6 +182,7 @@ impl List<'_, '_> {
             }
             Action::Transform(_)
             | Action::Encode { .. }
+            | Action::EncodeEvent(_)
             | Action::Filter(_)
             | Action::Validate(_)
             | Action::Dedupe { .. }
@@ -207,7 +199,21 @@ impl Action {
             Self::Filter(program) | Self::Transform(program) | Self::Dedupe { key: program, .. } => {
                 program.needs_payload()
             }
-            Self::Condition => false,
+            // The bytes are wrapped, whatever they are.
+            Self::EncodeEvent(_) | Self::Condition => false,
+        }
+    }
+
+    /// Whether the step fixes the bytes that leave.
+    const fn fixes_bytes(&self) -> bool {
+        match self {
+            Self::Encode { .. } | Self::EncodeEvent(_) => true,
+            Self::Decode(_)
+            | Self::Filter(_)
+            | Self::Transform(_)
+            | Self::Validate(_)
+            | Self::Dedupe { .. }
+            | Self::Condition => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::Working;
 use crossdock_expression::{Metadata, ValueRef};
 use crossdock_model::{Fault, Text};
+use std::sync::Arc;
 
 /// One step and what it did.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,11 +55,22 @@ pub(crate) fn changes(before: &Working, after: &Working) -> Vec<Change> {
             }
         }
     }
-    for name in after.metadata.changed() {
-        let mut original = Metadata::new();
-        original.build_all(before.envelope());
-        let old = before.metadata.get(name).or_else(|| original.get(name));
-        compare(&format!("%{name}"), old, after.metadata.get(name), &mut found);
+    // A step that wraps or unwraps the message as a whole makes it another one.
+    let is_other = !Arc::ptr_eq(before.envelope(), after.envelope());
+    let names: Vec<_> = if is_other { vec!["content_type", "headers"] } else { after.metadata.changed().collect() };
+    if !names.is_empty() {
+        let built = |message: &Working| {
+            let mut built = Metadata::new();
+            built.build_all(message.envelope());
+            built
+        };
+        let (old, new) = (built(&before), built(after));
+        for name in names {
+            let old = before.metadata.get(name).or_else(|| old.get(name));
+            let new =
+                if is_other { after.metadata.get(name).or_else(|| new.get(name)) } else { after.metadata.get(name) };
+            compare(&format!("%{name}"), old, new, &mut found);
+        }
     }
     if let Some(bytes) = after.bytes().filter(|bytes| before.bytes() != Some(bytes)) {
         let at = Text::from_static("bytes");

@@ -1,7 +1,7 @@
 //! A message while its steps run.
 
 use crate::{
-    Decode, Format, XmlEncode,
+    Decode, EventDefaults, EventMode, Format, XmlEncode, cloudevent,
     decode::{self, Decoded, Undecodable},
 };
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Working {
     envelope: Arc<Envelope>,
     said: Option<Decode>,
+    /// What the value is decoded from, where it is not what leaves.
+    inner: Option<Arc<Envelope>>,
     /// The value with what transforms made of it, once something needed it.
     decoded: Option<Decoded>,
     pub(crate) metadata: Metadata,
@@ -35,7 +37,7 @@ impl Working {
     /// A message that nothing happened to yet.
     #[must_use]
     pub fn new(envelope: Arc<Envelope>) -> Self {
-        Self { envelope, said: None, decoded: None, metadata: Metadata::new(), body: Body::Original }
+        Self { envelope, said: None, inner: None, decoded: None, metadata: Metadata::new(), body: Body::Original }
     }
 
     /// The message as it came.
@@ -130,9 +132,33 @@ impl Working {
 
     /// Decodes the payload, if that was not done yet.
     pub(crate) fn prepare(&mut self, needed: bool) -> Result<(), Box<Undecodable>> {
-        if needed && self.decoded.is_none() {
-            self.decoded = Some(decode::decode(&self.envelope, self.said.as_ref())?);
+        if self.said == Some(Decode::CloudEvent) {
+            self.unwrap_event()?;
         }
+        if needed && self.decoded.is_none() {
+            let envelope = self.inner.as_ref().unwrap_or(&self.envelope);
+            self.decoded = Some(decode::decode(envelope, self.said.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// Takes the message as an event: from here on it is the event's data, with the attributes as headers.
+    fn unwrap_event(&mut self) -> Result<(), Box<Undecodable>> {
+        let event = self.finish().map_err(|fault| decode::no_event(&fault.text))?;
+        let message = cloudevent::decode_event(&event).map_err(|why| decode::no_event(&why))?;
+        *self = Self::new(Arc::new(message));
+        Ok(())
+    }
+
+    /// Wraps what would leave now as an event; the value stays what it is.
+    pub(crate) fn encode_event(&mut self, defaults: &EventDefaults) -> Result<(), Fault> {
+        self.prepare(false).map_err(|error| error.fault)?;
+        let message = self.finish()?;
+        let event = cloudevent::encode_event(&message, EventMode::Structured, defaults)?;
+        self.body = Body::Fixed(event.payload.clone().unwrap_or_default());
+        self.metadata = Metadata::new();
+        self.inner.get_or_insert(message);
+        self.envelope = Arc::new(event);
         Ok(())
     }
 
