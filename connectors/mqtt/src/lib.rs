@@ -9,7 +9,7 @@
 //!  engine ─► Sender ─► Flight: one slot a packet id ─► bytes to write ─► driver ─► broker ─► PUBACK, PUBCOMP ─► results
 //! ```
 //!
-//! Packets are read and written by the codecs of rumqttc; sessions are ours (`docs/adr/0015-mqtt-sessions-of-our-own.md`).
+//! Packets are read and written by the codecs of rumqttc; sessions are ours (`docs/adr/0019-mqtt-sessions-of-our-own.md`).
 //!
 //! Invariants
 //! - **One task per connection** (`link::drive`) reads, writes and pings. Nobody else touches the socket; what is to be

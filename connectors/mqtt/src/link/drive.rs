@@ -375,7 +375,13 @@ enum Beat {
 
 impl Pulse {
     fn new(keep_alive: u16, now: Instant) -> Self {
-        Self { period: Duration::from_secs(u64::from(keep_alive)), pinged: now, heard: now, reading: true, overdue: false }
+        Self {
+            period: Duration::from_secs(u64::from(keep_alive)),
+            pinged: now,
+            heard: now,
+            reading: true,
+            overdue: false,
+        }
     }
 
     const fn heard(&mut self, now: Instant) {
