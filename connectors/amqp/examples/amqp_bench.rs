@@ -1,5 +1,5 @@
 //! What the connector costs a message, in and out, beside the bare loop of a client library (lapin), against a real
-//! RabbitMQ: `CROSSDOCK_TEST_RABBIT=amqp://… cargo run --release -p crossdock-amqp --features brokers --example amqp_bench [ROUNDS]`.
+//! RabbitMQ: `CROSSDOCK_TEST_RABBIT=amqp://… cargo run --release -p crossdock-amqp --features brokers --example amqp_bench [ROUNDS [MESSAGES]]`.
 //!
 //! Payloads of 512 bytes, persistent, mandatory, confirmed; 1,000 in flight out, a prefetch of 500 in. The player of the
 //! engine settles what it gets at once: no store, no rules. CPU is this process's own (`/proc/self/task/*/schedstat`); the
@@ -21,19 +21,21 @@ use crossdock_testkit::{
     servers::{self, unique},
     suite::settings,
 };
+use futures_core::Stream as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    message::Delivery,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+        ConfirmSelectOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
 use serde_json::json;
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     path::PathBuf,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -42,22 +44,22 @@ use std::{
 };
 use tokio::sync::Notify;
 
-const MESSAGES: usize = 100_000;
 const IN_FLIGHT: usize = 1000;
 const PREFETCH: u16 = 500;
 const PAYLOAD: [u8; 512] = [b'x'; 512];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    let number = |at, usual| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (rounds, count) = (number(1, 3), number(2, 100_000));
     let url = servers::rabbit().url();
     for _ in 0..rounds {
         let queue = unique("bench");
         let channel = channel(url, &queue).await;
-        measure("out, bare lapin, confirms awaited in windows", bare_out(&channel, &queue)).await;
-        measure("in, bare lapin, acks of 100", bare_in(&channel, &queue)).await;
-        measure("out, the sink", sink(url, &queue)).await;
-        measure("in, the source, acks of a batch", source(url, &queue)).await;
+        measure("out, bare lapin, confirms awaited in windows", count, bare_out(&channel, &queue, count)).await;
+        measure("in, bare lapin, acks of 100", count, bare_in(&channel, &queue, count)).await;
+        measure("out, the sink", count, sink(url, &queue, count)).await;
+        measure("in, the source, acks of a batch", count, source(url, &queue, count)).await;
     }
 }
 
@@ -69,14 +71,12 @@ fn cpu() -> u64 {
     tasks.filter_map(run).sum()
 }
 
-async fn measure(name: &str, work: impl Future<Output = ()>) {
+async fn measure(name: &str, count: usize, work: impl Future<Output = ()>) {
     let (before, begun) = (cpu(), Instant::now());
     work.await;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (rate, each) = (
-        MESSAGES as f64 / begun.elapsed().as_secs_f64(),
-        cpu().saturating_sub(before) as f64 / 1000.0 / MESSAGES as f64,
-    );
+    let (rate, each) =
+        (count as f64 / begun.elapsed().as_secs_f64(), cpu().saturating_sub(before) as f64 / 1000.0 / count as f64);
     println!("{name:<48} {rate:>8.0}/s {each:>6.2} µs");
 }
 
@@ -89,10 +89,10 @@ async fn channel(url: &str, queue: &str) -> Channel {
     channel
 }
 
-async fn bare_out(channel: &Channel, queue: &str) {
+async fn bare_out(channel: &Channel, queue: &str, count: usize) {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let mut confirms = VecDeque::new();
-    for n in 0..MESSAGES {
+    for n in 0..count {
         if confirms.len() == IN_FLIGHT {
             for confirm in confirms.drain(..) {
                 let confirm: lapin::PublisherConfirm = confirm;
@@ -108,28 +108,18 @@ async fn bare_out(channel: &Channel, queue: &str) {
     }
 }
 
-async fn bare_in(channel: &Channel, queue: &str) {
+async fn bare_in(channel: &Channel, queue: &str, count: usize) {
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.unwrap();
-    let consumer =
+    let consuming =
         channel.basic_consume(queue.into(), "bench".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let consumer = consumer.await.unwrap();
-    let (seen, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let (count, finished) = (Arc::clone(&seen), Arc::clone(&done));
-    consumer.set_delegate(move |delivery: lapin::Result<Option<Delivery>>| {
-        let (count, finished) = (Arc::clone(&count), Arc::clone(&finished));
-        async move {
-            let Ok(Some(delivery)) = delivery else { return };
-            let seen = count.fetch_add(1, Ordering::Relaxed) + 1;
-            if seen.is_multiple_of(100) {
-                delivery.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
-            }
-            if seen == MESSAGES {
-                finished.notify_one();
-            }
+    let mut consumer = consuming.await.unwrap();
+    for seen in 1..=count {
+        let delivery = poll_fn(|context| Pin::new(&mut consumer).poll_next(context)).await.unwrap().unwrap();
+        if seen % 100 == 0 || seen == count {
+            delivery.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
         }
-    });
-    done.notified().await;
-    channel.basic_cancel("bench".into(), lapin::options::BasicCancelOptions::default()).await.unwrap();
+    }
+    channel.basic_cancel("bench".into(), BasicCancelOptions::default()).await.unwrap();
 }
 
 fn connector() -> Amqp {
@@ -147,7 +137,7 @@ fn connection(url: &str) -> ConnectionConfig {
     ConnectionConfig { name: Text::from_static("rabbit"), settings: settings(table, &json!({ "url": url })) }
 }
 
-async fn sink(url: &str, queue: &str) {
+async fn sink(url: &str, queue: &str, count: usize) {
     let section = json!({ "connection": "rabbit", "routing_key": queue });
     let config = SinkConfig {
         route: Text::from_static("bench"),
@@ -160,26 +150,26 @@ async fn sink(url: &str, queue: &str) {
         strict: false,
     };
     let (confirmed, change) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let (count, changed) = (Arc::clone(&confirmed), Arc::clone(&change));
+    let (taken, changed) = (Arc::clone(&confirmed), Arc::clone(&change));
     let done = Completions::new(move |results| {
         assert!(results.iter().all(|(_, result)| result.is_ok()));
-        count.fetch_add(results.len(), Ordering::Relaxed);
+        taken.fetch_add(results.len(), Ordering::Relaxed);
         changed.notify_one();
     });
     let mut sender = connector().sink(&config).unwrap_or_else(|found| panic!("{found:?}")).open(done).await.unwrap();
     let rendered = Rendered::new(vec![RenderedValue::Text(Text::new()), RenderedValue::Text(Text::from(queue))]);
     let mut sent = 0;
-    while sent < MESSAGES {
+    while sent < count {
         let room = IN_FLIGHT - (sent - confirmed.load(Ordering::Relaxed));
         if room == 0 {
             change.notified().await;
             continue;
         }
-        let batch = (sent..MESSAGES.min(sent + room)).map(|n| outgoing(n, &rendered)).collect::<Vec<_>>();
+        let batch = (sent..count.min(sent + room)).map(|n| outgoing(n, &rendered)).collect::<Vec<_>>();
         sent += batch.len();
         sender.submit(batch).await.unwrap();
     }
-    while confirmed.load(Ordering::Relaxed) < MESSAGES {
+    while confirmed.load(Ordering::Relaxed) < count {
         change.notified().await;
     }
     sender.close(Instant::now()).await;
@@ -198,7 +188,7 @@ fn outgoing(n: usize, rendered: &Rendered) -> Outgoing {
     }
 }
 
-async fn source(url: &str, queue: &str) {
+async fn source(url: &str, queue: &str, count: usize) {
     let section = json!({ "connection": "rabbit", "queue": queue, "prefetch": PREFETCH });
     let config = SourceConfig {
         route: Text::from_static("bench"),
@@ -210,7 +200,7 @@ async fn source(url: &str, queue: &str) {
     let mut source = connector().source(&config).unwrap_or_else(|found| panic!("{found:?}"));
     let (mut receiver, mut settler) = source.open().await.unwrap();
     let mut seen = 0;
-    while seen < MESSAGES {
+    while seen < count {
         let event = receiver.next(Credit { messages: 1000, bytes: 16 << 20 }).await.unwrap();
         let Event::Messages(messages) = event else { continue };
         seen += messages.len();

@@ -2,15 +2,15 @@
 //! a connection of its own, so that a server that blocks publishing does not stop what is consumed.
 
 use crate::{
-    DESCRIPTION,
+    DESCRIPTION, carriage,
     link::{Endpoint, Link},
     sink::{AmqpSink, Target},
     source::{self, AmqpSource},
 };
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig, Source,
-    SourceConfig, StartError,
+    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig,
+    Source, SourceConfig, StartError,
 };
 use crossdock_model::{Fault, Timestamp};
 use std::{
@@ -46,6 +46,10 @@ fn wrong(found: &Diagnostics) -> Fault {
 impl Connector for Amqp {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        carriage::COLUMNS
     }
 
     fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics> {

@@ -15,6 +15,7 @@
 //! - **Acknowledged after the synced append, successful after the server's confirm**, each of exactly that message.
 //! - **Nothing reconnects, retries or buffers by itself**: the engine opens a session anew, and until then all of it is gone.
 
+mod carriage;
 mod connector;
 mod convert;
 mod describe;
