@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
@@ -46,8 +46,8 @@ impl Producer {
             broken: AtomicBool::new(false),
             thread: std::sync::OnceLock::new(),
         });
-        let weak = Arc::downgrade(&producer);
-        let thread = thread::Builder::new().name("kafka-deliveries".into()).spawn(move || hear(&weak));
+        let own = Arc::clone(&producer);
+        let thread = thread::Builder::new().name("kafka-deliveries".into()).spawn(move || hear(own));
         let thread = thread.map_err(|error| wrong(format!("no thread: {error}")))?;
         producer.thread.get_or_init(|| thread.thread().clone());
         Ok(producer)
@@ -107,15 +107,16 @@ impl Producer {
     }
 }
 
-/// Hears deliveries until nobody owns the producer.
-fn hear(producer: &Weak<Producer>) {
+/// Hears deliveries until nobody else owns the producer, and then ends it: that waits, which nobody else should.
+fn hear(mut producer: Arc<Producer>) {
     loop {
-        let idle = {
-            let Some(producer) = producer.upgrade() else { return };
-            // It returns after this time, having heard whatever came meanwhile.
-            producer.inner.poll(GATHER);
-            producer.context().post();
-            producer.context().under_way.load(Ordering::Acquire) == 0
+        // It returns after this time, having heard whatever came meanwhile.
+        producer.inner.poll(GATHER);
+        producer.context().post();
+        let idle = producer.context().under_way.load(Ordering::Acquire) == 0;
+        producer = match Arc::try_unwrap(producer) {
+            Ok(last) => return drop(last),
+            Err(shared) => shared,
         };
         if idle {
             thread::park_timeout(IDLE);

@@ -56,8 +56,15 @@ impl Source for KafkaSource {
         let builder = thread::Builder::new().name(format!("kafka-{}", self.plan.route));
         let spawned = builder.spawn(move || poller::run(&plan, &thread_shared));
         spawned.map_err(|error| SourceError::new(SourceErrorKind::Internal, format!("no thread: {error}")))?;
-        if !shared.joined(Instant::now() + JOIN_MAX).await? {
-            shared.tell(Event::Blocked(format!("group `{}` has not let this member in yet", self.plan.group)));
+        // Where no topic matches yet, the group is not joined at all.
+        let (most, reason) = match self.plan.is_pattern {
+            true => {
+                (JOIN_MAX / 6, "no topic matches `pattern` yet, or the group has not let this member in".to_owned())
+            }
+            false => (JOIN_MAX, format!("group `{}` has not let this member in yet", self.plan.group)),
+        };
+        if !shared.joined(Instant::now() + most).await? {
+            shared.wait_on(reason);
         }
         Ok((Box::new(KafkaReceiver(shared)), Box::new(settler)))
     }

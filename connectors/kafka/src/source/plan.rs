@@ -101,7 +101,6 @@ impl Plan {
             ("queued.max.messages.kbytes", "8192"),
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.max.bytes", "8388608"),
-            ("fetch.wait.max.ms", "100"),
             ("topic.metadata.refresh.interval.ms", "10000"),
         ];
         self.connection.config(Side::Consumer, &own, &self.options)

@@ -30,6 +30,8 @@ struct State {
     ledger: Ledger,
     phase: Phase,
     joined: bool,
+    /// Whether the engine was told that the group is waited for.
+    waited: bool,
     failure: Option<SourceError>,
 }
 
@@ -65,6 +67,7 @@ impl Shared {
             ledger: Ledger::new(session),
             phase: Phase::Receiving,
             joined: false,
+            waited: false,
             failure: None,
         };
         Self { state: Mutex::new(state), ready: Notify::new(), moved: Condvar::new() }
@@ -141,8 +144,22 @@ impl Shared {
 
     /// The group has let us in.
     pub fn join(&self) {
-        self.state().joined = true;
+        let mut state = self.state();
+        state.joined = true;
+        if std::mem::take(&mut state.waited) {
+            state.mailbox.tell(Event::Unblocked);
+        }
+        drop(state);
         self.ready.notify_one();
+    }
+
+    /// Tells the engine that the group is waited for, and takes it back when that is over.
+    pub fn wait_on(&self, reason: String) {
+        let mut state = self.state();
+        if !state.joined {
+            state.waited = true;
+            state.mailbox.tell(Event::Blocked(reason));
+        }
     }
 
     /// The session is lost; the first reason is kept.
