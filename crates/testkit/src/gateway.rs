@@ -24,6 +24,7 @@ pub struct Gateway {
     pub http: u16,
     /// The port of its admin API.
     pub admin: u16,
+    environment: Vec<(String, String)>,
     process: Option<Child>,
 }
 
@@ -46,9 +47,14 @@ impl Gateway {
     pub fn new(binary: &str, routes: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("crossdock-test-").tempdir().expect("a temporary folder");
         let (http, admin) = (free_port(), free_port());
-        let gateway = Self { binary: binary.into(), folder, http, admin, process: None };
+        let gateway = Self { binary: binary.into(), folder, http, admin, environment: Vec::new(), process: None };
         gateway.write_routes("", routes);
         gateway
+    }
+
+    /// Sets a variable of its environment, for the next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes `routes.yaml` anew; `more` goes into `gateway`, indented by two.
@@ -114,7 +120,7 @@ impl Gateway {
         let open = || OpenOptions::new().create(true).append(true).open(self.path("log"));
         let (out, err) = (open().expect("the log"), open().expect("the log"));
         let mut command = program(&self.binary, self.folder.path());
-        command.args(["run", "routes.yaml"]);
+        command.args(["run", "routes.yaml"]).envs(self.environment.iter().cloned());
         let started = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         self.process = Some(started.unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display())));
     }
