@@ -1,4 +1,5 @@
-//! What only RabbitMQ does: returns, refuses, blocks, cancels, and carries messages that no other client reads.
+//! The connector against a real RabbitMQ: the checks that every connector passes, and what only RabbitMQ does: it returns,
+//! refuses, blocks, cancels, and carries messages that no other client reads.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,11 +10,12 @@
     reason = "a helper of a test fails the test"
 )]
 
-mod client;
 mod server {
+    mod client;
     mod hostile;
     mod publish;
     mod rig;
     mod secure;
+    mod suite;
     mod topology;
 }

@@ -1,6 +1,6 @@
 //! Messages that other clients do not survive: whoever may publish to a queue must not be able to stop who reads it.
 
-use super::super::client::Client;
+use super::client::Client;
 use super::rig::{Consumer, at, stored};
 use crossdock_connector::Event;
 use crossdock_model::Value;

@@ -1,6 +1,6 @@
 //! Confirms, returns, refusals and blocks of a publisher.
 
-use super::super::client::Client;
+use super::client::Client;
 use super::rig::{Publisher, SOON, at};
 use crossdock_testkit::servers::{self, Rabbit, unique};
 use lapin::types::{AMQPValue, FieldTable};

@@ -1,6 +1,6 @@
 //! What a source declares, and how it hears that its queue is gone.
 
-use super::super::client::Client;
+use super::client::Client;
 use super::rig::{Consumer, Publisher, at, refused, stored};
 use crossdock_connector::{Event, SourceErrorKind};
 use crossdock_testkit::servers::{self, unique};

@@ -1,9 +1,5 @@
 //! A client of RabbitMQ that is not ours (lapin), for what the tests put in and take out.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-#![allow(dead_code, reason = "each test binary uses a part")]
-#![allow(clippy::allow_attributes, reason = "which part is unused differs by test binary")]
-
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     message::BasicGetMessage,

@@ -1,10 +1,6 @@
 //! The checks that every connector passes, against a real RabbitMQ.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
-mod client;
-
-use client::Client;
+use super::client::Client;
 use crossdock_amqp::Amqp;
 use crossdock_connector::{Connector, GatewayConfig, SourceErrorKind, mapping::Part};
 use crossdock_model::FaultClass;
