@@ -149,15 +149,24 @@ fn a_message_that_nobody_takes_harms_no_other() {
     for place in &places {
         run(&mut place.liner(), lines.as_bytes());
     }
-    wait_for(SOON, "a dead letter of each route", || (gateway.list("/dead-letters").len() == 3).then_some(()));
+    // Whether the message or the target is to blame shows in what becomes of others: there must be others.
+    let mut next = 100;
+    wait_for(SOON, "a dead letter of each route", || {
+        next += 1;
+        for place in &places {
+            run(&mut place.liner(), (order(next) + "\n").as_bytes());
+        }
+        (gateway.list("/dead-letters").len() == 3).then_some(())
+    });
     for route in Bridge::routes() {
         gateway.wait_until_drained(&route, SOON);
     }
     for dead in gateway.list("/dead-letters") {
-        assert_eq!(dead["payload"], order(7), "{dead}");
+        // RabbitMQ's own client sends the line with its end.
+        assert_eq!(dead["payload"].as_str().map(str::trim_end), Some(order(7).as_str()), "{dead}");
         assert_eq!(dead["cause"]["code"], "http.500", "{dead}");
     }
     let accepted: BTreeSet<_> = partner.got().into_iter().filter(|r| r.is_accepted()).map(|r| r.path).collect();
-    assert_eq!(accepted.len(), 3 * 49);
+    assert_eq!(accepted.len(), 3 * (49 + next - 100));
     gateway.assert_account();
 }
