@@ -47,6 +47,10 @@ impl Outbound {
         writer.fields(message, rules, now);
         writer.native(message);
         writer.user_headers(&message.envelope.headers);
+        if message.envelope.payload.is_none() {
+            // A tombstone leaves as an empty payload, which is not the same.
+            writer.lost.push(Text::from_static("payload"));
+        }
         if rules.strict {
             mapping::strictly("AMQP", &writer.lost)?;
         }
@@ -255,6 +259,12 @@ mod tests {
         let strict = Rules { strict: true, ..RULES };
         let fault = Outbound::new(&message(|envelope| envelope.headers.push("CC", "q")), strict, Timestamp(0));
         assert_eq!(&*fault.unwrap_err().code, "mapping.lost");
+    }
+
+    #[test]
+    fn a_tombstone_is_told_as_a_loss() {
+        assert_eq!(sent(|envelope| envelope.payload = None).lost, ["payload"]);
+        assert!(sent(|envelope| envelope.payload = Some(Bytes::new())).lost.is_empty());
     }
 
     #[test]

@@ -50,12 +50,17 @@ impl QueueReceiver {
     /// Takes what was received, until the credit is used up or something else than a message comes.
     fn take(&mut self, credit: Credit, batch: &mut Batch) -> Result<(), Trouble> {
         let now = now();
-        while batch.messages.len() < credit.messages.max(1) && (batch.messages.is_empty() || batch.bytes < credit.bytes)
-        {
+        while batch.messages.len() < credit.messages.max(1) {
             let Some(reader) = &mut self.reader else { return Ok(()) };
             let Some(heard) = reader.heard(&self.writer)? else { return Ok(()) };
             match heard {
-                Heard::Delivery(delivery) => batch.add(self.received(*delivery, now)),
+                Heard::Delivery(delivery) => {
+                    let Some(received) = self.received(*delivery, now) else { continue };
+                    if let Some(received) = batch.add(received, credit) {
+                        self.next.push_back(Event::Messages(vec![received]));
+                        return Ok(());
+                    }
+                }
                 Heard::Broken(broken) => {
                     self.next.extend(self.refused(broken.0, broken.1));
                     return Ok(());
@@ -115,9 +120,15 @@ impl QueueReceiver {
 }
 
 impl Batch {
-    fn add(&mut self, received: Option<Received>) {
-        self.bytes += received.as_ref().map_or(0, |received| received.envelope.bytes().len());
-        self.messages.extend(received);
+    /// Adds a message; one that is beyond the credit, and is not the first, comes back.
+    fn add(&mut self, received: Received, credit: Credit) -> Option<Received> {
+        let bytes = self.bytes.saturating_add(received.envelope.bytes().len());
+        if !self.messages.is_empty() && bytes > credit.bytes {
+            return Some(received);
+        }
+        self.bytes = bytes;
+        self.messages.push(received);
+        None
     }
 }
 

@@ -191,3 +191,23 @@ async fn a_server_that_is_killed_owes_nothing() {
     let client = Client::connect(rabbit.url()).await;
     assert!(client.depth("q").await as usize >= confirmed, "{confirmed} were confirmed");
 }
+
+/// A server that falls silent with messages on their way: they are given up after two heartbeats, and it goes on with the
+/// next session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_given_up() {
+    let rabbit = Rabbit::start();
+    Client::connect(rabbit.url()).await.declare("q").await;
+    let section = json!({ "url": rabbit.url(), "heartbeat": "1s" });
+    let mut publisher = Publisher::opened(&section, &json!({ "routing_key": "q" })).await;
+    rabbit.freeze();
+    let batch = (0..3).map(|_| publisher.message(("", "q", &unique("id")), |_| {})).collect();
+    assert!(publisher.submit(batch).await);
+    assert_eq!(publisher.results(3).await, ["failed amqp.connection"; 3]);
+    rabbit.thaw();
+    publisher.open().await.unwrap();
+    let message = publisher.message(("", "q", &unique("id")), |_| {});
+    assert!(publisher.submit(vec![message]).await);
+    assert_eq!(publisher.results(4).await.last().unwrap(), "+");
+    publisher.close().await;
+}

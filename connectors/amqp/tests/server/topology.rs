@@ -1,11 +1,12 @@
 //! What a source declares, and how it hears that its queue is gone.
 
 use super::client::Client;
-use super::rig::{Consumer, Publisher, at, refused, stored};
+use super::rig::{Consumer, Publisher, SOON, at, refused, stored};
 use crossdock_connector::{Event, SourceErrorKind};
 use crossdock_testkit::servers::{self, unique};
 use lapin::{BasicProperties, types::FieldTable};
 use serde_json::json;
+use std::time::Instant;
 
 /// A queue with arguments, bound to an exchange that is declared, too; a second start finds them as they are.
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +68,11 @@ async fn refused_messages_go_to_the_servers_dead_letters() {
     consumer.settle(good, stored).await;
     consumer.settle(wrong, refused).await;
     consumer.close().await;
-    assert_eq!((client.depth(&queue).await, client.depth(&dead).await), (0, 4));
+    let start = Instant::now();
+    // The server moves them in its own time.
+    while (client.depth(&queue).await, client.depth(&dead).await) != (0, 4) {
+        assert!(start.elapsed() < SOON, "{} are in the dead-letter queue", client.depth(&dead).await);
+    }
 }
 
 /// The queue is deleted while it is consumed.
