@@ -3,6 +3,7 @@
 use crate::{
     DESCRIPTION,
     broker::Broker,
+    carriage,
     link::{self, Wish},
     lock,
     sink::MqttSink,
@@ -10,7 +11,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Settings, Sink,
+    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Settings, Sink,
     SinkConfig, Source, SourceConfig, StartError,
 };
 use crossdock_model::{Fault, Text};
@@ -82,6 +83,17 @@ impl Mqtt {
 impl Connector for Mqtt {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        carriage::COLUMNS
+    }
+
+    fn column(&self, config: &SinkConfig) -> Option<&'static Column> {
+        let version =
+            |connection: &ConnectionConfig| connection.settings.text("version").is_some_and(|word| &**word == "5");
+        let v5 = config.connection().is_ok_and(version);
+        Some(if v5 { &carriage::V5 } else { &carriage::V4 })
     }
 
     fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics> {

@@ -21,6 +21,7 @@
 //!   unacknowledged by the receive maximum; pings go on.
 
 mod broker;
+mod carriage;
 mod connector;
 mod convert;
 mod describe;

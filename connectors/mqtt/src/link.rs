@@ -3,6 +3,7 @@
 mod dial;
 mod drive;
 mod login;
+mod pulse;
 
 pub(crate) use drive::{Driver, Link, Out, Role};
 pub(crate) use login::{Opened, Wish, open};

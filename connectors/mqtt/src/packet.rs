@@ -21,6 +21,19 @@ pub(crate) enum Version {
     V5,
 }
 
+impl Version {
+    /// What is told of a broker that closed the connection. One of MQTT 5 says why before.
+    pub(crate) const fn closed(self) -> &'static str {
+        match self {
+            Self::V4 => {
+                "the broker closed the connection; in 3.1.1 it does not say why: it stops, something is not allowed, or \
+                 another client has this client's id"
+            }
+            Self::V5 => "the broker closed the connection",
+        }
+    }
+}
+
 /// A packet that a broker sends.
 #[derive(Debug)]
 pub(crate) enum Incoming {
@@ -37,7 +50,8 @@ pub(crate) enum Incoming {
     PubRec(u16, Result<(), Refused>),
     PubRel(u16),
     PubComp(u16),
-    SubAck(u16, Vec<Result<(), Refused>>),
+    /// For each filter what was granted.
+    SubAck(u16, Vec<Result<QoS, Refused>>),
     UnsubAck,
     PingResp,
     /// MQTT 5: the broker says why it closes.

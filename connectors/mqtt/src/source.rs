@@ -116,8 +116,10 @@ impl MqttSource {
             packet::unsubscribe(version, UNSUBSCRIBE_ID, &unwanted, &mut out).map_err(Ended::protocol)?;
         }
         packet::subscribe(version, SUBSCRIBE_ID, &self.filters, self.qos, &mut out).map_err(Ended::protocol)?;
-        let awaited =
-            Awaited { suback: Some((SUBSCRIBE_ID, Arc::clone(&self.filters))), unsuback: !unwanted.is_empty() };
+        let awaited = Awaited {
+            suback: Some((SUBSCRIBE_ID, Arc::clone(&self.filters), self.qos)),
+            unsuback: !unwanted.is_empty(),
+        };
         self.remember(unwanted).await;
         Ok((out, awaited))
     }

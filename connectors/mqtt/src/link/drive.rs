@@ -7,7 +7,11 @@
 //!
 //! The lock is held for what is ready and never across an await, so neither side can block the other.
 
-use super::{End, Ended, Opened, dial::Stream};
+use super::{
+    End, Ended, Opened,
+    dial::Stream,
+    pulse::{Beat, Pulse},
+};
 use crate::{
     lock,
     packet::{self, Decoder, Incoming},
@@ -236,7 +240,7 @@ impl Wire {
             };
             match turn {
                 Turn::Wrote(written) => self.wrote(written.map_err(|error| lost(&error))?, link),
-                Turn::Read(Ok(0)) => return Err(Ended::broken("the broker closed the connection")),
+                Turn::Read(Ok(0)) => return Err(Ended::broken(self.decoder.version().closed())),
                 Turn::Read(Ok(_)) => {
                     self.pulse.heard(Instant::now());
                     self.take(link)?;
@@ -324,7 +328,7 @@ impl Wire {
             Beat::Quiet => {}
             Beat::Ping => packet::ping(&mut state.out.bytes),
             Beat::Dead => {
-                let text = format!("the broker was silent for {:?}", self.pulse.period);
+                let text = format!("the broker was silent for {:?}", self.pulse.period());
                 return Err(Ended::broken(text));
             }
         }
@@ -349,89 +353,4 @@ fn lost(error: &std::io::Error) -> Ended {
 
 fn malformed(error: String) -> Ended {
     Ended::protocol(format!("the broker sent what is no MQTT: {error}"))
-}
-
-/// Keep-alive. A ping goes out twice in a period whatever else is written; a broker that is listened to and says nothing
-/// for a whole one is dead. While nothing is read nobody can tell, and nobody judges. It is judged at the second tick in a
-/// row, for a process that stood still finds its timers due before it finds what has come meanwhile.
-#[derive(Debug)]
-struct Pulse {
-    /// Zero is none.
-    period: Duration,
-    pinged: Instant,
-    /// When something came, or when we began to listen again.
-    heard: Instant,
-    reading: bool,
-    /// It was too long ago at the last tick.
-    overdue: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Beat {
-    Quiet,
-    Ping,
-    Dead,
-}
-
-impl Pulse {
-    fn new(keep_alive: u16, now: Instant) -> Self {
-        Self {
-            period: Duration::from_secs(u64::from(keep_alive)),
-            pinged: now,
-            heard: now,
-            reading: true,
-            overdue: false,
-        }
-    }
-
-    const fn heard(&mut self, now: Instant) {
-        self.heard = now;
-    }
-
-    fn reading(&mut self, reading: bool, now: Instant) {
-        if reading && !self.reading {
-            self.heard = now;
-        }
-        self.reading = reading;
-    }
-
-    fn tick(&mut self, now: Instant) -> Beat {
-        if self.period.is_zero() {
-            return Beat::Quiet;
-        }
-        let was_overdue = self.overdue;
-        self.overdue = self.reading && now.duration_since(self.heard) > self.period;
-        if self.overdue && was_overdue {
-            return Beat::Dead;
-        }
-        if now.duration_since(self.pinged) * 2 >= self.period {
-            self.pinged = now;
-            return Beat::Ping;
-        }
-        Beat::Quiet
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_silent_broker_is_dead_only_while_it_is_listened_to() {
-        let start = Instant::now();
-        let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let mut pulse = Pulse::new(10, start);
-        assert_eq!(pulse.tick(at(4)), Beat::Quiet);
-        assert_eq!(pulse.tick(at(5)), Beat::Ping);
-        pulse.heard(at(6));
-        assert_eq!(pulse.tick(at(9)), Beat::Quiet);
-        assert_eq!(pulse.tick(at(10)), Beat::Ping);
-        pulse.reading(false, at(12));
-        assert_eq!(pulse.tick(at(60)), Beat::Ping);
-        pulse.reading(true, at(60));
-        assert_eq!(pulse.tick(at(70)), Beat::Ping);
-        assert_eq!(pulse.tick(at(71)), Beat::Quiet);
-        assert_eq!(pulse.tick(at(72)), Beat::Dead);
-        assert_eq!(Pulse::new(0, start).tick(at(1000)), Beat::Quiet);
-    }
 }

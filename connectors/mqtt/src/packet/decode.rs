@@ -23,6 +23,10 @@ impl Decoder {
         Self { version, publish_bytes_max, skip_bytes: 0 }
     }
 
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
     /// The next packet, taken off the buffer; none while it is not complete, and then the buffer has room for what is
     /// missing.
     ///
@@ -84,8 +88,7 @@ fn of_v4(packet: v4::Packet) -> Result<Incoming, String> {
         Of::PubRel(ack) => Incoming::PubRel(ack.pkid),
         Of::PubComp(ack) => Incoming::PubComp(ack.pkid),
         Of::SubAck(ack) => {
-            let results = ack.return_codes.into_iter().map(|code| Refused::of_suback_v4(code).map_or(Ok(()), Err));
-            Incoming::SubAck(ack.pkid, results.collect())
+            Incoming::SubAck(ack.pkid, ack.return_codes.into_iter().map(Refused::of_suback_v4).collect())
         }
         Of::UnsubAck(_) => Incoming::UnsubAck,
         Of::PingResp => Incoming::PingResp,
@@ -119,7 +122,7 @@ fn of_v5(packet: v5::Packet) -> Result<Incoming, String> {
         Of::PubComp(ack) => Incoming::PubComp(ack.pkid),
         Of::SubAck(ack) => {
             let reason = ack.properties.and_then(|properties| properties.reason_string);
-            let result = |code| Refused::of_suback_v5(code, reason.clone()).map_or(Ok(()), Err);
+            let result = |code| Refused::of_suback_v5(code, reason.clone());
             Incoming::SubAck(ack.pkid, ack.return_codes.into_iter().map(result).collect())
         }
         Of::UnsubAck(_) => Incoming::UnsubAck,

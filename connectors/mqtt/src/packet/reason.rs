@@ -1,5 +1,6 @@
 //! Reason codes (MQTT 5 §2.4; 3.1.1 §3.2.2.3, §3.9.3) as what they mean for us.
 
+use super::QoS;
 use rumqttc_v4::mqttbytes::v4;
 use rumqttc_v5::mqttbytes::v5;
 
@@ -96,10 +97,10 @@ impl Refused {
         Some(Self::new(why, text, reason))
     }
 
-    pub(super) fn of_suback_v5(code: v5::SubscribeReasonCode, reason: Option<String>) -> Option<Self> {
+    pub(super) fn of_suback_v5(code: v5::SubscribeReasonCode, reason: Option<String>) -> Result<QoS, Self> {
         use v5::SubscribeReasonCode as Code;
         let (why, text) = match code {
-            Code::Success(_) => return None,
+            Code::Success(qos) => return Ok(qos),
             Code::NotAuthorized => (Why::Denied, "not authorized"),
             Code::TopicFilterInvalid => (Why::Topic, "the broker does not accept the filter"),
             Code::QuotaExceeded => (Why::Busy, "the broker's quota is exceeded"),
@@ -110,15 +111,15 @@ impl Refused {
                 (Why::Other, "the broker refuses the subscription")
             }
         };
-        Some(Self::new(why, text, reason))
+        Err(Self::new(why, text, reason))
     }
 
     /// 3.1.1 gives no reason; most brokers mean rights.
-    pub(super) fn of_suback_v4(code: v4::SubscribeReasonCode) -> Option<Self> {
+    pub(super) fn of_suback_v4(code: v4::SubscribeReasonCode) -> Result<QoS, Self> {
         match code {
-            v4::SubscribeReasonCode::Success(_) => None,
+            v4::SubscribeReasonCode::Success(qos) => Ok(qos),
             v4::SubscribeReasonCode::Failure => {
-                Some(Self::new(Why::Denied, "the broker refuses the subscription, without a reason", None))
+                Err(Self::new(Why::Denied, "the broker refuses the subscription, without a reason", None))
             }
         }
     }
@@ -192,7 +193,7 @@ mod tests {
         );
         assert_eq!(Refused::of_puback(v5::PubAckReason::NoMatchingSubscribers, None), None);
         assert_eq!(Refused::of_pubrec(v5::PubRecReason::QuotaExceeded, None).unwrap().why, Why::Busy);
-        assert_eq!(Refused::of_suback_v4(v4::SubscribeReasonCode::Failure).unwrap().why, Why::Denied);
+        assert_eq!(Refused::of_suback_v4(v4::SubscribeReasonCode::Failure).unwrap_err().why, Why::Denied);
         assert_eq!(Refused::of_connack_v4(v4::ConnectReturnCode::Success), None);
     }
 }

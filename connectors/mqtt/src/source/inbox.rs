@@ -80,8 +80,8 @@ struct Due {
 /// The answers to SUBSCRIBE and UNSUBSCRIBE that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
-    /// The filters in the order of the SUBSCRIBE with this id.
-    pub(super) suback: Option<(u16, Arc<[String]>)>,
+    /// The filters in the order of the SUBSCRIBE with this id, and what was asked for.
+    pub(super) suback: Option<(u16, Arc<[String]>, QoS)>,
     pub(super) unsuback: bool,
 }
 
@@ -246,19 +246,28 @@ impl Inbox {
         Ok(())
     }
 
-    fn subscribed(&mut self, id: u16, results: Vec<Result<(), Refused>>) -> Result<(), Ended> {
-        let Some((_, filters)) = self.awaited.suback.take_if(|(awaited, _)| *awaited == id) else {
+    fn subscribed(&mut self, id: u16, results: Vec<Result<QoS, Refused>>) -> Result<(), Ended> {
+        let Some((_, filters, wanted)) = self.awaited.suback.take_if(|(awaited, ..)| *awaited == id) else {
             return Err(Ended::protocol("the broker answered a SUBSCRIBE that was not sent"));
         };
         if results.len() != filters.len() {
             return Err(Ended::protocol("the broker did not answer for each filter of the SUBSCRIBE"));
         }
         for (filter, result) in filters.iter().zip(results) {
-            if let Err(Refused { why, text }) = result {
-                // What is not there for us is `missing`, whatever the login was worth.
-                let why = if matches!(why, Why::Busy | Why::Denied) { why } else { Why::Unsupported };
-                return Err(Ended::refused(Refused { why, text: format!("no subscription to `{filter}`: {text}") }));
-            }
+            let refused = match result {
+                Ok(granted) if granted as u8 >= wanted as u8 => continue,
+                // With less than was asked for, messages could be lost and nobody would know.
+                Ok(granted) => {
+                    let (granted, wanted) = (granted as u8, wanted as u8);
+                    let text = format!("the broker grants QoS {granted} and not {wanted}: set `qos: {granted}`");
+                    Refused { why: Why::Unsupported, text }
+                }
+                Err(refused) => refused,
+            };
+            let Refused { why, text } = refused;
+            // What is not there for us is `missing`, whatever the login was worth.
+            let why = if matches!(why, Why::Busy | Why::Denied) { why } else { Why::Unsupported };
+            return Err(Ended::refused(Refused { why, text: format!("no subscription to `{filter}`: {text}") }));
         }
         Ok(())
     }

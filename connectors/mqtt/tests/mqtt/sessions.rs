@@ -100,7 +100,11 @@ async fn refused_logins_say_why() {
 #[tokio::test]
 async fn refused_subscriptions_name_the_filter() {
     let broker = Broker::new().await;
-    for (codes, kind, filter) in [([0x80, 1], Kind::Denied, "`a/#`"), ([1, 0x80], Kind::Denied, "`b`")] {
+    for (codes, kind, filter) in [
+        ([0x80, 1], Kind::Denied, "`a/#`"),
+        ([1, 0x80], Kind::Denied, "`b`"),
+        ([1, 0], Kind::Missing, "grants QoS 0 and not 1"),
+    ] {
         let script = async {
             let (mut wire, _) = broker.welcome(false).await;
             wire.read().await;
