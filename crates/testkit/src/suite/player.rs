@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// What a gateway may take at once.
-const CREDIT: Credit = Credit { messages: 100, bytes: 16 << 20 };
+pub(super) const CREDIT: Credit = Credit { messages: 100, bytes: 16 << 20 };
 
 /// A peer, the proxy before its server, and the folder of a gateway.
 pub(super) struct Site<P> {
