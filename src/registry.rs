@@ -2,13 +2,13 @@
 
 use crossdock_amqp::Amqp;
 use crossdock_config::{Plan, Protocol};
-use crossdock_connector::{Connector, GatewayConfig, StoreTag};
+use crossdock_connector::{Column, Connector, GatewayConfig, Settings, StoreTag};
 use crossdock_file::FileConnector;
 use crossdock_generate::Generate;
 use crossdock_http::Http;
 use crossdock_kafka::Kafka;
 use crossdock_mqtt::Mqtt;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// The protocols that routes may use.
 pub const PROTOCOLS: &[Protocol] = &[
@@ -24,4 +24,16 @@ pub const PROTOCOLS: &[Protocol] = &[
 pub fn connectors(plan: &Plan, store: StoreTag) -> Vec<Arc<dyn Connector>> {
     let config: GatewayConfig = plan.connector_config(store);
     PROTOCOLS.iter().map(|protocol| (protocol.make)(&config)).collect()
+}
+
+/// What the protocols do with each part of a message, in the order of the list above.
+pub fn columns() -> Vec<&'static Column> {
+    let config = GatewayConfig {
+        http: Settings::default(),
+        folder: PathBuf::new(),
+        store: StoreTag::default(),
+        admin_url: StoreTag::default(),
+        state_folder: PathBuf::new(),
+    };
+    PROTOCOLS.iter().flat_map(|protocol| (protocol.make)(&config).columns()).collect()
 }

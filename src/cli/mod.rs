@@ -11,6 +11,7 @@ mod explain;
 mod file;
 mod look;
 mod man;
+mod mapping;
 mod pause;
 mod queues;
 mod run;
@@ -66,6 +67,8 @@ enum Command {
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    #[command(hide = true)]
+    Mapping(mapping::Arguments),
 }
 
 /// Reads the command line, does what it asks for, and tells how that ended.
@@ -103,6 +106,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Schema(_) => schema::execute(),
         Command::Completions(arguments) => completions::execute(&arguments),
         Command::Man(_) => man::execute(),
+        Command::Mapping(_) => mapping::execute(),
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Mode {
 }
 
 /// Each generated file, and the arguments of `crossdock` that print it.
-const GENERATED: &[(&str, &[&str])] = &[("schemas/routes.schema.json", &["schema"])];
+const GENERATED: &[(&str, &[&str])] = &[("schemas/routes.schema.json", &["schema"]), ("docs/mapping.md", &["mapping"])];
 
 /// Writes or checks all generated files.
 pub fn codegen(root: &Path, mode: Mode) -> Result<bool> {

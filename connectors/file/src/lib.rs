@@ -10,6 +10,7 @@
 //! - File operations run on blocking threads; no lock is held across one that another task waits for.
 
 mod append;
+mod carriage;
 mod confine;
 mod create;
 mod describe;
@@ -29,8 +30,8 @@ pub use describe::DESCRIPTION;
 use append::AppendFiles;
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig, Source,
-    SourceConfig, StartError,
+    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig,
+    Source, SourceConfig, StartError,
 };
 use crossdock_model::Fault;
 use std::{
@@ -58,6 +59,10 @@ impl FileConnector {
 impl Connector for FileConnector {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        carriage::COLUMNS
     }
 
     fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics> {

@@ -1,10 +1,10 @@
 //! The connector: what all `http` sources and targets of a gateway share.
 
-use crate::{DESCRIPTION, sink, source};
+use crate::{DESCRIPTION, carriage, sink, source};
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig, Source,
-    SourceConfig, StartError,
+    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig,
+    Source, SourceConfig, StartError,
 };
 use crossdock_model::Fault;
 use std::{net::SocketAddr, sync::Arc, time::Instant};
@@ -34,6 +34,10 @@ impl Http {
 impl Connector for Http {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        carriage::COLUMNS
     }
 
     fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics> {

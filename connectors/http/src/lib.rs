@@ -20,6 +20,7 @@
 //!
 //! [`Settlement`]: crossdock_connector::Settlement
 
+mod carriage;
 mod connector;
 mod convert;
 mod describe;

@@ -1,10 +1,10 @@
 //! The connector: what all `kafka` sources and targets of a gateway share.
 
-use crate::{DESCRIPTION, probe, sink, source};
+use crate::{DESCRIPTION, carriage, probe, sink, source};
 use async_trait::async_trait;
 use crossdock_connector::{
-    ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig, Source,
-    SourceConfig, StartError, StoreTag,
+    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig,
+    Source, SourceConfig, StartError, StoreTag,
 };
 use crossdock_model::Fault;
 use std::{path::PathBuf, time::Instant};
@@ -30,6 +30,10 @@ impl Kafka {
 impl Connector for Kafka {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        carriage::COLUMNS
     }
 
     fn source(&self, config: &SourceConfig) -> Result<Box<dyn Source>, Diagnostics> {

@@ -20,6 +20,7 @@
 //!   source whose engine takes nothing pauses its partitions and goes on answering the group.
 //! - No task, channel, future or lock per message; what is read is copied once, into memory shared by many messages.
 
+mod carriage;
 mod client;
 mod connector;
 mod convert;

@@ -24,7 +24,7 @@ mod yaml;
 pub use plan::{
     Admin, Channel, ChannelKind, ChannelUse, Channels, Connection, ConnectorSource, Destination, Encryption, From,
     Gateway, Idempotency, OnFailure, Plan, QueueLimits, Retain, Retry, Route, Secret, Start, StoreKey, StoreSettings,
-    Sync, Target, Tls, WhenFull,
+    Sync, Target, TargetEvent, Tls, WhenFull,
 };
 pub use report::Report;
 

@@ -9,7 +9,9 @@ mod route;
 
 pub use channel::{Channel, ChannelKind, ChannelUse, QueueLimits, Retain, WhenFull};
 pub use gateway::{Admin, Encryption, Gateway, Secret, StoreKey, StoreSettings, Sync, Tls};
-pub use route::{Channels, ConnectorSource, Destination, From, Idempotency, OnFailure, Retry, Route, Start, Target};
+pub use route::{
+    Channels, ConnectorSource, Destination, From, Idempotency, OnFailure, Retry, Route, Start, Target, TargetEvent,
+};
 
 use crossdock_connector::{ConnectionConfig, GatewayConfig, StoreTag};
 use crossdock_model::{Digest, Text};

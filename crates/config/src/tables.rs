@@ -2,7 +2,7 @@
 
 use crate::read::choice::Variant;
 use crossdock_connector::{HTTP_LISTENER, TLS_SERVER};
-use crossdock_rules::{ACCEPT_STEPS, STEPS};
+use crossdock_rules::{ACCEPT_STEPS, CLOUDEVENT, STEPS};
 use crossdock_settings::{Field, Kind, Returns};
 
 /// The version of the language that is read here.
@@ -130,6 +130,13 @@ pub(crate) const SOURCE_COMMON: &[Field] = &[Field::optional(
     "what becomes of a message that `accept` refuses, where the sender cannot be told",
 )];
 
+/// `encode` of a target.
+const ENCODE: &[Field] = &[Field::optional(
+    "cloudevent",
+    Kind::Group(CLOUDEVENT),
+    "as a CloudEvent: in headers where the protocol has them, else as one JSON object",
+)];
+
 /// What every target takes beside its own keys.
 pub(crate) const TARGET_COMMON: &[Field] = &[
     Field::optional("name", Kind::Text, "its identity [connection and address]"),
@@ -144,7 +151,7 @@ pub(crate) const TARGET_COMMON: &[Field] = &[
         "id",
         "the idempotency key: the message's id, or with the number of the redrive",
     ),
-    Field::optional("encode", Kind::Choice(&["cloudevent"]), "how the message is wrapped"),
+    Field::optional("encode", Kind::Variant(ENCODE), "how the message is wrapped"),
 ];
 
 /// `from: { queue: … }`.

@@ -1,6 +1,8 @@
 //! A protocol: made once per gateway, it owns what its sources and sinks share.
 
-use crate::{ConnectionConfig, Description, Diagnostics, Outgoing, Preview, Sink, SinkConfig, Source, SourceConfig};
+use crate::{
+    Column, ConnectionConfig, Description, Diagnostics, Outgoing, Preview, Sink, SinkConfig, Source, SourceConfig,
+};
 use async_trait::async_trait;
 use crossdock_model::Fault;
 use std::time::Instant;
@@ -41,6 +43,17 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// Why it is not.
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault>;
+
+    /// What the protocol does with each part of a message, by version where versions differ; none for one that only makes
+    /// messages.
+    fn columns(&self) -> &'static [Column] {
+        &[]
+    }
+
+    /// The column of a sink of these settings.
+    fn column(&self, _config: &SinkConfig) -> Option<&'static Column> {
+        self.columns().first()
+    }
 
     /// What a sink of these settings would send for a message, without I/O; a protocol with more to say than
     /// [`Preview::of`] says it here.

@@ -9,6 +9,7 @@
 //! - A connector never sees an expression: [`Outgoing`] carries them rendered, by [`Slot`], and a source that makes its
 //!   messages asks its [`Formulas`].
 
+pub mod carriage;
 mod config;
 mod connector;
 mod describe;
@@ -22,6 +23,7 @@ mod tables;
 mod tracker;
 
 pub use async_trait::async_trait;
+pub use carriage::{Carriage, Column, Events};
 pub use config::{ConnectionConfig, GatewayConfig, SinkConfig, SourceConfig, StoreTag};
 pub use connector::{Connector, StartError};
 pub use crossdock_settings::{

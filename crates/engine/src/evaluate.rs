@@ -4,11 +4,11 @@
 //! the message's fault.
 
 use crate::tasks;
-use crossdock_config::Route;
+use crossdock_config::{Route, TargetEvent};
 use crossdock_connector::{Rendered, RenderedValue};
 use crossdock_expression::Program;
 use crossdock_model::{Envelope, Fault, Refusal, RefusalKind, Text, Timestamp};
-use crossdock_rules::{Claim, Formula, Routed as RuleResult, StepTrace, Verdict, When, Working};
+use crossdock_rules::{Claim, Formula, Routed as RuleResult, StepTrace, Verdict, When, Working, encode_event};
 use std::{
     hash::{DefaultHasher, Hasher},
     sync::Arc,
@@ -69,6 +69,8 @@ pub struct Routed {
     pub envelope: Arc<Envelope>,
     /// What it is to each target, in the order of the file.
     pub targets: Vec<Addressed>,
+    /// The message as it leaves as a CloudEvent, for those targets that want it so.
+    pub events: Vec<(usize, Arc<Envelope>)>,
     /// Hash of what `order_by` gave; none where there is no order or it gave null.
     pub lane: Option<u64>,
     /// Hash of what `circuit` gave; 0 where there is none or it gave null.
@@ -208,7 +210,31 @@ impl Evaluator {
             ([only], Some(Some(fixed))) if matches!(only.when, When::Always) => vec![Addressed::To(fixed.clone())],
             _ => self.route.router.route(message)?.into_iter().map(addressed).collect(),
         };
-        Ok(Evaluation::Routed(Routed { envelope: message.finish()?, targets, lane, circuit, claims }))
+        let events = Vec::new();
+        let mut routed = Routed { envelope: message.finish()?, targets, events, lane, circuit, claims };
+        self.encode_events(&mut routed);
+        Ok(Evaluation::Routed(routed))
+    }
+
+    /// Makes events for the targets that want them; a message that can be none is dead for that target.
+    fn encode_events(&self, routed: &mut Routed) {
+        for (at, target) in self.route.targets.iter().enumerate() {
+            let Some(TargetEvent { mode, defaults, .. }) = &target.event else { continue };
+            let Some(addressed @ Addressed::To(_)) = routed.targets.get_mut(at) else { continue };
+            match encode_event(&routed.envelope, *mode, defaults) {
+                Ok(event) => routed.events.push((at, Arc::new(event))),
+                Err(fault) => *addressed = Addressed::Faulty(fault),
+            }
+        }
+    }
+}
+
+impl Routed {
+    /// The message as it leaves for the target at this place of the list.
+    #[must_use]
+    pub fn envelope_for(&self, at: usize) -> &Arc<Envelope> {
+        let event = self.events.iter().find(|(target, _)| *target == at);
+        event.map_or(&self.envelope, |(_, event)| event)
     }
 }
 

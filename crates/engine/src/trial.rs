@@ -131,9 +131,17 @@ fn behind(
         Evaluation::Filtered { step } => TrialEnd::Filtered { step },
         Evaluation::Fault(fault) => TrialEnd::Dead(fault),
         Evaluation::Routed(routed) => {
-            let targets = evaluator.route().targets.iter().zip(routed.targets);
-            let sent = targets.filter_map(|(target, addressed)| sent(connectors, target, &routed.envelope, addressed));
-            TrialEnd::Sent { payload: routed.envelope.payload.clone(), targets: sent.collect() }
+            let targets = evaluator.route().targets.iter().zip(&routed.targets).enumerate();
+            let sent = targets.filter_map(|(at, (target, addressed))| {
+                sent(connectors, target, routed.envelope_for(at), addressed.clone())
+            });
+            let sent: Vec<_> = sent.collect();
+            // Where the only target has it in another form, that is what people want to see.
+            let shown = match (routed.targets.as_slice(), routed.events.first()) {
+                ([_], Some((_, event))) => event,
+                _ => &routed.envelope,
+            };
+            TrialEnd::Sent { payload: shown.payload.clone(), targets: sent }
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::words::Words;
 use crossdock_connector::{OnRefused, SinkConfig, SourceConfig};
 use crossdock_expression::Program;
 use crossdock_model::{Text, Timestamp};
-use crossdock_rules::{Pipeline, Router};
+use crossdock_rules::{EventDefaults, EventMode, Pipeline, Router};
 use std::time::Duration;
 
 /// A route.
@@ -110,6 +110,18 @@ pub struct Target {
     pub to: Destination,
     /// What goes out as the idempotency key.
     pub idempotency: Idempotency,
+    /// How it leaves as a CloudEvent; none if it leaves as it is.
+    pub event: Option<TargetEvent>,
+}
+
+/// How a target's messages leave as CloudEvents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct TargetEvent {
+    /// In the mode that the protocol has headers for.
+    pub mode: EventMode,
+    /// What is said of an event that does not say it itself.
+    pub defaults: EventDefaults,
 }
 
 /// Where a target sends to.

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     names::{Names, Wanted},
-    plan::{Destination, Idempotency, Target},
+    plan::{Destination, Idempotency, Target, TargetEvent},
     read::{
         choice::{Choices, Chosen, Variant, choose},
         steps,
@@ -11,9 +11,9 @@ use crate::{
     tables::{TARGET_COMMON, target_channels},
     words::{self, TargetWords, Words},
 };
-use crossdock_connector::SinkConfig;
+use crossdock_connector::{Events, SinkConfig};
 use crossdock_model::Text;
-use crossdock_rules::{Router, TargetRules, When};
+use crossdock_rules::{EventDefaults, EventMode, Router, TargetRules, When};
 use crossdock_settings::{Field, Kind, Node, NodeKind, Presence, Reader, Setting, Settings, Span};
 
 /// A route's targets and what decides between them.
@@ -105,15 +105,7 @@ fn one(
     if let Some(name) = &given {
         context.name(name, common.span_of("name"), "target");
     }
-    if common.get("encode").is_some() {
-        let hint = "remove it: messages leave in the protocol's own way";
-        context.error_hint(
-            "feature.later",
-            common.span_of("encode"),
-            "wrapping in CloudEvents is not built in yet",
-            hint,
-        );
-    }
+    check_event(&common, chosen, context);
     let when = when(&common, context);
     let name = given.clone().unwrap_or_else(|| identity(chosen));
     let made = destination(chosen, &common, &Which { route, name: &name, ordinal }, names, context);
@@ -128,12 +120,40 @@ fn one(
                 Some("per_redrive") => Idempotency::PerRedrive,
                 Some(_) | None => Idempotency::Id,
             };
-            Some((Target { name: name.clone(), to, idempotency }, TargetRules { when, formulas }))
+            let event = event(&common, &to, names);
+            Some((Target { name: name.clone(), to, idempotency, event }, TargetRules { when, formulas }))
         }
         _ => None,
     };
     let name_span = if given.is_some() { common.span_of("name") } else { node.span };
     Draft { span: node.span, name, name_span, named: given.is_some(), conditional, made }
+}
+
+/// How its messages leave as events.
+fn event(common: &Settings, to: &Destination, names: &Names<'_>) -> Option<TargetEvent> {
+    let (_, value) = common.variant("encode")?;
+    let defaults = match &value.value {
+        Setting::Group(settings) => EventDefaults::of(settings),
+        _ => EventDefaults::default(),
+    };
+    let column = match to {
+        Destination::Connector { connector, config } => names.connector(connector)?.column(config),
+        Destination::Channel(_) => None,
+    };
+    let mode = match column.map(|column| column.events) {
+        Some(Events::Headers { prefix, percent_encoded }) => EventMode::Binary { prefix, percent_encoded },
+        Some(Events::Structured) | None => EventMode::Structured,
+    };
+    Some(TargetEvent { mode, defaults })
+}
+
+/// A message that goes to a channel is stored as it is, so that whoever reads it decides how it leaves.
+fn check_event(common: &Settings, chosen: &Chosen, context: &mut Context<'_>) {
+    if common.get("encode").is_some() && chosen.variant.protocol.is_none() {
+        let message = "`encode` is for targets outside the gateway";
+        let hint = "put `encode: cloudevent` among the `steps`, or at the target of the route that reads the channel";
+        context.error_hint("target.encode", common.span_of("encode"), message, hint);
+    }
 }
 
 fn when(common: &Settings, context: &mut Context<'_>) -> Option<When> {

@@ -154,7 +154,7 @@ impl RouteTask {
             }
         };
         let loaded = match self.addressed(at, &stored, &routed) {
-            Ok(Some(rendered)) => Loaded { stored, envelope: routed.envelope, rendered },
+            Ok(Some(rendered)) => Loaded { stored, envelope: Arc::clone(routed.envelope_for(at)), rendered },
             Ok(None) => return,
             Err(fault) => return self.bury(Letter::of_target(at, stored, fault)),
         };
@@ -173,7 +173,7 @@ impl RouteTask {
         if let Found::Evaluation(Evaluation::Routed(routed)) = &result
             && let Some(Addressed::To(rendered)) = routed.targets.get(at)
         {
-            let (rendered, envelope) = (rendered.clone(), Arc::clone(&routed.envelope));
+            let (rendered, envelope) = (rendered.clone(), Arc::clone(routed.envelope_for(at)));
             if let Some(target) = self.targets.get_mut(at) {
                 target.scheduler.identified(stored.offset, routed.lane, routed.circuit);
             }
