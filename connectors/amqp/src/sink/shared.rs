@@ -149,6 +149,7 @@ impl Shared {
                 if *voices < VOICES && now.saturating_duration_since(*since) > BLOCKED_PATIENCE {
                     window.give_up_newest(VOICES - *voices, &blocked(reason), &mut results);
                     *voices += results.len();
+                    self.change.notify_one();
                 }
             }
         }
