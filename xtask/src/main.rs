@@ -23,6 +23,7 @@ usage: cargo xtask COMMAND
   tidy [--shrink]    check what no compiler checks: which crate may know which, sizes, module docs, links
                      (--shrink lowers the ratchet of sizes to what they are now)
   test [FILTER]      run every test there is, the demo and the check of generated files
+                     (--brokers: only those that need RabbitMQ, Kafka and Mosquitto)
   brokers [COMMAND]  start RabbitMQ, Kafka and Mosquitto, run the command with their addresses, stop them
                      (without a command: until the end of stdin)
   soak [KILLS]       kill the real program 1,000 times (or KILLS) under load, and simulate as much longer
@@ -49,6 +50,7 @@ fn run(arguments: &[String]) -> Result<bool> {
     match arguments.as_slice() {
         ["tidy"] => tidy::tidy(&root, tidy::Ratchet::Keep),
         ["tidy", "--shrink"] => tidy::tidy(&root, tidy::Ratchet::Shrink),
+        ["test", "--brokers"] => test::only_brokers(&root),
         ["test", filter @ ..] => test::test(&root, filter),
         ["brokers", command @ ..] => brokers::brokers(&root, command),
         ["soak"] => soak::soak(&root, None),

@@ -135,6 +135,17 @@ pub fn test(root: &Path, filter: &[&str]) -> Result<bool> {
     Ok(report(&steps, &missing, sum))
 }
 
+/// Runs the tests that need servers, and no others.
+pub fn only_brokers(root: &Path) -> Result<bool> {
+    let (mut sum, mut steps, mut missing) = (Sum::default(), Vec::new(), Vec::new());
+    brokers::install(brokers::BUILD)?;
+    match with_brokers(root, &mut sum)? {
+        Ok(done) => steps.push(done),
+        Err(why) => missing.push(format!("brokers: {BROKERS} ({why})")),
+    }
+    Ok(report(&steps, &missing, sum) && missing.is_empty())
+}
+
 /// The tests that need servers, or why they cannot be run here.
 fn with_brokers(root: &Path, sum: &mut Sum) -> Result<Result<Step, String>> {
     println!("\nbrokers: {BROKERS}");

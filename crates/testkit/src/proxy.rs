@@ -281,8 +281,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let Ok(client) = stream else { continue };
         shared.accepted.fetch_add(1, Ordering::SeqCst);
-        let cuts = lock(&shared.ways).cuts;
+        // In this order: a cut between the two closes it.
         lock(&shared.ends).extend(client.try_clone());
+        let cuts = lock(&shared.ways).cuts;
         let shared = Arc::clone(shared);
         // A connection that fails is closed, which is what its client is to see.
         thread::spawn(move || drop(join(client, &shared, cuts)));
@@ -292,20 +293,26 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Connects a client with the server, once the way there is free.
 fn join(client: TcpStream, shared: &Arc<Shared>, cuts: u64) -> io::Result<()> {
     let closed = client.try_clone()?;
-    let result = shared.pass(Direction::ToServer, cuts).map_or(Ok(()), |_| {
-        let server = TcpStream::connect(&shared.server)?;
-        lock(&shared.ends).push(server.try_clone()?);
-        client.set_nodelay(true)?;
-        server.set_nodelay(true)?;
-        let (from, to, beside) = (server.try_clone()?, client.try_clone()?, Arc::clone(shared));
-        thread::spawn(move || pump(from, to, &beside, Direction::ToClient, cuts));
-        pump(client, server, shared, Direction::ToServer, cuts)
-    });
-    if result.is_err() {
+    let joined = forward(client, shared, cuts);
+    if !matches!(joined, Ok(true)) {
         // The copy among the ends would keep it open.
         closed.shutdown(Shutdown::Both)?;
     }
-    result
+    joined.map(drop)
+}
+
+/// Whether the two were connected; else there was a cut while the client waited.
+fn forward(client: TcpStream, shared: &Arc<Shared>, cuts: u64) -> io::Result<bool> {
+    if shared.pass(Direction::ToServer, cuts).is_none() {
+        return Ok(false);
+    }
+    let server = TcpStream::connect(&shared.server)?;
+    lock(&shared.ends).push(server.try_clone()?);
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from, to, beside) = (server.try_clone()?, client.try_clone()?, Arc::clone(shared));
+    thread::spawn(move || pump(from, to, &beside, Direction::ToClient, cuts));
+    pump(client, server, shared, Direction::ToServer, cuts).map(|()| true)
 }
 
 /// Passes bytes on until one end closes; then the other is closed in this direction.
