@@ -48,6 +48,12 @@ const BENCHES: &[Bench] = &[
         package: "crossdock-http",
         example: "connector_bench",
     },
+    Bench {
+        name: "kafka_connector",
+        about: "one topic into another through the kafka connector alone, beside a bare loop of librdkafka",
+        package: "crossdock-kafka",
+        example: "kafka_bench",
+    },
 ];
 
 /// Runs the named benches, or all.

@@ -1,10 +1,10 @@
 //! The connector beside the bare client library on the same work: everything of one topic into another.
 //!
 //! ```text
-//! kafka_bench BROKER FROM TO COUNT [bare|connector]
+//! kafka_bench [BROKER FROM TO COUNT [bare|connector]]
 //! ```
 //!
-//! `FROM` holds at least COUNT messages. *bare*: a consumer of librdkafka polled in a loop, each message given to an
+//! Without arguments a Kafka is started, and filled with 300,000 records of 522 bytes. Else `FROM` holds at least COUNT messages. *bare*: a consumer of librdkafka polled in a loop, each message given to an
 //! idempotent producer and answered for. *connector*: the source and the target of this crate joined by a loop that
 //! settles what was delivered, without store or rules. Printed are messages a second and CPU time a message of the process.
 
@@ -16,6 +16,7 @@ use crossdock_connector::{
 use crossdock_kafka::{DESCRIPTION, Kafka};
 use crossdock_model::{MessageId, Text};
 use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar};
+use crossdock_testkit::servers;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     consumer::{BaseConsumer, Consumer},
@@ -41,12 +42,46 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [broker, from, to, count, rest @ ..] = arguments.as_slice() else {
-        return say("usage: kafka_bench BROKER FROM TO COUNT [bare|connector]");
-    };
-    let Ok(count) = count.parse() else { return say("COUNT is no number") };
+    match arguments.as_slice() {
+        [] => {
+            let server = servers::Kafka::start();
+            server.create_topic("from", 4);
+            server.create_topic("to", 4);
+            fill(server.address(), "from", COUNT);
+            compare(server.address(), "from", "to", COUNT, &[]);
+        }
+        [broker, from, to, count, rest @ ..] => match count.parse() {
+            Ok(count) => compare(broker, from, to, count, rest),
+            Err(_) => return say("COUNT is no number"),
+        },
+        _ => return say("usage: kafka_bench [BROKER FROM TO COUNT [bare|connector]]"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Records that a server of one's own is filled with.
+const COUNT: u64 = 300_000;
+
+fn fill(broker: &str, topic: &str, count: u64) {
+    let mut config = ClientConfig::new();
+    let config = config.set("bootstrap.servers", broker).set("linger.ms", "20");
+    let producer: BaseProducer = config.create().unwrap_or_else(|error| unreachable!("{error}"));
+    let payload = "x".repeat(522);
+    for number in 0..count {
+        let key = number.to_string();
+        let mut record = BaseRecord::to(topic).key(&key).payload(&payload);
+        while let Err((_, back)) = producer.send(record) {
+            producer.poll(Duration::from_millis(10));
+            record = back;
+        }
+    }
+    let flushed = rdkafka::producer::Producer::flush(&producer, Duration::from_secs(60));
+    flushed.unwrap_or_else(|error| unreachable!("{error}"));
+}
+
+fn compare(broker: &str, from: &str, to: &str, count: u64, wanted: &[String]) {
     for (name, run) in [("bare", bare as fn(&str, &str, &str, u64)), ("connector", connector)] {
-        if rest.is_empty() || rest.iter().any(|wanted| wanted == name) {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             let (began, before) = (Instant::now(), cpu());
             run(broker, from, to, count);
             let (took, spent) = (began.elapsed().as_secs_f64(), (cpu() - before).as_secs_f64());
@@ -54,7 +89,6 @@ fn main() -> ExitCode {
             say(&format!("{name:10} {rate:9.0} msg/s {each:6.2} us CPU/msg"));
         }
     }
-    ExitCode::SUCCESS
 }
 
 fn say(text: &str) -> ExitCode {
