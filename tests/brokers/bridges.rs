@@ -58,6 +58,35 @@ fn sixteen_pairs_bytes_equal_and_the_account_at_zero() {
 }
 
 #[test]
+fn ten_mebibytes_go_through() {
+    let pairs = [(Protocol::Amqp, Protocol::Mqtt), (Protocol::Mqtt, Protocol::Amqp)];
+    let pairs = pairs.map(|(from, to)| {
+        let name = format!("{}-to-{}", from.name(), to.name());
+        (Place::new(from, "large"), Place::with_listener(to, "large-out"), name)
+    });
+    let mut text = "connections:\n".to_owned();
+    for protocol in [Protocol::Amqp, Protocol::Mqtt] {
+        text += &protocol.connection(protocol.address(), &crossdock_testkit::servers::unique("large"));
+    }
+    text += "routes:\n";
+    for (source, target, name) in &pairs {
+        text += &format!("  {name}:\n    from: {}\n    to: {}\n", source.from(), target.to());
+    }
+    let mut gateway = Gateway::new(env!("CARGO_BIN_EXE_crossdock"), &text);
+    gateway.start();
+    wait_until_up(&gateway);
+    let large: Vec<u8> = (0..10 << 20).map(|n: u32| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    for (source, ..) in &pairs {
+        source.put(&gateway, &large, &[]);
+        source.put(&gateway, b"small", &[]);
+    }
+    for (_, target, _) in &pairs {
+        target.wait_for_all(&gateway, &BTreeSet::from([large.clone(), b"small".to_vec()]));
+    }
+    assert_all_delivered(&gateway, &pairs.map(|(.., name)| name));
+}
+
+#[test]
 fn nothing_from_outside_sets_what_is_ours() {
     let out = Place::with_listener(Protocol::Http, "out");
     let service = out.service.as_ref().unwrap();

@@ -174,6 +174,7 @@ mod source {
         stops_when_nothing_is_settled,
         refused_is_gone_and_postponed_is_not,
         loses_nothing_with_the_connection,
+        bears_a_cut_at_any_byte,
         loses_nothing_with_acknowledgements,
         waits_for_a_server_that_is_absent,
         does_not_wait_for_a_silent_server_for_ever,

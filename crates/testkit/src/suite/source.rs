@@ -253,6 +253,32 @@ pub async fn loses_nothing_with_acknowledgements<P: Peer>() {
     assert_silent(&site).await;
 }
 
+/// A connection that is cut at one byte after the other, in either direction, while it is opened and used.
+pub async fn bears_a_cut_at_any_byte<P: Peer>() {
+    let mut site = Site::<P>::new().await;
+    let mut source = site.source().await;
+    source.reopen().await;
+    site.peer.put(&numbered(0..5)).await;
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        for bytes in [1, 7, 8, 9, 20, 60, 200, 400, 700, 1200] {
+            site.proxy().cut();
+            source.drop_session();
+            site.proxy().cut_after(direction, bytes);
+            if source.open().await.is_ok() {
+                // Whether something comes or the session breaks: nothing is settled.
+                drop(source.next(Credit { messages: 10, bytes: 1 << 20 }, Duration::from_millis(200)).await);
+            }
+            site.proxy().heal();
+        }
+    }
+    site.proxy().cut();
+    source.drop_session();
+    receive_all(&mut source, 0..5).await;
+    store_until_quiet(&mut source).await;
+    source.close().await;
+    assert_silent(&site).await;
+}
+
 /// A server that is not there is told as such, and found when it is.
 pub async fn waits_for_a_server_that_is_absent<P: Peer>() {
     let mut site = Site::<P>::new().await;
