@@ -8,7 +8,6 @@ mod checks;
 mod context;
 mod explain;
 mod files;
-mod later;
 mod load;
 mod mask;
 mod names;

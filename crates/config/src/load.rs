@@ -3,7 +3,7 @@
 use crate::{
     ConfigFile, Environment, Loaded, Plan, Protocol, checks,
     context::Context,
-    later, mask,
+    mask,
     names::{Names, Seen},
     plan::Route,
     read::{self, channels::Declared, connections::Named},
@@ -102,7 +102,6 @@ fn read_root(root: &Node, file: &ConfigFile<'_>, context: &mut Context<'_>) -> O
     let whole: Vec<Arc<Route>> = routes.iter().flatten().cloned().collect();
     checks::check(&entries, &whole, &names, context);
     check_dead_letters(&channels, context);
-    later::check(root, context);
     let channels = checks::channels(&names, &whole);
     let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
     let connections = connections.into_iter().map(|named| named.connection).collect::<Option<Vec<_>>>()?;

@@ -93,7 +93,7 @@ impl Inner {
         let subscriptions: Vec<_> = self.shared.store.subscriptions();
         let subscriptions: Vec<_> = subscriptions
             .into_iter()
-            .filter(|has| has.channel == info.number)
+            .filter(|has| has.channel == info.number && !crate::start::is_gate(&has.name))
             .map(|has| (has.number, target_of(&has.name)))
             .collect();
         let (store, channel) = (self.shared.store.clone(), info.name.clone());

@@ -57,6 +57,10 @@ pub(crate) const LEAST_SHARE_BYTES: usize = 64 << 10;
 pub(crate) const PAGE_MAX: usize = 1000;
 /// Most messages of a queue that no route reads that are leased, put off or given back.
 pub(crate) const LEASED_MAX: usize = 65_536;
+/// Most keys of senders that a route's source remembers.
+pub(crate) const SENDER_KEYS_MAX: u64 = 1_000_000;
+/// Most decisions of a route's gate that are under way.
+pub(crate) const GATE_COMMITS_MAX: usize = 4;
 /// Bytes of messages after which an answer to a consumer takes no more.
 pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Most consumers that wait for messages of a queue.

@@ -87,6 +87,7 @@ impl Inner {
         let targets = || readers.clone().filter_map(|(_, report)| report.as_ref()).flat_map(|report| &report.targets);
         let queue = self.queue_of(info.number).map_or((0, 0), |queue| queue.board.read());
         let view = |has: &SubscriptionInfo| SubscriptionView { name: has.name.clone(), messages: has.pending };
+        let here = |has: &&SubscriptionInfo| has.channel == info.number && !crate::start::is_gate(&has.name);
         let now = self.shared.time.now();
         ChannelView {
             name: info.name.clone(),
@@ -97,7 +98,7 @@ impl Inner {
             in_flight: targets().map(|target| target.view.in_flight).sum::<u64>() + queue.0,
             scheduled: targets().map(|target| target.view.scheduled).sum::<u64>() + queue.1,
             hidden: channel.is_some_and(|channel| channel.hidden),
-            subscriptions: subscriptions.iter().filter(|has| has.channel == info.number).map(view).collect(),
+            subscriptions: subscriptions.iter().filter(here).map(view).collect(),
         }
     }
 
@@ -109,7 +110,7 @@ impl Inner {
         let channels = infos.iter().filter(|info| info.messages > 0 && !planned(&info.name));
         let mut orphans: Vec<_> =
             channels.map(|info| Text::from(format!("channel {}: {} messages", info.name, info.messages))).collect();
-        for has in store.subscriptions().iter().filter(|has| has.pending > 0) {
+        for has in store.subscriptions().iter().filter(|has| has.pending > 0 && !crate::start::is_gate(&has.name)) {
             let channel = infos.iter().find(|info| info.number == has.channel);
             let known = self.routes.iter().any(|handle| {
                 let names = handle.route.targets.iter();

@@ -100,6 +100,8 @@ pub struct StoreCounts {
     pub sync_time: Duration,
     /// Messages found damaged since it was opened, dead with code `store.damaged`.
     pub damaged: u64,
+    /// Keys that were forgotten before they ran out since it was opened, because their scope was full.
+    pub keys_forgotten: u64,
     /// Whether only settlements and moves to dead letters are taken because the volume is full.
     pub full: bool,
 }

@@ -23,6 +23,7 @@ mod disk;
 mod error;
 mod format;
 mod info;
+mod keys;
 mod message;
 mod meters;
 mod names;
@@ -54,6 +55,7 @@ pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
 pub use state::TOUCHED_MAX;
 pub use store::{Store, Watch};
 pub use txn::{
-    CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Takes, Touch, Txn,
+    CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Sieve, SieveKey,
+    Sifted, Takes, Touch, Txn,
 };
 pub use verify::{Finding, Report, verify, verify_with};

@@ -252,6 +252,12 @@ impl Store {
         self.shared.watch(subscription, watch);
     }
 
+    /// Has a subscription fetch only what another one of its channel has settled, with all before, from now until the
+    /// store is closed. It is watched for what that one settles, too.
+    pub fn follow(&self, subscription: SubscriptionNumber, followed: SubscriptionNumber) {
+        self.shared.follow(subscription, followed);
+    }
+
     /// The messages with tries on record, by offset: after opening, what [`Self::fetch`] does not give.
     #[must_use]
     pub fn touched(&self, subscription: SubscriptionNumber) -> Vec<Touched> {
@@ -314,13 +320,18 @@ impl Store {
     pub fn counts(&self) -> StoreCounts {
         let meters = &self.shared.meters;
         let files = self.shared.disk.list("");
+        let (damaged, keys_forgotten) = {
+            let state = self.shared.state();
+            (state.damaged, state.keys.forgotten)
+        };
         StoreCounts {
             bytes: files.iter().flatten().map(|file| file.bytes).sum(),
             frames: meters.frames.load(Relaxed),
             bytes_written: meters.bytes_written.load(Relaxed),
             syncs: meters.syncs.load(Relaxed),
             sync_time: Duration::from_nanos(meters.sync_nanos.load(Relaxed)),
-            damaged: self.shared.state().damaged,
+            damaged,
+            keys_forgotten,
             full: meters.full.load(Relaxed),
         }
     }

@@ -3,6 +3,7 @@
 use crate::{ChannelNumber, EncodedMessage, Offsets, Outcome, SubscriptionNumber};
 use bytes::Bytes;
 use crossdock_model::{Digest, Fault, MessageId, Text, Timestamp};
+use std::time::Duration;
 
 /// One decision: everything in it is in one frame, so after a crash all of it is there or nothing.
 #[derive(Default, Debug)]
@@ -15,6 +16,8 @@ pub struct Txn {
     pub touches: Vec<Touch>,
     /// Background operations whose state changed.
     pub operations: Vec<Operation>,
+    /// Messages that were appended before, and whose keys are looked at now.
+    pub sieve: Option<Box<Sieve>>,
     /// What happens when a channel has no room for all puts.
     pub takes: Takes,
     /// Whether it may wait, up to [`crate::Options::ride`], for a frame that is written anyway; only heeded where there
@@ -80,6 +83,47 @@ pub struct KeyClaim {
     pub until: Timestamp,
     /// The id that a repetition is answered with.
     pub id: MessageId,
+    /// How many keys of the scope are remembered: the oldest is forgotten for one that comes beyond.
+    pub keys_max: u64,
+}
+
+/// Messages of a channel that go on only if their keys are new: of one that does, the keys are noted; one whose key was
+/// seen is done for all, as filtered. Either is in the frame that settles them for the subscription whose place tells
+/// how far this has come ([`crate::Store::follow`]).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sieve {
+    /// For which all of them are settled, as filtered.
+    pub subscription: SubscriptionNumber,
+    /// For which those are settled whose keys were seen.
+    pub others: Vec<SubscriptionNumber>,
+    /// The messages, in order.
+    pub messages: Vec<Sifted>,
+}
+
+/// A message of a [`Sieve`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sifted {
+    /// Which.
+    pub offset: u64,
+    /// Its id.
+    pub id: MessageId,
+    /// When it was received: windows count from then on, however late it is looked at.
+    pub received_at: Timestamp,
+    /// Keys that must not have been seen within their windows: all of them are noted, or it goes no further.
+    pub keys: Vec<SieveKey>,
+}
+
+/// A key of a [`Sifted`] message.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SieveKey {
+    /// What the key is unique in: a `dedupe` step.
+    pub scope: Text,
+    /// The key.
+    pub hash: Digest,
+    /// How far apart two messages of the key must have been received, or the later one goes no further.
+    pub window: Duration,
+    /// How many keys of the scope are remembered: the oldest is forgotten for one that comes beyond.
+    pub keys_max: u64,
 }
 
 /// Messages that are done for a subscription. What is settled already stays as it is.

@@ -4,6 +4,7 @@ use super::{
     RouteEvent, RouteTask, SharedLink,
     bury::Grave,
     cache::Cache,
+    gate::Gate,
     notes::Noted,
     outbox::Outbox,
     reading::Reading,
@@ -32,6 +33,8 @@ pub(crate) struct RoutePlan {
     pub channel: Arc<Channel>,
     /// Where its dead letters go.
     pub dead_letters: Arc<Channel>,
+    /// Its gate's place in the channel, if it has one.
+    pub gate: Option<SubscriptionNumber>,
     /// Its targets in the order of the file.
     pub targets: Vec<TargetPlan>,
     /// How long `steps` took.
@@ -72,14 +75,26 @@ pub(crate) enum Destination {
 impl RouteTask {
     /// A task that has not begun, and where to post events to it.
     pub fn new(plan: RoutePlan) -> (Self, mpsc::UnboundedSender<RouteEvent>) {
-        let RoutePlan { shared, evaluator, channel, dead_letters, targets, step_seconds, paused } = plan;
+        let RoutePlan { shared, evaluator, channel, dead_letters, gate, targets, step_seconds, paused } = plan;
         let (events_to_self, events) = mpsc::unbounded_channel();
         let bell = Arc::new(Notify::new());
         let route = Arc::clone(evaluator.route());
         let targets = targets.into_iter().enumerate();
         let expiry_bell = Arc::new(Notify::new());
         let bells = [Arc::clone(&bell), Arc::clone(&expiry_bell)];
-        let targets = targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
+        let targets: Vec<Target> =
+            targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
+        let gate = gate.map(|subscription| {
+            let gate = Gate::new(subscription);
+            targets.iter().for_each(|target| shared.store.follow(target.subscription, subscription));
+            let (ring, bell) = (gate.reading.ring(), Arc::clone(&bell));
+            let watch = move || {
+                ring.ring();
+                bell.notify_one();
+            };
+            shared.store.watch(subscription, Arc::new(watch));
+            gate
+        });
         let place = shared.crash.turns.join(Arc::clone(&bell));
         let task = Self {
             started_at: shared.time.now(),
@@ -95,6 +110,7 @@ impl RouteTask {
             cache: Cache::default(),
             chunks: VecDeque::new(),
             ended: super::ended::Ended::default(),
+            gate,
             outbox: Outbox::default(),
             grave: Grave::default(),
             flushes: (0, 0),

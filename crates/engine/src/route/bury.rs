@@ -160,7 +160,7 @@ impl RouteTask {
                 taken += 1;
                 let bytes = letter.stored.as_ref().map_or(0, StoredMessage::len);
                 // One by one while there may be room for some of them only.
-                (taken == 1 || !stuck) && fill.takes(bytes + NOTE_BYTES, 1 + self.targets.len())
+                (taken == 1 || !stuck) && fill.takes(bytes + NOTE_BYTES, 2 + self.targets.len())
             };
             let some = std::iter::from_fn(|| letters.next_if(&mut takes)).collect();
             self.inter(some);
@@ -252,7 +252,10 @@ impl RouteTask {
     fn subscriptions_of(&self, letter: &Letter) -> Vec<SubscriptionNumber> {
         let of = |at: usize| letter.target.is_none_or(|target| target == at);
         let targets = self.targets.iter().enumerate();
-        targets.filter(|(at, _)| of(*at)).map(|(_, target)| target.subscription).collect()
+        let targets = targets.filter(|(at, _)| of(*at)).map(|(_, target)| target.subscription);
+        // What is the message's own fault is done at the gate as well.
+        let gate = self.gate.as_ref().filter(|_| letter.target.is_none()).map(|gate| gate.subscription);
+        targets.chain(gate).collect()
     }
 
     /// The original with its note. A note that would make the message larger than one may be is shortened.

@@ -40,6 +40,11 @@ impl Cache {
         }
     }
 
+    /// Whether the evaluation is there.
+    pub fn has(&self, offset: u64) -> bool {
+        self.entries.contains_key(&offset)
+    }
+
     /// The evaluation, if it is there; the last one who asks takes it away.
     pub fn ask(&mut self, offset: u64) -> Option<Evaluation> {
         let entry = self.entries.get_mut(&offset)?;

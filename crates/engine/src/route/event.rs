@@ -1,6 +1,7 @@
 //! What a route's task hears.
 
 use super::{
+    Reader,
     bury::{Exhumed, Letter},
     report::RouteReport,
 };
@@ -33,8 +34,8 @@ pub(crate) enum RouteEvent {
     },
     /// A fetch from disk is through.
     Cold {
-        /// The target's place in the list.
-        target: usize,
+        /// For whom.
+        reader: Reader,
         /// What it gave; none if the thread was lost.
         fetched: Option<Result<Fetched, ReadError>>,
     },

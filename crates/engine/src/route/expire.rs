@@ -28,6 +28,9 @@ impl RouteTask {
     pub(super) fn expired(&mut self, offsets: &[u64]) {
         let now = self.shared.time.now();
         for offset in offsets.iter().copied() {
+            if let Some(gate) = self.gate.as_ref().filter(|gate| offset >= gate.fetched_below) {
+                self.outbox.settle(gate.subscription, Outcome::Expired, offset);
+            }
             for at in 0..self.targets.len() {
                 let Some(target) = self.targets.get_mut(at) else { return };
                 match target.live.get_mut(&offset) {

@@ -1,7 +1,7 @@
 //! From what was read to what is scheduled: evaluated once, in order, then admitted by each target that is addressed.
 
 use super::{
-    RouteTask,
+    Reader, RouteTask,
     bury::Letter,
     live::{Live, Loaded, Stage},
 };
@@ -12,9 +12,9 @@ use crossdock_store::{Outcome, StoredMessage};
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinHandle;
 
-/// Messages that a worker task evaluates for a target.
+/// Messages that a worker task evaluates for a target, or at the gate.
 pub(crate) struct Chunk {
-    pub target: usize,
+    pub reader: Reader,
     pub count: usize,
     pub first: u64,
     /// Noted as being evaluated.
@@ -24,12 +24,13 @@ pub(crate) struct Chunk {
 
 /// A message and what the rules made of it.
 pub(crate) struct Evaluated {
-    stored: StoredMessage,
+    pub(super) stored: StoredMessage,
     deadline: Option<Timestamp>,
-    result: Found,
+    pub(super) result: Found,
 }
 
-enum Found {
+/// What was found of a message.
+pub(crate) enum Found {
     /// The rules have spoken.
     Evaluation(Evaluation),
     /// Nobody wants it any more.
@@ -39,20 +40,34 @@ enum Found {
 }
 
 impl RouteTask {
-    /// Evaluates messages of a target: a few at once, many on worker tasks.
-    pub(super) fn evaluate(&mut self, at: usize, mut messages: Vec<StoredMessage>) {
+    /// Evaluates messages of a target, or at the gate: a few at once, many on worker tasks.
+    pub(super) fn evaluate(&mut self, reader: Reader, mut messages: Vec<StoredMessage>) {
+        let at = reader.noted_at();
         let Some(target) = self.targets.get_mut(at) else { return };
-        messages.retain(|stored| !target.noted.was_early(stored.offset));
+        match (reader, &mut self.gate) {
+            (Reader::Gate, Some(gate)) => messages.retain(|stored| !gate.was_early(stored.offset)),
+            (Reader::Gate | Reader::Target(_), _) => {
+                messages.retain(|stored| !target.noted.was_early(stored.offset));
+            }
+        }
         if !messages.is_empty() && !self.evaluator.is_cheap() {
             self.note(at, messages.iter().map(|stored| stored.offset));
         }
-        let few = messages.len() < limits::PARALLEL_MESSAGES_MIN || self.evaluator.is_cheap();
+        let is_known = |stored: &StoredMessage| self.cache.has(stored.offset);
+        let few = messages.len() < limits::PARALLEL_MESSAGES_MIN
+            || self.evaluator.is_cheap()
+            || (self.gate.is_some() && messages.iter().all(is_known));
         if few && self.chunks.is_empty() {
             let (began, count) = (Instant::now(), messages.len());
             let now = self.shared.time.now();
             for stored in messages {
-                let evaluated = self.evaluate_cached(stored, now);
-                self.admit(at, evaluated);
+                match reader {
+                    Reader::Gate => self.sift(evaluate(&self.evaluator, stored, now)),
+                    Reader::Target(at) => {
+                        let evaluated = self.evaluate_cached(stored, now);
+                        self.admit(at, evaluated);
+                    }
+                }
             }
             self.observe(began, count);
             self.evaluated_all(at);
@@ -75,28 +90,37 @@ impl RouteTask {
                 step_seconds.observe_many(began.elapsed() / u32::try_from(count).unwrap_or(1), count as u64);
                 evaluated
             });
-            if let Some(target) = self.targets.get_mut(at) {
+            if let Reader::Target(at) = reader
+                && let Some(target) = self.targets.get_mut(at)
+            {
                 target.evaluating += count;
             }
-            self.chunks.push_back(Chunk { target: at, count, first, offsets, handle });
+            self.chunks.push_back(Chunk { reader, count, first, offsets, handle });
         }
     }
 
     /// The first chunk is evaluated.
     pub(super) fn evaluated(&mut self, messages: Vec<Evaluated>) {
         let Some(chunk) = self.chunks.pop_front() else { return };
-        if let Some(target) = self.targets.get_mut(chunk.target) {
-            target.evaluating -= chunk.count;
+        match chunk.reader {
+            Reader::Gate => messages.into_iter().for_each(|evaluated| self.sift(evaluated)),
+            Reader::Target(at) => self.evaluated_for(at, chunk.count, messages),
+        }
+        self.evaluated_all(chunk.reader.noted_at());
+        self.again = true;
+    }
+
+    fn evaluated_for(&mut self, at: usize, count: usize, messages: Vec<Evaluated>) {
+        if let Some(target) = self.targets.get_mut(at) {
+            target.evaluating -= count;
         }
         let askers = self.targets.len() - 1;
         for evaluated in messages {
             if let (1.., Found::Evaluation(evaluation)) = (askers, &evaluated.result) {
                 self.cache.keep(evaluated.stored.offset, evaluation, evaluated.stored.len(), askers);
             }
-            self.admit(chunk.target, evaluated);
+            self.admit(at, evaluated);
         }
-        self.evaluated_all(chunk.target);
-        self.again = true;
     }
 
     /// The rules were applied: the note that they are is no longer so.
@@ -115,7 +139,7 @@ impl RouteTask {
 
     fn evaluate_cached(&mut self, stored: StoredMessage, now: Timestamp) -> Evaluated {
         let askers = self.targets.len() - 1;
-        if askers == 0 {
+        if askers == 0 && self.gate.is_none() {
             return evaluate(&self.evaluator, stored, now);
         }
         if let Some(evaluation) = self.cache.ask(stored.offset) {
@@ -140,18 +164,9 @@ impl RouteTask {
         let routed = match result {
             Found::Evaluation(Evaluation::Routed(routed)) => routed,
             Found::Evaluation(Evaluation::Filtered { .. }) => return self.settle_for_all(offset, Outcome::Filtered),
-            Found::Evaluation(Evaluation::Fault(fault)) => {
-                if self.targets.len() == 1 || self.ended.note(offset) {
-                    self.forget_everywhere(offset);
-                    self.bury(Letter::of_message(stored, fault));
-                }
-                return;
-            }
+            Found::Evaluation(Evaluation::Fault(fault)) => return self.bury_for_all(stored, fault),
             Found::Expired => return self.settle(at, offset, Outcome::Expired),
-            Found::Damaged => {
-                tracing::error!(route = %self.evaluator.route().id, offset, "a stored message cannot be decoded: dead");
-                return self.settle_for_all(offset, Outcome::Dead);
-            }
+            Found::Damaged => return self.settle_damaged(offset),
         };
         let loaded = match self.addressed(at, &stored, &routed) {
             Ok(Some(rendered)) => Loaded { stored, envelope: Arc::clone(routed.envelope_for(at)), rendered },
@@ -215,8 +230,17 @@ impl RouteTask {
         self.outbox.settle(target.subscription, outcome, offset);
     }
 
+    /// The bytes of a message are none.
+    pub(super) fn settle_damaged(&mut self, offset: u64) {
+        tracing::error!(route = %self.evaluator.route().id, offset, "a stored message cannot be decoded: dead");
+        self.settle_for_all(offset, Outcome::Dead);
+    }
+
     /// A message is done for all targets; those for which it was done before stay as they are.
     pub(super) fn settle_for_all(&mut self, offset: u64, outcome: Outcome) {
+        if let Some(gate) = &self.gate {
+            self.outbox.settle(gate.subscription, outcome, offset);
+        }
         for target in 0..self.targets.len() {
             self.settle(target, offset, outcome);
         }
@@ -224,7 +248,8 @@ impl RouteTask {
 
     /// Forgets of the messages that are dead for all those that nobody can meet any more.
     pub(super) fn forget_ended(&mut self) {
-        if self.ended.is_empty() || self.targets.iter().any(|target| target.reading.is_cold()) {
+        let is_cold = self.gate.as_ref().is_some_and(|gate| gate.reading.is_cold());
+        if self.ended.is_empty() || is_cold || self.targets.iter().any(|target| target.reading.is_cold()) {
             return;
         }
         let parked = self.targets.iter().filter_map(|target| target.parked.front()).map(|stored| stored.offset);
@@ -237,6 +262,17 @@ impl RouteTask {
         for target in &mut self.targets {
             target.scheduler.forget(offset);
             target.remove(offset, &self.shared.budget);
+        }
+    }
+}
+
+impl Reader {
+    /// The target with whose notes it is noted that the rules are applied for this reader: what they do to a message they
+    /// do for every target.
+    pub const fn noted_at(self) -> usize {
+        match self {
+            Self::Gate => 0,
+            Self::Target(at) => at,
         }
     }
 }

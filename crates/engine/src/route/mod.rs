@@ -21,6 +21,7 @@ mod ended;
 mod event;
 mod expire;
 mod fetch;
+mod gate;
 mod intake;
 mod link;
 mod live;
@@ -47,6 +48,7 @@ use bury::Grave;
 use cache::Cache;
 use crossdock_model::{Text, Timestamp};
 use ended::Ended;
+use gate::Gate;
 use intake::Chunk;
 use std::{collections::VecDeque, sync::Arc};
 use target::Target;
@@ -54,6 +56,15 @@ use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
+
+/// Who reads the route's channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reader {
+    /// The gate, before all targets.
+    Gate,
+    /// The target at this place of the list.
+    Target(usize),
+}
 
 /// A route's task.
 pub(crate) struct RouteTask {
@@ -73,6 +84,8 @@ pub(crate) struct RouteTask {
     /// On worker tasks, in the order fetched.
     chunks: VecDeque<Chunk>,
     ended: Ended,
+    /// Where messages are looked at before any target reads them, if steps ask for that.
+    gate: Option<Gate>,
     outbox: Outbox,
     grave: Grave,
     /// Flushes submitted and answered.

@@ -73,6 +73,11 @@ impl RouteTask {
         let now = self.shared.time.moment();
         let may = !self.held && self.stopping.is_none();
         let (mut suspects, mut wants, mut busy) = (0, false, !self.chunks.is_empty());
+        if let Some(gate) = &self.gate {
+            suspects += gate.suspects();
+            wants |= gate.suspects() > 0 && self.gate_works();
+            busy |= gate.reading.is_cold();
+        }
         for target in &self.targets {
             suspects += target.scheduler.crash_suspects();
             wants |= may && target.wants_alone(now);
@@ -92,12 +97,21 @@ impl RouteTask {
         let alone = scheduler.alone();
         let unread = |offset: &u64| live.get(offset).is_some_and(|live| live.loaded.is_none());
         let flying = scheduler.flying().map(|offset| (offset, (several || alone.is_some()) && unread(&offset)));
-        let chunks = self.chunks.iter().filter(|chunk| chunk.target == at);
+        let chunks = self.chunks.iter().filter(|chunk| chunk.reader.noted_at() == at);
         let evaluating = fetched.chain(chunks.flat_map(|chunk| chunk.offsets.iter().copied()));
         noted.flights.clear();
         let all = flying.chain(evaluating.map(|offset| (offset, true)));
         noted.flights.extend(all.map(|(offset, evaluating)| Flight { subscription, offset, evaluating }));
         noted.write(alone.is_some());
+    }
+
+    /// Notes that the rules are applied to a message, and that nothing else is in flight; it stands until the next note.
+    pub(super) fn note_alone(&mut self, offset: u64) {
+        let Some(target) = self.targets.first_mut() else { return };
+        target.noted.flights.clear();
+        target.noted.flights.push(Flight { subscription: target.subscription, offset, evaluating: true });
+        target.noted.write(true);
+        target.noted.stale = true;
     }
 
     /// A suspect that was alone has landed: that is noted before anything else may be sent.

@@ -8,9 +8,9 @@ use super::{
     notes::Noted,
 };
 use crate::{Addressed, Evaluation, Evaluator, gateway::commit, tasks::blocking};
-use crossdock_delivery::{Effect, Entry, Prior};
+use crossdock_delivery::{Effect, Entry, Prior, RETRY_AFTER_MAX};
 use crossdock_model::{Answer, Fault, FaultClass, Timestamp};
-use crossdock_store::{ChannelNumber, Flight, Store, SubscriptionNumber, Touch, Touched, Txn};
+use crossdock_store::{ChannelNumber, Flight, Store, StoredMessage, SubscriptionNumber, Touch, Touched, Txn};
 use std::{sync::Arc, time::Duration};
 
 /// How many histories are read to tell since when messages fail; for more of them it is taken to be now.
@@ -26,6 +26,7 @@ struct Known {
     /// Its tries, if it was tried.
     touched: Option<Touched>,
     first_failed_at: Option<Timestamp>,
+    last_failed_at: Option<Timestamp>,
     /// Whether its target asked for the wait.
     asked: bool,
     lane: Option<u64>,
@@ -35,6 +36,7 @@ struct Known {
 impl RouteTask {
     /// Admits what was tried before, so that lanes start where they stood, and what is suspected to kill the process.
     pub(super) async fn recover(&mut self) {
+        self.recover_gate().await;
         for at in 0..self.targets.len() {
             let suspects = self.suspects(at, &self.shared.crash.suspects);
             let Some(target) = self.targets.get_mut(at) else { return };
@@ -59,6 +61,55 @@ impl RouteTask {
         }
     }
 
+    /// Whether the message has not passed the gate, where it is looked at before any target meets it.
+    fn is_at_gate(&self, offset: u64) -> bool {
+        self.gate.as_ref().is_some_and(|gate| self.shared.store.is_pending(gate.subscription, offset))
+    }
+
+    /// Those of the messages that have not passed the gate.
+    fn at_gate(&self, flights: &[Flight]) -> Vec<u64> {
+        let of_route = |flight: &&Flight| self.targets.iter().any(|target| target.subscription == flight.subscription);
+        let offsets = flights.iter().filter(of_route).map(|flight| flight.offset);
+        offsets.filter(|offset| self.is_at_gate(*offset)).collect()
+    }
+
+    /// What is suspected, and has not passed the gate, is looked at there alone; so is what was charged there before. The
+    /// one that was alone when the last process ended is charged for it, durably before it is looked at again.
+    async fn recover_gate(&mut self) {
+        let Some(subscription) = self.gate.as_ref().map(|gate| gate.subscription) else { return };
+        let mut touched = self.shared.store.touched(subscription);
+        let mut offsets = self.at_gate(&self.shared.crash.suspects);
+        let charged = self.at_gate(self.shared.crash.charged.as_slice()).first().copied();
+        let (mut condemned, now) = (None, self.shared.time.now());
+        if let Some(offset) = charged {
+            let known = touched.iter().find(|known| known.offset == offset);
+            let charges = known.map_or(0, |known| known.charges) + 1;
+            condemned = (charges >= self.evaluator.route().retry.attempts).then_some(offset);
+            let fault = Some(ended());
+            let touch = Touch { subscription, offset, tries: charges, charges, due: None, at: now, fault };
+            // What cannot be stored is told by the store.
+            drop(commit(&self.shared, Txn { touches: vec![touch], ..Txn::default() }).await);
+        }
+        offsets.extend(touched.drain(..).map(|known| known.offset));
+        offsets.extend(charged);
+        offsets.sort_unstable();
+        offsets.dedup();
+        let (store, channel) = (self.shared.store.clone(), self.channel.number);
+        let read = move || offsets.into_iter().filter_map(|offset| store.read(channel, offset).ok()).collect();
+        let read: Option<Vec<StoredMessage>> = blocking(read).await;
+        let Some(read) = read else {
+            self.shared.signals.fail("the thread that read what is suspected was lost");
+            return;
+        };
+        for stored in read {
+            if condemned == Some(stored.offset) {
+                self.bury_for_all(stored, ended());
+            } else if let Some(gate) = &mut self.gate {
+                gate.suspect(stored);
+            }
+        }
+    }
+
     fn admit_again(&mut self, at: usize, known: &Known) {
         let time = &self.shared.time;
         let (now, moment) = (time.now(), time.moment());
@@ -67,7 +118,7 @@ impl RouteTask {
         let prior = known.touched.as_ref().map(|Touched { tries, charges, due, .. }| Prior {
             tries: *tries,
             charges: *charges,
-            due: due.map_or(moment, |due| moment.after(due.since(now))),
+            due: due.map_or(moment, |due| moment.after(left(due, known.last_failed_at, now))),
             asked: known.asked,
             failing_for: known.first_failed_at.map_or(Duration::ZERO, |at| now.since(at)),
         });
@@ -91,6 +142,7 @@ impl RouteTask {
         let here = |flight: &&Flight| {
             (flight.subscription == target.subscription || flight.evaluating && of_route(flight.subscription))
                 && self.shared.store.is_pending(target.subscription, flight.offset)
+                && !self.is_at_gate(flight.offset)
         };
         let mut offsets: Vec<u64> = flights.iter().filter(here).map(|flight| flight.offset).collect();
         offsets.sort_unstable();
@@ -103,7 +155,7 @@ impl RouteTask {
         let offsets = self.suspects(at, self.shared.crash.charged.as_slice());
         let (Some(offset), Some(target)) = (offsets.first().copied(), self.targets.get_mut(at)) else { return };
         let (now, moment) = (self.shared.time.now(), self.shared.time.moment());
-        let fault = Fault::new(FaultClass::Failed, "process.ended", ENDED).answered_by(Answer::Nobody);
+        let fault = ended();
         let mut effects = Vec::new();
         target.scheduler.crashed(moment, offset, fault, &mut effects);
         for effect in effects {
@@ -128,6 +180,11 @@ impl RouteTask {
     }
 }
 
+/// The fault of a message that was alone when the program ended.
+fn ended() -> Fault {
+    Fault::new(FaultClass::Failed, "process.ended", ENDED).answered_by(Answer::Nobody)
+}
+
 /// What is read of a dead letter that killed the program.
 const ENDED: &str = "the program ended without being stopped while this message, and nothing else, was on its way";
 
@@ -146,8 +203,16 @@ fn known(
     let mut known = Vec::with_capacity(touched.len());
     let is_tried = |offset: &u64| touched.binary_search_by_key(offset, |touched| touched.offset).is_ok();
     for offset in suspects.iter().copied().filter(|offset| !is_tried(offset)) {
-        let (touched, first_failed_at) = (None, None);
-        known.push(Known { offset, suspected: true, touched, first_failed_at, asked: false, lane: None, circuit: 0 });
+        known.push(Known {
+            offset,
+            suspected: true,
+            touched: None,
+            first_failed_at: None,
+            last_failed_at: None,
+            asked: false,
+            lane: None,
+            circuit: 0,
+        });
     }
     let is_suspect = |offset: u64| suspects.binary_search(&offset).is_ok();
     for (index, one) in touched.iter().enumerate() {
@@ -155,6 +220,7 @@ fn known(
         let history = if index < HISTORIES_MAX { store.history(subscription, offset).ok() } else { None };
         let tries = history.map(|history| history.kept).unwrap_or_default();
         let first_failed_at = tries.first().map(|tried| tried.at);
+        let last_failed_at = tries.last().map(|tried| tried.at);
         let last_fault = tries.last().and_then(|tried| tried.fault.as_ref());
         let asked = last_fault.is_some_and(|fault| fault.class == FaultClass::Busy);
         let suspected = is_suspect(offset);
@@ -164,9 +230,16 @@ fn known(
         }
         let (lane, circuit) = if keyed && !suspected { keys(store, evaluator, channel, offset) } else { (None, 0) };
         let touched = Some(one.clone());
-        known.push(Known { offset, suspected, touched, first_failed_at, asked, lane, circuit });
+        known.push(Known { offset, suspected, touched, first_failed_at, last_failed_at, asked, lane, circuit });
     }
     known
+}
+
+/// What is left of a wait that was noted by the calendar: no more than there was of it, should the calendar have gone back
+/// since.
+fn left(due: Timestamp, noted_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let whole = noted_at.map_or(RETRY_AFTER_MAX, |at| due.since(at));
+    due.since(now).min(whole)
 }
 
 /// Lane and circuit of a message. One that the rules no longer let through is found out when it is read to be sent.

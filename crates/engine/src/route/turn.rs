@@ -3,7 +3,7 @@
 use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
 use crate::{crash::Permit, shared::Phase};
 use crossdock_model::{Fault, Moment};
-use crossdock_store::CommitError;
+use crossdock_store::{CommitError, Txn};
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -63,6 +63,7 @@ impl RouteTask {
         self.hold_or_release();
         self.expire();
         self.ask_permit();
+        self.look_at_suspects();
         self.read();
         if !self.held && self.stopping.is_none() && self.permit != Permit::Nothing {
             self.start();
@@ -77,7 +78,7 @@ impl RouteTask {
         match event {
             RouteEvent::Results { target, session, results } => self.results(target, session, results),
             RouteEvent::Lost { target, session, loss, unsent } => self.lost(target, session, &loss, unsent),
-            RouteEvent::Cold { target, fetched } => self.read_ended(target, fetched),
+            RouteEvent::Cold { reader, fetched } => self.read_ended(reader, fetched),
             RouteEvent::Recalled { target, messages } => self.recalled(target, messages),
             RouteEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),
             RouteEvent::Moved { target, offsets, result } => self.moved(target, offsets, result),
@@ -183,15 +184,24 @@ impl RouteTask {
         while let Some(mut txn) = self.outbox.take(segment_bytes) {
             // Nobody waits for company at the end.
             txn.rides = self.stopping.is_none();
-            self.flushes.0 += 1;
-            let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
-            let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
-            self.shared.store.submit(txn, Box::new(completion));
+            self.submit_flush(txn);
         }
+        while let Some(txn) = self.sieve() {
+            self.submit_flush(txn);
+            self.sieved(self.flushes.0);
+        }
+    }
+
+    fn submit_flush(&mut self, txn: Txn) {
+        self.flushes.0 += 1;
+        let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
+        let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
+        self.shared.store.submit(txn, Box::new(completion));
     }
 
     fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
+        self.sieve_answered(sequence);
         if let Some(error) = error {
             self.shared.settlements_failed(error);
         }

@@ -161,12 +161,16 @@ impl DoorPlan {
             return Vec::new();
         }
         let (now, id) = (self.shared.time.now(), envelope.id);
-        let key = |scope, hash, body, window: Duration| KeyClaim { scope, hash, body, until: now.after(window), id };
-        let own = claim.map(|claim| key(self.claim_scope.clone(), claim.key, claim.body, claim.window));
+        let key = |scope, hash, body, window: Duration, keys_max| {
+            let until = now.after(window);
+            KeyClaim { scope, hash, body, until, id, keys_max }
+        };
+        let own = claim
+            .map(|claim| key(self.claim_scope.clone(), claim.key, claim.body, claim.window, limits::SENDER_KEYS_MAX));
         let steps = claims.iter().map(|claim| {
             // A `dedupe` compares no bodies: the same for all.
             let scope = Text::from(format!("accept:{}:{}", self.evaluator.route().id, claim.step));
-            key(scope, claim.key, claim.key, claim.window)
+            key(scope, claim.key, claim.key, claim.window, claim.keys_max)
         });
         own.into_iter().chain(steps).collect()
     }

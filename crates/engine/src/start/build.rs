@@ -1,6 +1,6 @@
 //! Making every source, sink and task of a plan, without I/O.
 
-use super::{Declared, queue_group, subscription_name};
+use super::{Declared, gate_name, queue_group, subscription_name};
 use crate::{
     Evaluator, StartError,
     account::{Account, Channel, Door, Group},
@@ -15,6 +15,7 @@ use crate::{
 use crossdock_config::{Channels, ConnectorSource, Destination, From, Idempotency, Route, Target};
 use crossdock_connector::{Connector, Diagnostics, OnRefused};
 use crossdock_model::Text;
+use crossdock_store::SubscriptionNumber;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 
@@ -92,11 +93,13 @@ impl Builder<'_> {
         if let Some(channel) = &reads {
             handle.account.group = Some(Group::new(route.id.clone(), Arc::clone(channel), &self.shared.store));
             let targets = self.targets(route, &mut handle)?;
+            let gate = if route.steps.claims() { Some(self.subscription(&gate_name(route))?) } else { None };
             let (task, events) = RouteTask::new(RoutePlan {
                 shared: Arc::clone(self.shared),
                 evaluator: evaluator.clone(),
                 channel: Arc::clone(channel),
                 dead_letters: self.channel(&route.dead_letter)?,
+                gate,
                 targets,
                 step_seconds,
                 paused: is_paused,
@@ -115,7 +118,7 @@ impl Builder<'_> {
     /// A queue that no route reads.
     fn queue(&self, name: &Text, built: &mut Built) -> Result<(), StartError> {
         let (group, channel) = (queue_group(name), self.channel(name)?);
-        let subscription = self.declared.subscriptions.get(&group).copied().ok_or_else(|| missing(&group))?;
+        let subscription = self.subscription(&group)?;
         let board = Arc::<QueueBoard>::default();
         let (task, events) = QueueTask::new(self.shared, Arc::clone(&channel), subscription, Arc::clone(&board));
         let account = Account {
@@ -134,11 +137,11 @@ impl Builder<'_> {
             let delivery_seconds = Arc::new(Histogram::seconds());
             handle.deliveries.push((target.name.clone(), Arc::clone(&delivery_seconds)));
             let name = subscription_name(route, &target.name);
-            let subscription = self.declared.subscriptions.get(&name).copied();
+            let subscription = self.subscription(&name)?;
             let (destination, link) = self.destination(route, target)?;
             targets.push(TargetPlan {
                 name: target.name.clone(),
-                subscription: subscription.ok_or_else(|| missing(&name))?,
+                subscription,
                 destination,
                 link,
                 per_redrive: target.idempotency == Idempotency::PerRedrive,
@@ -215,6 +218,10 @@ impl Builder<'_> {
 
     fn channel(&self, name: &Text) -> Result<Arc<Channel>, StartError> {
         self.declared.channels.get(name).cloned().ok_or_else(|| missing(name))
+    }
+
+    fn subscription(&self, name: &Text) -> Result<SubscriptionNumber, StartError> {
+        self.declared.subscriptions.get(name).copied().ok_or_else(|| missing(name))
     }
 
     fn connector(&self, name: &str) -> Result<&Arc<dyn Connector>, StartError> {

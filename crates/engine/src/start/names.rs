@@ -28,6 +28,8 @@ pub(crate) struct Wanted {
     pub start: Start,
     /// What it was called before, if the route says so.
     was: Option<Text>,
+    /// Whether it is a route's gate.
+    gate: bool,
     /// Whether the group has no other.
     single: bool,
     /// Whether the channel is a queue, which has one reader.
@@ -42,6 +44,23 @@ pub(crate) fn subscription_name(route: &Route, target: &Text) -> Text {
     };
     Text::from(format!("{prefix}/{target}"))
 }
+
+/// The name of a route's gate: where messages are looked at before its targets read them.
+pub(crate) fn gate_name(route: &Route) -> Text {
+    let prefix = match route.reads() {
+        Channels::Topic { subscription, .. } => subscription,
+        Channels::Queue(_) | Channels::None => &route.id,
+    };
+    Text::from(format!("{GATE}{prefix}"))
+}
+
+/// Whether a subscription is the gate of a route.
+pub(crate) fn is_gate(name: &str) -> bool {
+    name.starts_with(GATE)
+}
+
+/// What the names of gates begin with; no route has a colon in its name.
+const GATE: &str = "steps:";
 
 /// The group of a queue that no route reads, and the name of its subscription.
 pub(crate) fn queue_group(queue: &str) -> Text {
@@ -58,15 +77,29 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Wanted> {
             (Channels::Topic { name, .. }, _) => (name, Start::Latest),
             (Channels::None, _) => continue,
         };
+        let queue = matches!(route.reads(), Channels::Queue(_));
+        if route.steps.claims() {
+            wanted.push(Wanted {
+                name: gate_name(route),
+                channel: channel.clone(),
+                group: route.id.clone(),
+                start,
+                was: route.was.as_ref().map(|was| Text::from(format!("{GATE}{was}"))),
+                gate: true,
+                single: false,
+                queue,
+            });
+        }
         for target in &route.targets {
             wanted.push(Wanted {
                 name: subscription_name(route, &target.name),
                 channel: channel.clone(),
                 group: route.id.clone(),
                 start,
+                gate: false,
                 was: route.was.as_ref().map(|was| Text::from(format!("{was}/{}", target.name))),
                 single: route.targets.len() == 1,
-                queue: matches!(route.reads(), Channels::Queue(_)),
+                queue,
             });
         }
     }
@@ -74,7 +107,16 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Wanted> {
         if channel.is_queue() && plan.reader(&channel.name).is_none() {
             let name = queue_group(&channel.name);
             let (channel, group) = (channel.name.clone(), name.clone());
-            wanted.push(Wanted { name, channel, group, start: Start::Earliest, was: None, single: true, queue: true });
+            wanted.push(Wanted {
+                name,
+                channel,
+                group,
+                start: Start::Earliest,
+                was: None,
+                gate: false,
+                single: true,
+                queue: true,
+            });
         }
     }
     wanted
@@ -132,12 +174,18 @@ pub(crate) fn takeover(wanted: Vec<Wanted>, channels: &[ChannelInfo], subscripti
             result.taken.push(rename(has, &want));
             continue;
         }
-        if on_channel.iter().any(|has| has.group == want.group) {
+        // A gate that comes to a queue looks at what waits there.
+        let looks_back = want.gate && want.queue;
+        if on_channel.iter().any(|has| has.group == want.group) && !looks_back {
             want.start = Start::Latest;
         }
         result.declared.push(want);
     }
     for has in left {
+        if is_gate(&has.name) && result.has_no_use_of(has, channels) {
+            result.away.push(Amendment::RetireSubscription { subscription: has.number });
+            continue;
+        }
         if result.wants(&has.name) {
             let at = channels.iter().find(|channel| channel.number == has.channel).map_or("", |channel| &channel.name);
             let name = Text::from(format!("{} (of {at})", has.name));
@@ -149,6 +197,14 @@ pub(crate) fn takeover(wanted: Vec<Wanted>, channels: &[ChannelInfo], subscripti
 }
 
 impl Takeover {
+    /// Whether a gate that nobody wants stands where a route that has none reads: it would keep what all others settle.
+    fn has_no_use_of(&self, gate: &SubscriptionInfo, channels: &[ChannelInfo]) -> bool {
+        let here = channels.iter().find(|channel| channel.number == gate.channel).map(|channel| &channel.name);
+        let group = |amendment: &Amendment| matches!(amendment, Amendment::RenameSubscription { group, .. } if *group == gate.group);
+        let reads = |want: &Wanted| (want.queue && Some(&want.channel) == here) || want.group == gate.group;
+        self.declared.iter().any(reads) || self.taken.iter().any(group) || self.wants(&gate.name)
+    }
+
     fn wants(&self, name: &Text) -> bool {
         let taken =
             |amendment: &Amendment| matches!(amendment, Amendment::RenameSubscription { name: to, .. } if to == name);
@@ -160,8 +216,12 @@ impl Wanted {
     /// Whether a subscription that nobody wants under its own name becomes this one.
     fn takes(&self, has: &SubscriptionInfo, left: &[&SubscriptionInfo], channel: Option<ChannelNumber>) -> bool {
         let was = self.was.as_ref() == Some(&has.name);
+        if self.gate || is_gate(&has.name) {
+            return was;
+        }
         let reader_changed = self.queue && has.group != self.group;
-        let alone = left.iter().filter(|other| Some(other.channel) == channel).count() == 1;
+        let others = left.iter().filter(|other| Some(other.channel) == channel && !is_gate(&other.name));
+        let alone = others.count() == 1;
         was || reader_changed || (self.single && alone && has.group == self.group)
     }
 }

@@ -15,5 +15,6 @@ mod crash;
 mod dropping;
 mod expiry;
 mod faults;
+mod gate;
 mod restart;
 mod through;

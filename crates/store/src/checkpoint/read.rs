@@ -104,8 +104,20 @@ fn subscription(reader: &mut Reader<'_>, body: &Bytes, state: &mut State) -> Res
     })?;
     let cursor = settled.floor();
     state.subscription_numbers.insert(name.clone(), number);
-    let (pending, watch) = (0, None);
-    let subscription = Subscription { name, channel, group, start, settled, outcomes, pending, cursor, touched, watch };
+    let subscription = Subscription {
+        name,
+        channel,
+        group,
+        start,
+        settled,
+        outcomes,
+        pending: 0,
+        cursor,
+        touched,
+        watch: None,
+        behind: None,
+        followers: Vec::new(),
+    };
     state.subscriptions.insert(number, subscription);
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!            4 channel retired        5 subscription retired
 //! Settle     outcome · number of runs · (gap to the end of the run before, signed · count)…
 //! Touch      tries · charges · at · mask · [due] · [fault]
-//! Key        hash: 16 · body hash: 16 · id: 16 · until
+//! Key        hash: 16 · body hash: 16, or when its message was received: 8 · 0: 8 · id: 16 · until
 //! Operation  id: 16 · kind · state · total · done · failed · body
 //! ```
 //! Numbers are varints. The zeros are masks of fields to come.

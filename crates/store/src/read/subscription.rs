@@ -20,8 +20,9 @@ impl Shared {
         }
         let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut at = reader.next_fresh(reader.cursor);
+        let end = end_of(&state, reader, channel);
         let rest = loop {
-            if at >= channel.next_offset {
+            if at >= end {
                 break Rest::Nothing;
             }
             let Some(slot) = channel.recent.get(at) else { break Rest::Cold };
@@ -53,7 +54,7 @@ impl Shared {
         let (channel, offsets) = {
             let state = self.state();
             let Some((reader, channel)) = reader_of(&state, subscription) else { return Ok(NOTHING) };
-            (reader.channel, cold_offsets(reader, channel, messages_max, bytes_max))
+            (reader.channel, cold_offsets(&state, reader, channel, messages_max, bytes_max))
         };
         let (mut messages, mut bytes) = (Vec::<StoredMessage>::new(), 0);
         let mut next = offsets.last().map(|last| last + 1);
@@ -71,7 +72,8 @@ impl Shared {
         if let Some((reader, next)) = state.subscriptions.get_mut(subscription.0).zip(next) {
             reader.cursor = next;
         }
-        let rest = reader_of(&state, subscription).map_or(Rest::Nothing, |(reader, channel)| rest_of(reader, channel));
+        let rest =
+            reader_of(&state, subscription).map_or(Rest::Nothing, |(reader, channel)| rest_of(&state, reader, channel));
         Ok(Fetched { messages, rest })
     }
 
@@ -92,6 +94,18 @@ impl Shared {
     pub fn watch(&self, subscription: SubscriptionNumber, watch: Watch) {
         if let Some(reader) = self.state().subscriptions.get_mut(subscription.0) {
             reader.watch = Some(watch);
+        }
+    }
+
+    /// Has a subscription read only what another one of its channel has settled, with all before.
+    pub fn follow(&self, subscription: SubscriptionNumber, followed: SubscriptionNumber) {
+        let mut state = self.state();
+        let Some(reader) = state.subscriptions.get_mut(subscription.0) else { return };
+        reader.behind = Some(followed.0);
+        if let Some(followed) = state.subscriptions.get_mut(followed.0)
+            && !followed.followers.contains(&subscription.0)
+        {
+            followed.followers.push(subscription.0);
         }
     }
 
@@ -132,24 +146,37 @@ fn reader_of(state: &State, subscription: SubscriptionNumber) -> Option<(&Subscr
     Some((reader, state.channels.get(reader.channel)?))
 }
 
+/// Where reading ends for now: with what was appended, and for one that follows another where that one stands.
+fn end_of(state: &State, reader: &Subscription, channel: &Channel) -> u64 {
+    let followed = reader.behind.and_then(|number| state.subscriptions.get(number));
+    followed.map_or(channel.next_offset, |followed| followed.settled.floor().min(channel.next_offset))
+}
+
 /// What stands behind the cursor.
-fn rest_of(reader: &Subscription, channel: &Channel) -> Rest {
+fn rest_of(state: &State, reader: &Subscription, channel: &Channel) -> Rest {
     let next = reader.next_fresh(reader.cursor);
     match channel.recent.get(next) {
         _ if reader.is_held() => Rest::Held,
+        _ if next >= end_of(state, reader, channel) => Rest::Nothing,
         Some(_) => Rest::More,
-        None if next < channel.next_offset => Rest::Cold,
-        None => Rest::Nothing,
+        None => Rest::Cold,
     }
 }
 
 /// The next offsets that are not in memory; about as many as the bytes allow, by the average of what stands there.
-fn cold_offsets(reader: &Subscription, channel: &Channel, messages_max: usize, bytes_max: usize) -> Vec<u64> {
+fn cold_offsets(
+    state: &State,
+    reader: &Subscription,
+    channel: &Channel,
+    messages_max: usize,
+    bytes_max: usize,
+) -> Vec<u64> {
+    let end = end_of(state, reader, channel);
     let average = usize::try_from(channel.bytes / channel.messages.max(1)).unwrap_or(usize::MAX).max(1);
     let most = messages_max.min(bytes_max / average + 1);
     let mut offsets = Vec::new();
     let mut at = reader.next_fresh(reader.cursor);
-    while at < channel.next_offset && offsets.len() < most && channel.recent.get(at).is_none() {
+    while at < end && offsets.len() < most && channel.recent.get(at).is_none() {
         offsets.push(at);
         at = reader.next_fresh(at + 1);
     }

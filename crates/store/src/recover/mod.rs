@@ -21,10 +21,11 @@ use crate::{
     cipher::{FileError, missing_key},
     disk::{is_full, is_missing},
     format::{BLOCK_BYTES, number_of},
+    keys::{file_name, is_key_file},
     meters::Meters,
     shared::Shared,
     state::State,
-    writer::{Log, SPARE, Writer, is_key_file, key_file_name, read_keys, remove_file},
+    writer::{Log, SPARE, Writer, read_keys, remove_file},
 };
 use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
@@ -179,9 +180,8 @@ fn recover(disk: &dyn Disk, newest: Newest, keys: &Keyring) -> Result<Recovered,
     segments::check_keys(disk, &state, &header, &found, keys)?;
     for number in &extra.key_files {
         read_keys(disk, *number, keys, &mut state.keys)
-            .map_err(|error| failed("reading keys", &key_file_name(*number), error))?;
+            .map_err(|error| failed("reading keys", &file_name(*number), error))?;
     }
-    state.keys.mark_saved();
     state.begin_account();
     let clean = header.clean && both && found.beyond.is_empty() && found.is_whole(&state);
     if clean {
@@ -229,7 +229,7 @@ fn assemble(
         active: None,
     };
     let next_key_file = extra.key_files.iter().max().map_or(1, |last| last + 1);
-    let named_key_files = [extra.key_files.clone(), extra.key_files.clone()];
+    let (key_files, named_key_files) = (extra.key_files.clone(), [extra.key_files.clone(), extra.key_files.clone()]);
     let writer = Writer {
         shared: Arc::clone(&shared),
         log,
@@ -237,6 +237,7 @@ fn assemble(
         // Until both are written anew, nothing that the older one may need is removed.
         checkpointed: [0, header.log.sequence],
         next_key_file,
+        key_files,
         named_key_files,
         extra,
         bytes_since_checkpoint: 0,
@@ -278,7 +279,7 @@ impl Writer {
             let named = keeps(number_of(&file.name, ".log"))
                 && keeps(number_of(&file.name, ".index"))
                 && (!is_key_file(&file.name)
-                    || self.extra.key_files.iter().any(|number| key_file_name(*number) == file.name));
+                    || self.extra.key_files.iter().any(|number| file_name(*number) == file.name));
             if !named {
                 remove_file(disk, &file.name)?;
                 removed = true;

@@ -1,7 +1,7 @@
 //! Taking in a frame.
 
 use super::{
-    Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State, Subscription,
+    Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State,
     subscription::{TouchedMessage, Update},
 };
 use crate::{
@@ -72,9 +72,7 @@ impl State {
                 ),
                 RecordKind::Declare => self.declare(record.entry.number, format::declaration(&record.body)?),
                 RecordKind::Settle => {
-                    if self.apply_settle(record)? {
-                        relieved.push(record.entry.number);
-                    }
+                    self.apply_settle(record, &mut relieved)?;
                 }
                 RecordKind::Touch => {
                     let touch = format::touch(record.entry.number, record.entry.offset, &record.body)?;
@@ -82,7 +80,8 @@ impl State {
                     self.touch(&touch, Place { segment: frame.segment, at: record.at });
                 }
                 RecordKind::Key => {
-                    self.keys.insert(record.entry.number, format::key(&mut Reader::new(&record.body))?);
+                    let key = format::key(&mut Reader::new(&record.body))?;
+                    self.keys.insert(record.entry.number, key, frame.time);
                     keys = true;
                 }
                 RecordKind::Operation => {
@@ -112,16 +111,28 @@ impl State {
         self.subscriptions.get(reader)?.watch.as_ref().map(Arc::clone)
     }
 
-    /// Settles. True if the subscription had as many messages with tries on record as it may have, and no longer has: it
-    /// can fetch again, though nothing new came.
-    fn apply_settle(&mut self, record: &Applied) -> Result<bool, DecodeError> {
+    /// Settles. Who can fetch again, though nothing new came, is relieved: the subscription, if it had as many messages
+    /// with tries on record as it may have and no longer has; and those that follow it, if it has come further.
+    fn apply_settle(&mut self, record: &Applied, relieved: &mut Vec<u32>) -> Result<(), DecodeError> {
         let number = record.entry.number;
         let (outcome, offsets) = format::settle(&record.body)?;
-        let is_held = |state: &Self| state.subscriptions.get(number).is_some_and(Subscription::is_held);
-        let held = is_held(self);
+        let look = |state: &Self| {
+            let reader = state.subscriptions.get(number);
+            reader.map_or((false, 0), |reader| (reader.is_held(), reader.settled.floor()))
+        };
+        let (held, floor) = look(self);
         self.reveal(number, offsets.runs().iter().map(|r| r.first + r.count).max());
         self.settle(number, outcome, &offsets);
-        Ok(held && !is_held(self))
+        let (still_held, risen) = look(self);
+        if held && !still_held {
+            relieved.push(number);
+        }
+        if risen > floor
+            && let Some(reader) = self.subscriptions.get(number)
+        {
+            relieved.extend(&reader.followers);
+        }
+        Ok(())
     }
 
     fn apply_put(&mut self, frame: &AppliedFrame, record: &Applied) {

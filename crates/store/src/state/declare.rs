@@ -46,7 +46,7 @@ impl State {
         self.subscription_numbers.insert(name.clone(), number);
         let (outcomes, touched) = (Outcomes::default(), BTreeMap::new());
         let channel = channel_number;
-        let watch = None;
+        let (watch, behind, followers) = (None, None, Vec::new());
         let subscription = Subscription {
             name,
             channel,
@@ -58,6 +58,8 @@ impl State {
             cursor,
             touched,
             watch,
+            behind,
+            followers,
         };
         self.subscriptions.insert(number, subscription);
         self.join_group(number, channel, group);

@@ -18,7 +18,7 @@ mod window;
 
 pub use apply::{Applied, AppliedFrame};
 pub use channel::{Bounds, Channel, Group, Run};
-pub use keys::Keys;
+pub use keys::{KEYS_HELD, Keys};
 pub use moved::{Copies, MovedRun, MovedTouch};
 pub use numbered::Numbered;
 pub use segments::{OpenIndex, Place, PlacedRun, Segment, Segments, time_at};

@@ -30,6 +30,10 @@ pub struct Subscription {
     /// What is not settled and has tries on record.
     pub touched: BTreeMap<u64, TouchedMessage>,
     pub watch: Option<Watch>,
+    /// The subscription that it follows: it reads only what that one has settled, with all before.
+    pub behind: Option<u32>,
+    /// Those that follow it.
+    pub followers: Vec<u32>,
 }
 
 /// What is known about a message with tries on record.

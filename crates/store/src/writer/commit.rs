@@ -3,6 +3,7 @@
 use super::{
     Request, Writer,
     draft::Draft,
+    keys::Recalled,
     log::Trouble,
     plan::{Limits, Plan, weight},
     rescue::Rescued,
@@ -79,9 +80,10 @@ impl Writer {
             reserve_only: self.space.is_low(),
         };
         let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
+        let recalled = Recalled::read(&self.shared, group.iter().map(|(txn, _)| txn), now);
         let ((draft, moved), answers, may_use_reserve) = {
             let state = self.shared.state();
-            let mut plan = Plan::new(&state, now, limits, rescued);
+            let mut plan = Plan::new(&state, now, limits, recalled, rescued);
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
             (plan.into_parts(), answers, !ordinary || limits.reserve_only)
@@ -126,9 +128,9 @@ impl Writer {
         };
         watches.iter().for_each(|watch| watch());
         if self.bytes_since_checkpoint >= self.checkpoint_bytes() {
-            self.checkpoint_when_due()?;
+            return self.checkpoint_when_due();
         }
-        Ok(())
+        if draft.has_keys() { self.write_keys_when_many() } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), Trouble> {

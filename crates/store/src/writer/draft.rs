@@ -63,6 +63,11 @@ impl Draft {
         });
     }
 
+    /// Whether it notes keys.
+    pub fn has_keys(&self) -> bool {
+        self.records.iter().any(|record| record.entry.kind == RecordKind::Key)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

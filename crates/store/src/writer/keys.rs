@@ -1,148 +1,183 @@
-//! Key files: the keys that came between two checkpoints, so that a key outlives the segment that it was noted in.
-//!
-//! ```text
-//!  0  magic "CDKK"         4
-//!  4  version              2
-//!  6  flags                2   1: what follows the header is encrypted (`cipher`) and bound to the number of the file
-//!  8  number of keys       4
-//! 12  CRC-32C of the rest  4
-//! 16  (scope 4 · key, as in its record)…   oldest first
-//! ```
-//! A checkpoint names the files that count, oldest first. Each has what came since the one before; the seventeenth replaces
-//! them all.
+//! Keys and their files: when they are written, and what the decisions of a group have to know of them.
 
 use super::{Writer, log::Trouble, space::remove_file};
 use crate::{
-    DecodeError, Disk, Keyring, OpenMode, Options,
-    cipher::FileKind,
-    disk::is_missing,
-    format::{Reader, Write, key, put_key},
-    state::Keys,
+    Disk, Keyring, Txn,
+    format::Key,
+    keys::{self, KeyFile, Source, file_name},
+    shared::Shared,
+    state::{KEYS_HELD, Keys},
 };
-use aws_lc_rs::error::Unspecified;
-use std::{borrow::Cow, io};
+use crossdock_model::{Digest, Timestamp};
+use std::{collections::HashMap, io, sync::Arc};
 
-const MAGIC: [u8; 4] = *b"CDKK";
-const VERSION: u16 = 1;
-const FLAG_ENCRYPTED: u16 = 1;
+/// More files are merged.
 const FILES_MAX: usize = 16;
-const HEADER_BYTES: usize = 16;
-
-fn name(number: u64) -> String {
-    format!("keys-{number:016}")
-}
 
 impl Writer {
-    /// Writes down, durably, the keys that no file has yet.
-    pub fn write_keys(&mut self) -> Result<(), Trouble> {
-        let merge = self.rekeyed || self.extra.key_files.len() >= FILES_MAX;
-        let number = self.next_key_file;
-        let bytes = {
-            let mut state = self.shared.state();
-            if !self.rekeyed && state.keys.scopes.iter().all(|(_, scope)| scope.fresh == 0) {
-                return Ok(());
-            }
-            state.keys.expire((self.shared.options.clock)());
-            encode(&state.keys, merge, number, &self.shared.options).map_err(Trouble::cipher)?
-        };
-        let making = |error: io::Error| Trouble::of("writing a key file", &error);
-        let file = self.shared.disk.open(&name(number), OpenMode::Create).map_err(making)?;
-        file.truncate(0).map_err(making)?;
-        file.write_at(&bytes, 0).map_err(making)?;
-        file.sync().map_err(|error| Trouble::fatal("syncing a key file", &error))?;
-        self.shared.meters.wrote(bytes.len() as u64);
-        self.next_key_file += 1;
-        if merge {
-            self.extra.key_files.clear();
+    /// Keys that no file has are written to one when there are as many of a scope as memory is to hold; a checkpoint
+    /// will name it.
+    pub fn write_keys_when_many(&mut self) -> Result<(), Trouble> {
+        if self.shared.state().keys.unsaved() < KEYS_HELD {
+            return Ok(());
         }
-        self.extra.key_files.push(number);
-        // Nothing was added since: only this thread adds.
-        self.shared.state().keys.mark_saved();
+        match self.write_keys() {
+            Err(Trouble::NoSpace) => {
+                tracing::warn!("there is no room for a file of keys: they stay in memory");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Writes down, durably, the keys that no file has yet, and merges files where there are many.
+    pub fn write_keys(&mut self) -> Result<(), Trouble> {
+        let now = (self.shared.options.clock)();
+        let (fresh, files) = {
+            let mut state = self.shared.state();
+            state.keys.expire(now);
+            let keys = &mut state.keys;
+            let (spent, left): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut keys.files).into_iter().partition(|file| keys.is_spent(file, now));
+            keys.files = left;
+            drop(spent);
+            (keys.fresh(), keys.files.clone())
+        };
+        let merged = match (self.rekeyed, fresh.len()) {
+            (true, _) => files.len(),
+            (false, 0) => 0,
+            (false, fresh) => to_merge(&files, fresh as u64),
+        };
+        if !fresh.is_empty() || merged > 0 {
+            let kept = files.len() - merged;
+            let merging = files.iter().skip(kept).map(|file| Source::of(Arc::clone(file)));
+            let sources = merging.chain([Source::memory(fresh)]).collect();
+            let made = self.make_key_file(sources, now)?;
+            let mut state = self.shared.state();
+            // Nothing was added since: only this thread adds.
+            state.keys.files.truncate(kept);
+            made.into_iter().for_each(|file| state.keys.add_file(file));
+            state.keys.mark_saved();
+        }
         self.rekeyed = false;
+        self.extra.key_files = self.shared.state().keys.files.iter().map(|file| file.number).collect();
         Ok(())
     }
 
-    /// Removes the key files that neither checkpoint names any more.
+    fn make_key_file(&mut self, sources: Vec<Source>, now: Timestamp) -> Result<Option<KeyFile>, Trouble> {
+        let number = self.next_key_file;
+        self.next_key_file += 1;
+        let shared = Arc::clone(&self.shared);
+        let keeps = |record: &keys::Record| shared.state().keys.counts(record, now);
+        let made = keys::write(&self.shared.disk, number, &self.shared.options, sources, &keeps);
+        match made {
+            Ok(None) => Ok(None),
+            Ok(Some(file)) => {
+                self.key_files.push(number);
+                file.sync().map_err(|error| Trouble::fatal("syncing a file of keys", &error))?;
+                self.shared.meters.wrote(file.bytes());
+                Ok(Some(file))
+            }
+            Err(error) => {
+                // What is there of it is nobody's.
+                let _ = remove_file(&*self.shared.disk, &file_name(number));
+                Err(Trouble::of("writing a file of keys", &error))
+            }
+        }
+    }
+
+    /// Removes the files of keys that neither checkpoint names any more.
     pub fn forget_old_keys(&mut self) -> Result<(), Trouble> {
-        let [older, newer] = std::mem::take(&mut self.named_key_files);
+        let [_, newer] = std::mem::take(&mut self.named_key_files);
         let named = self.extra.key_files.clone();
-        for number in older.into_iter().filter(|number| !newer.contains(number) && !named.contains(number)) {
-            remove_file(&*self.shared.disk, &name(number))
-                .map_err(|error| Trouble::fatal("removing a key file", &error))?;
+        let is_named = |number: &u64| newer.contains(number) || named.contains(number);
+        for number in self.key_files.extract_if(.., |number| !is_named(number)).collect::<Vec<_>>() {
+            remove_file(&*self.shared.disk, &file_name(number))
+                .map_err(|error| Trouble::fatal("removing a file of keys", &error))?;
         }
         self.named_key_files = [newer, named];
         Ok(())
     }
 }
 
-fn encode(keys: &Keys, all: bool, number: u64, options: &Options) -> Result<Vec<u8>, Unspecified> {
-    let mut body = Vec::new();
-    let mut count = 0;
-    for (scope_number, scope) in keys.scopes.iter() {
-        let skip = if all { 0 } else { scope.len().saturating_sub(scope.fresh as usize) };
-        for key in scope.iter().skip(skip) {
-            body.put_u32(scope_number);
-            put_key(&mut body, key);
-            count += 1;
-        }
+/// How many of the newest files are merged with what comes: none while there are few; else those that are not much larger
+/// than all that is newer, so that a key is written few times over, and at least one.
+fn to_merge(files: &[Arc<KeyFile>], fresh: u64) -> usize {
+    if files.len() < FILES_MAX {
+        return 0;
     }
-    let body = options.keys.encrypt_file(FileKind::Keys, &number.to_le_bytes(), &*options.random, body)?;
-    let mut to = Vec::with_capacity(HEADER_BYTES + body.len());
-    to.put_raw(&MAGIC);
-    to.put_u16(VERSION);
-    to.put_u16(if options.keys.current().is_some() { FLAG_ENCRYPTED } else { 0 });
-    to.put_u32(count);
-    to.put_u32(crc32c::crc32c(&body));
-    to.put_raw(&body);
-    Ok(to)
+    let mut records = fresh;
+    let alike = files.iter().rev().take_while(|file| {
+        let alike = file.records <= records.saturating_mul(2);
+        records += file.records;
+        alike
+    });
+    alike.count().max(1)
 }
 
-/// Reads a key file into what is known; tells whether it is sound. A damaged or lost one is passed over: its keys may then
-/// be stored again.
-pub fn read_keys(disk: &dyn Disk, number: u64, ring: &Keyring, keys: &mut Keys) -> io::Result<bool> {
-    let found = match disk.open(&name(number), OpenMode::Read) {
-        Ok(file) => {
-            let mut bytes = vec![0; usize::try_from(file.length()?).map_err(io::Error::other)?];
-            let read = file.read_past_cache(&mut bytes, 0)?;
-            bytes.truncate(read);
-            decode(&bytes, number, ring, keys)
+/// What the files know of the keys that a group of decisions claims, as far as memory does not: read before the frame is
+/// planned, since planning reads no disk.
+#[derive(Default)]
+pub struct Recalled(HashMap<(u32, Digest), Key>);
+
+impl Recalled {
+    /// Looks for the keys of a group of decisions. Blocks where a file may have one.
+    pub fn read<'t>(shared: &Shared, txns: impl Iterator<Item = &'t Txn>, now: Timestamp) -> Self {
+        let claimed = txns.flat_map(|txn| {
+            let puts = txn.puts.iter().flat_map(|put| &put.keys).map(|key| (&key.scope, key.hash, key.keys_max));
+            let sifted = txn.sieve.iter().flat_map(|sieve| &sieve.messages).flat_map(|message| &message.keys);
+            puts.chain(sifted.map(|key| (&key.scope, key.hash, key.keys_max)))
+        });
+        let mut claimed = claimed.peekable();
+        if claimed.peek().is_none() {
+            return Self::default();
         }
-        Err(error) if is_missing(&error) => Err(DecodeError("it is gone")),
-        Err(error) => return Err(error),
-    };
-    if let Err(why) = &found {
-        tracing::error!(file = name(number), %why, "a key file is damaged: repetitions of its keys may be stored again");
+        let mut wanted: Vec<(Arc<KeyFile>, u32, Digest)> = Vec::new();
+        {
+            let mut state = shared.state();
+            for (scope, hash, keys_max) in claimed {
+                let Some(scope) = state.keys.scope(scope) else { continue };
+                state.keys.remember(scope, keys_max);
+                if !state.keys.is_held(scope, hash) {
+                    // The newest first: of two records the later one counts.
+                    let files = state.keys.files.iter().rev().filter(|file| file.may_have(scope, hash));
+                    wanted.extend(files.map(|file| (Arc::clone(file), scope, hash)));
+                }
+            }
+        }
+        let mut found = HashMap::new();
+        for (file, scope, hash) in wanted {
+            if found.contains_key(&(scope, hash)) {
+                continue;
+            }
+            match file.find(scope, hash) {
+                Ok(record) => drop(record.map(|record| found.insert((scope, hash), record))),
+                Err(error) => tracing::error!(%error, "a file of keys cannot be read: repetitions may be stored again"),
+            }
+        }
+        let state = shared.state();
+        let counts = found.into_iter().filter(|(_, record)| state.keys.counts(record, now));
+        Self(counts.map(|(at, record)| (at, record.key)).collect())
     }
-    Ok(found.is_ok())
+
+    /// The key of a hash, if a file has it.
+    pub fn get(&self, scope: u32, hash: Digest) -> Option<&Key> {
+        self.0.get(&(scope, hash))
+    }
 }
 
-fn decode(bytes: &[u8], number: u64, ring: &Keyring, keys: &mut Keys) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let (magic, version, flags) = (reader.array()?, reader.u16()?, reader.u16()?);
-    let (count, checksum) = (reader.u32()?, reader.u32()?);
-    if magic != MAGIC || version != VERSION || crc32c::crc32c(reader.rest()) != checksum {
-        return Err(DecodeError("its checksum does not hold"));
-    }
-    let body = if flags & FLAG_ENCRYPTED == 0 {
-        Cow::Borrowed(reader.rest())
-    } else {
-        let opened = ring.decrypt_file(FileKind::Keys, &number.to_le_bytes(), reader.rest());
-        Cow::Owned(opened.map_err(|_| DecodeError("it does not open under the keys that are given"))?)
-    };
-    let mut reader = Reader::new(&body);
-    for _ in 0..count {
-        let scope = reader.u32()?;
-        keys.insert(scope, key(&mut reader)?);
+/// Opens a file of keys into what is known. A damaged or lost one is passed over: its keys may
+/// then be stored again. What a version before wrote is taken into memory: the next checkpoint replaces it.
+pub fn read_keys(disk: &dyn Disk, number: u64, ring: &Keyring, keys: &mut Keys) -> io::Result<()> {
+    match keys::open(disk, number, ring)? {
+        keys::Opened::Whole(file) => keys.add_file(file),
+        keys::Opened::Earlier(earlier) => {
+            earlier.into_iter().for_each(|(scope, key)| keys.insert(scope, key, Timestamp(i64::MAX)));
+        }
+        keys::Opened::Damaged(why) => {
+            let file = file_name(number);
+            tracing::error!(file, %why, "a file of keys is damaged: repetitions of its keys may be stored again");
+        }
     }
     Ok(())
-}
-
-/// Whether a file is a key file.
-pub fn is_key_file(name: &str) -> bool {
-    name.starts_with("keys-")
-}
-
-/// The name of a key file.
-pub fn key_file_name(number: u64) -> String {
-    name(number)
 }

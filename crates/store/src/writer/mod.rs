@@ -5,6 +5,7 @@
 //! was never there. While a frame syncs, what comes in gathers for the next.
 
 mod checkpoint;
+mod claims;
 mod commit;
 mod declare;
 mod draft;
@@ -16,7 +17,7 @@ mod rescue;
 mod space;
 
 pub use draft::{Draft, Stamp};
-pub use keys::{is_key_file, key_file_name, read_keys};
+pub use keys::read_keys;
 pub use log::{Log, SPARE, Trouble};
 pub use queue::{Declare, Queue, Request, Woken};
 pub use space::{Watermark, remove_file};
@@ -39,7 +40,9 @@ pub struct Writer {
     pub generation: u64,
     pub checkpointed: [u64; 2],
     pub next_key_file: u64,
-    /// Key files that the checkpoint before the last names, and the last.
+    /// Files of keys that there are.
+    pub key_files: Vec<u64>,
+    /// Those that the checkpoint before the last names, and the last.
     pub named_key_files: [Vec<u64>; 2],
     pub bytes_since_checkpoint: u64,
     /// Whether the store was written under another key than now, or plain: the files of keys are written anew.

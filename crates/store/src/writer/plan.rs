@@ -2,15 +2,14 @@
 //! making has already changed.
 
 use super::{
+    claims::sieve_weight,
     draft::Draft,
+    keys::Recalled,
     rescue::{Rescued, letter},
 };
 use crate::{
-    CommitError, Committed, EncodedMessage, KeyClaim, Offsets, Outcome, Put, PutResult, StoredMessage, Takes, Txn,
-    WhenFull,
-    format::{
-        BLOCK_BYTES, Declaration, Key, RecordKind, put_declaration, put_key, put_operation, put_settle, put_touch,
-    },
+    CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, StoredMessage, Takes, Txn, WhenFull,
+    format::{BLOCK_BYTES, RecordKind, put_operation, put_settle, put_touch},
     state::{Channel, State},
 };
 use crossdock_model::{Digest, MessageId, Text, Timestamp};
@@ -18,13 +17,14 @@ use std::collections::HashMap;
 
 /// A frame in the making, with what it will have changed.
 pub struct Plan<'a> {
-    state: &'a State,
-    draft: Draft,
-    now: Timestamp,
+    pub(super) state: &'a State,
+    pub(super) draft: Draft,
+    pub(super) now: Timestamp,
     limits: Limits,
     channels: HashMap<u32, Growth>,
-    keys: HashMap<(u32, Digest), (Digest, MessageId)>,
-    scopes: Vec<Text>,
+    pub(super) keys: HashMap<(u32, Digest), (Digest, MessageId)>,
+    pub(super) scopes: Vec<Text>,
+    pub(super) recalled: Recalled,
     rescued: Rescued,
     /// Letters by the channel to which they were moved.
     moved: HashMap<u32, u64>,
@@ -60,7 +60,7 @@ enum Fate {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(state: &'a State, now: Timestamp, limits: Limits, rescued: Rescued) -> Self {
+    pub fn new(state: &'a State, now: Timestamp, limits: Limits, recalled: Recalled, rescued: Rescued) -> Self {
         let (channels, keys) = (HashMap::new(), HashMap::new());
         Self {
             state,
@@ -70,6 +70,7 @@ impl<'a> Plan<'a> {
             channels,
             keys,
             scopes: Vec::new(),
+            recalled,
             rescued,
             moved: HashMap::new(),
         }
@@ -105,6 +106,9 @@ impl<'a> Plan<'a> {
         for settle in &txn.settles {
             self.settle(settle.subscription.0, settle.outcome, &settle.offsets);
         }
+        if let Some(sieve) = &txn.sieve {
+            self.sift(sieve);
+        }
         for operation in &txn.operations {
             self.draft.push_small(RecordKind::Operation, 0, 0, |to| put_operation(to, operation));
         }
@@ -127,7 +131,8 @@ impl<'a> Plan<'a> {
         }
         let settled = txn.puts.iter().flat_map(|put| put.settled_for.iter().map(|(reader, _)| reader));
         let readers = settled.chain(txn.settles.iter().map(|settle| &settle.subscription));
-        for reader in readers.chain(txn.touches.iter().map(|touch| &touch.subscription)) {
+        let sieve = txn.sieve.iter().flat_map(|sieve| sieve.others.iter().chain([&sieve.subscription]));
+        for reader in readers.chain(txn.touches.iter().map(|touch| &touch.subscription)).chain(sieve) {
             if self.state.subscriptions.get(reader.0).is_none() {
                 return Err(invalid(format!("the store has no subscription of number {}", reader.0)));
             }
@@ -173,24 +178,6 @@ impl<'a> Plan<'a> {
             fates.resize(fates.len() + count, fate);
         }
         Ok(fates)
-    }
-
-    /// Whether a key was seen: in the log, in this frame, or in this decision.
-    fn known(&self, claim: &KeyClaim, claimed: &HashMap<(&str, Digest), (Digest, MessageId)>) -> Option<PutResult> {
-        let here = claimed.get(&(claim.scope.as_ref(), claim.hash)).copied();
-        let (body, id) = here.or_else(|| {
-            let scope = self.scope(&claim.scope)?;
-            let in_frame = self.keys.get(&(scope, claim.hash)).copied();
-            in_frame.or_else(|| self.state.keys.get(scope, claim.hash, self.now).map(|key| (key.body, key.id)))
-        })?;
-        Some(if body == claim.body { PutResult::Duplicate { id } } else { PutResult::Conflict { id } })
-    }
-
-    fn scope(&self, name: &str) -> Option<u32> {
-        self.state.keys.scope(name).or_else(|| {
-            let place = self.scopes.iter().position(|scope| scope == name)?;
-            Some(self.state.keys.scopes.next_number() + place as u32)
-        })
     }
 
     fn growth(&self, number: u32, channel: &Channel) -> Growth {
@@ -252,23 +239,9 @@ impl<'a> Plan<'a> {
         self.draft.push_message(channel, offset, message.clone());
     }
 
-    fn claim(&mut self, claim: &KeyClaim) {
-        let scope = self.scope(&claim.scope).unwrap_or_else(|| {
-            let number = self.state.keys.scopes.next_number() + self.scopes.len() as u32;
-            self.scopes.push(claim.scope.clone());
-            let name = claim.scope.clone();
-            let declaration = Declaration::Scope { name };
-            self.draft.push_small(RecordKind::Declare, number, 0, |to| put_declaration(to, &declaration));
-            number
-        });
-        self.keys.insert((scope, claim.hash), (claim.body, claim.id));
-        let key = Key { hash: claim.hash, body: claim.body, id: claim.id, until: claim.until };
-        self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
-    }
-
     /// Settles what has been given of these offsets. A record of others would, read again after damage, tell of messages
     /// that never were.
-    fn settle(&mut self, subscription: u32, outcome: Outcome, offsets: &Offsets) {
+    pub(super) fn settle(&mut self, subscription: u32, outcome: Outcome, offsets: &Offsets) {
         let next = self.next_offset_of(subscription);
         let beyond = offsets.runs().iter().any(|run| run.first.saturating_add(run.count) > next);
         let within = if beyond { offsets.below(next) } else { Offsets::new() };
@@ -280,7 +253,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The offset that the next message gets of the channel that a subscription reads.
-    fn next_offset_of(&self, subscription: u32) -> u64 {
+    pub(super) fn next_offset_of(&self, subscription: u32) -> u64 {
         let channel = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
         let known = channel.and_then(|number| Some((number, self.state.channels.get(number)?)));
         known.map_or(0, |(number, channel)| self.growth(number, channel).next_offset)
@@ -377,7 +350,7 @@ pub fn weight(txn: &Txn) -> u64 {
     let touches = txn.touches.iter().map(|touch| Draft::growth(64) + fault_bytes(touch));
     let operations = txn.operations.iter().map(|operation| Draft::growth(operation.body.len() + 128));
     let records: u64 = puts.chain(settles).chain(touches).chain(operations).sum();
-    records + BLOCK_BYTES as u64
+    records + txn.sieve.as_deref().map_or(0, sieve_weight) + BLOCK_BYTES as u64
 }
 
 fn fault_bytes(touch: &crate::Touch) -> u64 {

@@ -79,6 +79,7 @@ pub enum Woken {
 
 impl Queue {
     /// Adds a request; gives it back if the queue is closed.
+    #[expect(clippy::result_large_err, reason = "a request comes back only from a store that is closed")]
     pub fn push(&self, request: Request) -> Result<(), Request> {
         let rides = matches!(&request, Request::Txn(txn, _) if txn.may_ride());
         let weight = request.weight();

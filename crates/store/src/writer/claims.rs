@@ -1,0 +1,108 @@
+//! Keys in the frame in the making: claimed with messages that are appended, and by messages that were appended before.
+
+use super::{draft::Draft, plan::Plan};
+use crate::{
+    KeyClaim, Offsets, Outcome, PutResult, Sieve, SieveKey,
+    format::{Declaration, Key, RecordKind, put_declaration, put_key},
+};
+use crossdock_model::{Digest, MessageId, Text, Timestamp};
+use std::collections::HashMap;
+
+impl Plan<'_> {
+    /// Whether a key was seen: in the log, in this frame, or in this decision.
+    pub fn known(&self, claim: &KeyClaim, claimed: &HashMap<(&str, Digest), (Digest, MessageId)>) -> Option<PutResult> {
+        let here = claimed.get(&(claim.scope.as_ref(), claim.hash)).copied();
+        let (body, id) = here.or_else(|| {
+            let scope = self.scope(&claim.scope)?;
+            let in_frame = self.keys.get(&(scope, claim.hash)).copied();
+            in_frame.or_else(|| self.noted(scope, claim.hash).map(|key| (key.body, key.id)))
+        })?;
+        Some(if body == claim.body { PutResult::Duplicate { id } } else { PutResult::Conflict { id } })
+    }
+
+    /// The key of a hash that was noted before this frame: in memory or, where the latest is not, in a file.
+    fn noted(&self, scope: u32, hash: Digest) -> Option<&Key> {
+        self.state.keys.get(scope, hash, self.now).or_else(|| self.recalled.get(scope, hash))
+    }
+
+    fn scope(&self, name: &str) -> Option<u32> {
+        self.state.keys.scope(name).or_else(|| {
+            let place = self.scopes.iter().position(|scope| scope == name)?;
+            Some(self.state.keys.scopes.next_number() + place as u32)
+        })
+    }
+
+    pub fn claim(&mut self, claim: &KeyClaim) {
+        let KeyClaim { hash, body, id, until, .. } = *claim;
+        self.note_key(&claim.scope, Key { hash, body, id, until });
+    }
+
+    fn note_key(&mut self, scope: &Text, key: Key) {
+        let scope = self.scope(scope).unwrap_or_else(|| {
+            let number = self.state.keys.scopes.next_number() + self.scopes.len() as u32;
+            self.scopes.push(scope.clone());
+            let name = scope.clone();
+            let declaration = Declaration::Scope { name };
+            self.draft.push_small(RecordKind::Declare, number, 0, |to| put_declaration(to, &declaration));
+            number
+        });
+        self.keys.insert((scope, key.hash), (key.body, key.id));
+        self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
+    }
+
+    /// Settles messages whose keys were seen for all, and notes the keys of the others.
+    pub fn sift(&mut self, sieve: &Sieve) {
+        let (mut sifted, mut seen) = (Offsets::new(), Offsets::new());
+        let next = self.next_offset_of(sieve.subscription.0);
+        let reader = self.state.subscriptions.get(sieve.subscription.0);
+        let open = |offset: u64| offset < next && reader.is_some_and(|reader| !reader.settled.has(offset));
+        for message in sieve.messages.iter().filter(|message| open(message.offset)) {
+            sifted.push(message.offset);
+            if message.keys.iter().any(|key| self.was_seen(key, message.received_at)) {
+                seen.push(message.offset);
+                continue;
+            }
+            for key in &message.keys {
+                let until = self.now.max(message.received_at).after(key.window);
+                let body = received_digest(message.received_at);
+                self.note_key(&key.scope, Key { hash: key.hash, body, id: message.id, until });
+            }
+        }
+        self.settle(sieve.subscription.0, Outcome::Filtered, &sifted);
+        for other in &sieve.others {
+            self.settle(other.0, Outcome::Filtered, &seen);
+        }
+    }
+
+    /// Whether a message of the key was received less than its window away.
+    fn was_seen(&self, key: &SieveKey, received_at: Timestamp) -> bool {
+        let Some(scope) = self.scope(&key.scope) else { return false };
+        let in_frame = self.keys.get(&(scope, key.hash)).map(|(body, _)| *body);
+        let seen = in_frame.or_else(|| self.noted(scope, key.hash).map(|key| key.body));
+        seen.map(received_of).is_some_and(|seen| {
+            let (first, last) = (seen.min(received_at), seen.max(received_at));
+            last.since(first) < key.window
+        })
+    }
+}
+
+/// Bytes of a frame that a sieve may need, at most.
+pub fn sieve_weight(sieve: &Sieve) -> u64 {
+    let keys = sieve.messages.iter().flat_map(|message| &message.keys);
+    let keys: u64 = keys.map(|key| Draft::growth(64) + Draft::growth(key.scope.len() + 16)).sum();
+    let settles = (sieve.others.len() as u64 + 1) * Draft::growth(12 + sieve.messages.len() * 20);
+    keys + settles
+}
+
+/// What stands where other keys have the hash of a body: when the message was received.
+fn received_digest(at: Timestamp) -> Digest {
+    let mut bytes = [0; 16];
+    let (millis, _) = bytes.split_at_mut(8);
+    millis.copy_from_slice(&at.millis().to_le_bytes());
+    Digest(bytes)
+}
+
+fn received_of(body: Digest) -> Timestamp {
+    let (millis, _) = body.0.as_chunks::<8>();
+    Timestamp(millis.first().map_or(0, |millis| i64::from_le_bytes(*millis)))
+}
