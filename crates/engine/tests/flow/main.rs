@@ -10,6 +10,7 @@
 mod rig;
 
 mod bounds;
+mod clock;
 mod consumers;
 mod crash;
 mod dropping;
