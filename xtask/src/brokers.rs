@@ -98,6 +98,7 @@ fn arguments_of(metadata: &Value) -> Option<Vec<String>> {
         let package_name = package.get("name")?.as_str()?.to_owned();
         let targets = list(&package, "targets").into_iter();
         let tests: Vec<String> = targets
+            .filter(|target| list(target, "kind").iter().any(|kind| kind == "test"))
             .filter(|target| list(target, "required-features").iter().any(|feature| feature == "brokers"))
             .filter_map(|target| Some(target.get("name")?.as_str()?.to_owned()))
             .collect();
@@ -171,10 +172,18 @@ mod tests {
 
     #[test]
     fn tests_behind_the_feature_are_named() {
-        let target = |name: &str, features: &[&str]| json!({ "name": name, "required-features": features });
+        let target =
+            |name: &str, features: &[&str]| json!({ "name": name, "kind": ["test"], "required-features": features });
         let package = |name: &str, targets: &[Value]| json!({ "name": name, "targets": targets });
         let packages = [
-            package("a", &[json!({ "name": "a" }), target("suite", &["brokers"]), target("sync", &["strace"])]),
+            package(
+                "a",
+                &[
+                    json!({ "name": "a", "kind": ["example"], "required-features": ["brokers"] }),
+                    target("suite", &["brokers"]),
+                    target("sync", &["strace"]),
+                ],
+            ),
             package("b", &[target("plain", &[])]),
             package("c", &[target("suite", &["brokers"]), target("bridges", &["brokers"])]),
         ];
