@@ -107,7 +107,6 @@ fn arguments_of(metadata: &Value) -> Option<Vec<String>> {
         }
         features.push(format!("{package_name}/brokers"));
         names.extend(tests);
-        arguments.extend(["--package".to_owned(), package_name]);
     }
     names.sort_unstable();
     names.dedup();
@@ -190,7 +189,7 @@ mod tests {
         let arguments = arguments_of(&json!({ "packages": packages })).unwrap().join(" ");
         assert_eq!(
             arguments,
-            "test --no-fail-fast --package a --package c --features a/brokers,c/brokers --test bridges --test suite"
+            "test --workspace --no-fail-fast --features a/brokers,c/brokers --test bridges --test suite"
         );
         assert_eq!(arguments_of(&json!({ "packages": [package("b", &[])] })), None);
     }
