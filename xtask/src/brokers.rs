@@ -92,8 +92,10 @@ pub fn test_arguments(root: &Path) -> Result<Vec<String>> {
 
 fn arguments_of(metadata: &Value) -> Option<Vec<String>> {
     let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let (mut arguments, mut features, mut names) =
-        (vec!["test".to_owned(), "--no-fail-fast".to_owned()], vec![], vec![]);
+    // The whole workspace, as the step before chose it: of fewer packages cargo would choose other features of the crates
+    // they share, and build those again.
+    let mut arguments = ["test", "--workspace", "--no-fail-fast"].map(str::to_owned).to_vec();
+    let (mut features, mut names) = (vec![], vec![]);
     for package in list(metadata, "packages") {
         let package_name = package.get("name")?.as_str()?.to_owned();
         let targets = list(&package, "targets").into_iter();
