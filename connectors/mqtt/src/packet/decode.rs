@@ -151,3 +151,88 @@ fn connack(ack: v5::ConnAck) -> ConnAck {
     let result = Refused::of_connack_v5(ack.code, reason).map_or(Ok(limits), Err);
     ConnAck { session_present: ack.session_present, result }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PublishProperties, QoS, publish};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads all packets of the bytes, which come in pieces; whatever they are, that ends.
+    fn read(version: Version, bytes: &[u8], piece: usize, publish_bytes_max: usize) -> Result<Vec<Incoming>, String> {
+        let (mut decoder, mut buffer) = (Decoder::new(version, publish_bytes_max), BytesMut::new());
+        let mut packets = Vec::new();
+        for piece in bytes.chunks(piece.max(1)) {
+            buffer.extend_from_slice(piece);
+            while let Some(packet) = decoder.next(&mut buffer)? {
+                packets.push(packet);
+            }
+        }
+        Ok(packets)
+    }
+
+    fn written(version: Version, payload: &[u8], id: u16, with_properties: bool) -> Vec<u8> {
+        let properties = PublishProperties {
+            content_type: Some("text/plain".into()),
+            user_properties: vec![("a".into(), "b".into())],
+            subscription_identifiers: vec![1, 300],
+            message_expiry_interval: Some(9),
+            ..PublishProperties::default()
+        };
+        let packet = Publish {
+            dup: false,
+            retain: true,
+            qos: QoS::AtLeastOnce,
+            id,
+            topic: Bytes::from_static(b"a/b"),
+            payload: Bytes::copy_from_slice(payload),
+            properties: (with_properties && version == Version::V5).then(|| Box::new(properties)),
+        };
+        let mut out = BytesMut::new();
+        publish(version, packet, PACKET_BYTES_MAX, &mut out).unwrap();
+        out.to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_packets_or_an_error(bytes: Vec<u8>, piece in 1..40_usize) {
+            for version in [Version::V4, Version::V5] {
+                drop(read(version, &bytes, piece, 1 << 20));
+            }
+        }
+
+        #[test]
+        fn spoilt_publishes_do_no_harm(at in 0..60_usize, byte: u8, cut in 0..60_usize) {
+            for version in [Version::V4, Version::V5] {
+                let mut bytes = written(version, b"payload", 7, true);
+                if let Some(spoilt) = bytes.get_mut(at) {
+                    *spoilt = byte;
+                }
+                bytes.truncate(cut.max(2));
+                drop(read(version, &bytes, 100, 1 << 20));
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_in_any_pieces(
+            payload in proptest::collection::vec(any::<u8>(), 0..600),
+            id in 1..=u16::MAX,
+            piece in 1..700_usize,
+        ) {
+            for version in [Version::V4, Version::V5] {
+                let one = written(version, &payload, id, true);
+                let packets = read(version, &[&one[..], &one[..], &[0xd0, 0]].concat(), piece, 1 << 20).unwrap();
+                prop_assert_eq!(packets.len(), 3);
+                for packet in &packets[..2] {
+                    let Incoming::Publish(found) = packet else { panic!("{packet:?}") };
+                    prop_assert_eq!((found.id, &*found.topic, &found.payload[..]), (id, &b"a/b"[..], &payload[..]));
+                    prop_assert_eq!(found.properties.is_some(), version == Version::V5);
+                }
+                // Too large, it is skipped, and what stands behind it is found.
+                let packets = read(version, &[&one[..], &[0xd0, 0]].concat(), piece, 8).unwrap();
+                let skipped = matches!(&packets[..], [Incoming::TooLarge { id: found, .. }, Incoming::PingResp] if *found == id);
+                prop_assert!(skipped, "{:?}", packets);
+            }
+        }
+    }
+}
