@@ -7,11 +7,15 @@ mod bad_input;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod cloudevents;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod one_owner;
+#[cfg(test)]
+mod redrive;
 #[cfg(test)]
 mod statuses;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use crossdock_connector::{
     Completions, Diagnostics, Outgoing, Preview, Receipt, Results, Sender, Sink, SinkConfig, SinkError, Ticket,
+    mapping::{self, Part},
 };
 use crossdock_model::{Answer, Envelope, Fault, FaultClass, Text};
 use std::{
@@ -30,6 +31,8 @@ pub struct FileSink {
     place: Place,
     mode: Mode,
     strict: bool,
+    /// Whether where they came from is to go along, which a file cannot carry.
+    forward_origin: bool,
     files: Arc<AppendFiles>,
 }
 
@@ -43,7 +46,13 @@ impl FileSink {
             Some("create") => Mode::Create,
             Some(_) | None => Mode::Append,
         };
-        Ok(Self { place: Place::new(config, mode)?, mode, strict: config.strict, files })
+        Ok(Self {
+            place: Place::new(config, mode)?,
+            mode,
+            strict: config.strict,
+            forward_origin: config.forward_origin,
+            files,
+        })
     }
 
     /// What would be written where.
@@ -215,34 +224,37 @@ fn create_batch(sink: &FileSink, batch: &[Outgoing]) -> Results {
 /// The file of a message, and what a file cannot carry of it.
 fn prepare(sink: &FileSink, outgoing: &Outgoing) -> Result<(PathBuf, Receipt), Fault> {
     let path = sink.place.file(&outgoing.envelope, |slot| outgoing.rendered.text(slot))?;
-    let lost = lost(&outgoing.envelope, &path, sink.mode);
-    if sink.strict && !lost.is_empty() {
-        let text = format!("`strict` is set, and a file cannot carry {}", lost.join(", "));
-        return Err(Fault::rejected("mapping.lost", text));
+    let lost = lost(&outgoing.envelope, &path, sink.mode, sink.forward_origin);
+    if sink.strict {
+        mapping::strictly("a file", &lost)?;
     }
     Ok((path, Receipt { lost }))
 }
 
 /// The fields that are set and have no place in a file (mapping.md); the content type has one in a known extension.
-fn lost(envelope: &Envelope, path: &Path, mode: Mode) -> Vec<Text> {
+fn lost(envelope: &Envelope, path: &Path, mode: Mode, forward_origin: bool) -> Vec<Text> {
     let properties = &envelope.properties;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let told = |content_type: &Text| media::carries(extension, content_type, mode == Mode::Append);
-    let fields = [
-        ("payload", envelope.payload.is_none()),
-        ("content_type", properties.content_type.as_ref().is_some_and(|content_type| !told(content_type))),
-        ("content_encoding", properties.content_encoding.is_some()),
-        ("correlation_id", properties.correlation_id.is_some()),
-        ("reply_to", properties.reply_to.is_some()),
-        ("time", properties.time.is_some()),
-        ("expires_at", properties.expires_at.is_some()),
-        ("priority", properties.priority.is_some()),
-        ("key", properties.key.is_some()),
-        ("traceparent", properties.traceparent.is_some()),
-        ("tracestate", properties.tracestate.is_some()),
-        ("headers", !envelope.headers.is_empty()),
-    ];
-    fields.into_iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| Text::from_static(name)).collect()
+    let is_lost = |part: &Part| match part {
+        Part::ContentType => properties.content_type.as_ref().is_some_and(|content_type| !told(content_type)),
+        Part::ContentEncoding => properties.content_encoding.is_some(),
+        // The id is the gateway's own, and what the file is called is the target's to say.
+        Part::Id => false,
+        Part::CorrelationId => properties.correlation_id.is_some(),
+        Part::ReplyTo => properties.reply_to.is_some(),
+        Part::Time => properties.time.is_some(),
+        Part::ExpiresAt => properties.expires_at.is_some(),
+        Part::Priority => properties.priority.is_some(),
+        Part::Key => properties.key.is_some(),
+        Part::Traceparent => properties.traceparent.is_some(),
+        Part::Tracestate => properties.tracestate.is_some(),
+        Part::Origin => forward_origin,
+        Part::Headers => !envelope.headers.is_empty(),
+    };
+    // No payload is another thing than an empty file.
+    let payload = envelope.payload.is_none().then(|| Text::from_static("payload"));
+    payload.into_iter().chain(Part::ALL.into_iter().filter(is_lost).map(Part::lost)).collect()
 }
 
 #[cfg(test)]

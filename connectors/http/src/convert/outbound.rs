@@ -1,8 +1,12 @@
 //! The fields and user headers of an envelope become the headers of a request; what does not fit is counted.
 
 use super::is_user_header;
-use crossdock_connector::{Outgoing, Rendered, Slot};
-use crossdock_model::{Envelope, Fault, Origin, Text, Timestamp, Value};
+use bytes::Bytes;
+use crossdock_connector::{
+    Outgoing, Rendered, Slot,
+    mapping::{self, Part},
+};
+use crossdock_model::{Fault, Text, Timestamp, Value};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE, DATE},
@@ -13,11 +17,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const KEY: HeaderName = HeaderName::from_static("crossdock-key");
-const PRIORITY: HeaderName = HeaderName::from_static("crossdock-priority");
-const EXPIRES_AT: HeaderName = HeaderName::from_static("crossdock-expires-at");
 const REPLY_TO: HeaderName = HeaderName::from_static("crossdock-reply-to");
-const ORIGIN: HeaderName = HeaderName::from_static("crossdock-origin");
 
 /// The end of the year 9999; an HTTP date has four digits for the year.
 const DATE_MILLIS_END: u64 = 253_402_300_800_000;
@@ -36,12 +36,8 @@ pub(crate) fn write(
     target: &[(HeaderName, Slot)],
     forward_origin: bool,
 ) -> Result<(HeaderMap, Losses), Fault> {
-    let (envelope, mut writer) = (&*message.envelope, Writer::new(connection.len() + target.len()));
-    writer.fields(envelope);
-    writer.put(IDEMPOTENCY_KEY, "id", message.idempotency_key.as_bytes());
-    if forward_origin {
-        writer.put(ORIGIN, "origin", origin(&envelope.origin).as_bytes());
-    }
+    let mut writer = Writer::new(connection.len() + target.len());
+    writer.fields(message, forward_origin);
     for (name, value) in connection {
         writer.headers.insert(name, value.clone());
     }
@@ -49,7 +45,7 @@ pub(crate) fn write(
         writer.headers.insert(name, configured(name, *slot, &message.rendered)?);
     }
     let is_configured = |name: &HeaderName| connection.contains_key(name) || target.iter().any(|(own, _)| own == name);
-    for header in &envelope.headers {
+    for header in &message.envelope.headers {
         writer.user_header(&header.name, &header.value, is_configured);
     }
     Ok((writer.headers, writer.losses))
@@ -65,44 +61,24 @@ impl Writer {
         Self { headers: HeaderMap::with_capacity(configured + 8), losses: Losses::new() }
     }
 
-    fn fields(&mut self, envelope: &Envelope) {
-        let properties = &envelope.properties;
-        for (name, field, value) in [
-            (CONTENT_TYPE, "content_type", &properties.content_type),
-            (CONTENT_ENCODING, "content_encoding", &properties.content_encoding),
-            (TRACEPARENT, "traceparent", &properties.traceparent),
-            (TRACESTATE, "tracestate", &properties.tracestate),
-            (REPLY_TO, "reply_to", &properties.reply_to),
-        ] {
-            if let Some(value) = value {
-                self.put(name, field, value.as_bytes());
+    fn fields(&mut self, message: &Outgoing, forward_origin: bool) {
+        for part in Part::ALL {
+            let Some(name) = header_name(part) else { continue };
+            let value = if part == Part::Time {
+                let Some(time) = message.envelope.properties.time else { continue };
+                http_date(time).map(Bytes::from)
+            } else {
+                let Some(value) = mapping::header_value(part, message, forward_origin) else { continue };
+                Some(value)
+            };
+            match value.as_deref().and_then(header_value) {
+                Some(value) => drop(self.headers.insert(name, value)),
+                None => self.lose(part),
             }
         }
-        for (name, field, value) in
-            [(CORRELATION_ID, "correlation_id", &properties.correlation_id), (KEY, "key", &properties.key)]
-        {
-            if let Some(value) = value {
-                self.put(name, field, value);
-            }
-        }
-        if let Some(time) = properties.time {
-            match http_date(time) {
-                Some(date) => self.put(DATE, "time", date.as_bytes()),
-                None => self.lose("time"),
-            }
-        }
-        if let Some(expires_at) = properties.expires_at {
-            self.put(EXPIRES_AT, "expires_at", expires_at.to_string().as_bytes());
-        }
-        if let Some(priority) = properties.priority {
-            self.put(PRIORITY, "priority", priority.to_string().as_bytes());
-        }
-    }
-
-    fn put(&mut self, name: HeaderName, field: &'static str, value: &[u8]) {
-        match header_value(value) {
-            Some(value) => drop(self.headers.insert(name, value)),
-            None => self.lose(field),
+        // An empty body is another thing than none.
+        if message.envelope.payload.is_none() {
+            self.losses.push(Text::from_static("payload"));
         }
     }
 
@@ -112,12 +88,29 @@ impl Writer {
         let value = value.to_text().and_then(|text| header_value(text.as_bytes()));
         match name.zip(value) {
             Some((name, value)) => drop(self.headers.append(name, value)),
-            None => self.lose("headers"),
+            None => self.lose(Part::Headers),
         }
     }
 
-    fn lose(&mut self, field: &'static str) {
-        self.losses.push(Text::from_static(field));
+    fn lose(&mut self, part: Part) {
+        self.losses.push(part.lost());
+    }
+}
+
+/// The header of a part: HTTP's own where it has one, else that of all protocols.
+fn header_name(part: Part) -> Option<HeaderName> {
+    match part {
+        Part::ContentType => Some(CONTENT_TYPE),
+        Part::ContentEncoding => Some(CONTENT_ENCODING),
+        Part::Id => Some(IDEMPOTENCY_KEY),
+        Part::CorrelationId => Some(CORRELATION_ID),
+        Part::ReplyTo => Some(REPLY_TO),
+        Part::Time => Some(DATE),
+        Part::Traceparent => Some(TRACEPARENT),
+        Part::Tracestate => Some(TRACESTATE),
+        Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
+            part.header().map(HeaderName::from_static)
+        }
     }
 }
 
@@ -141,21 +134,11 @@ fn http_date(time: Timestamp) -> Option<String> {
     Some(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(millis)))
 }
 
-/// `kafka:orders/2/1147`, `mqtt:plant/3/temp`, `http:/orders`.
-fn origin(origin: &Origin) -> String {
-    let place = match (origin.partition, origin.offset) {
-        (Some(partition), Some(offset)) => format!("/{partition}/{offset}"),
-        (Some(_), None) | (None, _) => String::new(),
-    };
-    format!("{}:{}{place}", origin.protocol, origin.address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use crossdock_connector::{RenderedValue, Ticket};
-    use crossdock_model::MessageId;
+    use crossdock_model::{Envelope, MessageId};
     use std::sync::Arc;
 
     fn outgoing(envelope: Envelope, rendered: &[&str]) -> Outgoing {
@@ -252,7 +235,7 @@ mod tests {
             envelope.headers.push(name, value);
         }
         let kept = [("x-unit", "kg"), ("x-unit", "lb"), ("x-n", "7"), ("x-empty", "")];
-        let mut losses = vec!["content_type", "correlation_id", "key", "time", "origin"];
+        let mut losses = vec!["content_type", "correlation_id", "time", "key", "origin"];
         losses.extend(["headers"; 14]);
         check(&outgoing(envelope, &[]), &[], &kept, &losses);
     }

@@ -3,7 +3,7 @@
 use super::{base::header_name, client::Client, fault::Meaning};
 use crate::convert::{self, Losses};
 use bytes::Bytes;
-use crossdock_connector::{Diagnostics, Outgoing, SinkConfig, Slot};
+use crossdock_connector::{Diagnostics, Outgoing, SinkConfig, Slot, mapping};
 use crossdock_model::Fault;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body_util::Full;
@@ -99,10 +99,8 @@ impl Target {
         let path = self.path.map_or("", |slot| message.rendered.text(slot));
         let uri = uri(&base.path, path)?;
         let (mut headers, losses) = convert::write(message, &base.headers, &self.headers, self.forward_origin)?;
-        if self.strict && !losses.is_empty() {
-            let names: Vec<_> = losses.iter().map(|name| &**name).collect();
-            let text = format!("HTTP cannot carry {}, and the target is strict", names.join(", "));
-            return Err(Fault::rejected("mapping.lost", text));
+        if self.strict {
+            mapping::strictly("HTTP", &losses)?;
         }
         let bodiless = self.method == Method::GET || self.method == Method::HEAD;
         let body = if bodiless { Bytes::new() } else { message.envelope.payload.clone().unwrap_or_default() };

@@ -132,10 +132,8 @@ fn one(
 /// How its messages leave as events.
 fn event(common: &Settings, to: &Destination, names: &Names<'_>) -> Option<TargetEvent> {
     let (_, value) = common.variant("encode")?;
-    let defaults = match &value.value {
-        Setting::Group(settings) => EventDefaults::of(settings),
-        _ => EventDefaults::default(),
-    };
+    let Setting::Group(settings) = &value.value else { return None };
+    let defaults = EventDefaults::of(settings);
     let column = match to {
         Destination::Connector { connector, config } => names.connector(connector)?.column(config),
         Destination::Channel(_) => None,
