@@ -8,7 +8,6 @@ mod fault;
 mod private;
 mod request;
 mod sender;
-mod tls;
 
 pub(crate) use clients::{Clients, probe};
 

@@ -2,10 +2,10 @@
 
 use crate::{
     packet::{Version, Will, qos},
-    tls, topic,
+    topic,
 };
 use bytes::Bytes;
-use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings};
+use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings, tls};
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -138,7 +138,7 @@ fn security(settings: &Settings, folder: &Path, secure: bool) -> Result<Security
             }
         };
     }
-    let config = tls::from_settings(settings, folder)?;
+    let config = tls::from_settings(settings, folder, "mqtt.tls", &[])?;
     Ok(config.map_or_else(|| Security::SystemTls(OnceCell::new()), Security::Tls))
 }
 

@@ -29,7 +29,6 @@ mod link;
 mod packet;
 mod sink;
 mod source;
-mod tls;
 mod topic;
 
 pub use connector::Mqtt;

@@ -20,6 +20,7 @@ mod preview;
 mod sink;
 mod source;
 mod tables;
+pub mod tls;
 mod tracker;
 
 pub use async_trait::async_trait;

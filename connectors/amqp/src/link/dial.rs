@@ -1,6 +1,7 @@
 //! From a name to a stream of bytes.
 
-use super::{Endpoint, Trouble, TroubleKind, endpoint::Security, tls};
+use super::{Endpoint, Trouble, TroubleKind, endpoint::Security};
+use crossdock_connector::tls;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use tokio::{
@@ -30,7 +31,7 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, Trouble> {
         }
         Security::Custom(config) => Arc::clone(config),
         Security::System => {
-            let config = tokio::task::spawn_blocking(tls::system).await;
+            let config = tokio::task::spawn_blocking(|| tls::system(&[])).await;
             let config = config.unwrap_or_else(|_| Err("the thread that reads certificates has ended".into()));
             config.map_err(|error| unreached("no TLS to", &error))?
         }

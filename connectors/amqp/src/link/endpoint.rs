@@ -1,7 +1,6 @@
 //! A connection's settings, made into what is needed to connect.
 
-use super::tls;
-use crossdock_connector::{ConnectionConfig, Diagnostics, Placed, Setting, Settings};
+use crossdock_connector::{ConnectionConfig, Diagnostics, Placed, Setting, Settings, tls};
 use crossdock_model::Text;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
@@ -67,7 +66,7 @@ impl Endpoint {
         let url = settings.text("url").ok_or_else(|| settings.missing("url"))?;
         let wrong = |message: String| Diagnostics::from(settings.error("url", "amqp.url", message).hint(HINT));
         let place = found.take(Place::parse(url).map_err(wrong));
-        let custom = found.take(tls::from_settings(settings, folder)).flatten();
+        let custom = found.take(tls::from_settings(settings, folder, "amqp.tls", &[])).flatten();
         let heartbeat_seconds = found.take(heartbeat(settings));
         let login = place.as_ref().and_then(|place| found.take(login(settings, place)));
         let (Some(place), Some(login), Some(heartbeat_seconds), false) =

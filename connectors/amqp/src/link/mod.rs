@@ -16,7 +16,6 @@ mod dial;
 mod endpoint;
 mod login;
 mod reader;
-mod tls;
 mod trouble;
 mod writer;
 

@@ -1,9 +1,9 @@
 //! A connection's settings, finished: where the service is, what goes with every request, how long it may take.
 
-use super::{private, tls};
+use super::private;
 use crate::convert::is_configurable;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use crossdock_connector::{ConnectionConfig, Diagnostics, Setting, Settings};
+use crossdock_connector::{ConnectionConfig, Diagnostics, Setting, Settings, tls};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{AUTHORIZATION, HOST, USER_AGENT},
@@ -15,6 +15,8 @@ use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("crossdock/", env!("CARGO_PKG_VERSION")));
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// What a TLS peer is offered to speak.
+pub(super) const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A service, by the settings of its connection.
@@ -52,7 +54,9 @@ impl Base {
             found.push(error.hint("choose a public address, or leave out `block_private`"));
         }
         let tls = match &place.scheme {
-            scheme if *scheme == Scheme::HTTPS => found.take(tls::from_settings(settings, folder)),
+            scheme if *scheme == Scheme::HTTPS => {
+                found.take(tls::from_settings(settings, folder, "http.tls", PROTOCOLS))
+            }
             _ => None,
         };
         let (headers, secret) = found.take(fixed_headers(settings, &place)).unwrap_or_default();

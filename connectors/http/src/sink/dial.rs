@@ -1,7 +1,11 @@
 //! A connection to the service: name, address, TCP, TLS. Nothing of a message is sent here, so every failure is
 //! `Unreachable`.
 
-use super::{base::Base, private, tls};
+use super::{
+    base::{Base, PROTOCOLS},
+    private,
+};
+use crossdock_connector::tls;
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
@@ -91,7 +95,7 @@ async fn secure(
         Some(config) => config,
         // Reading the system's authorities takes milliseconds.
         None => system_tls
-            .get_or_try_init(async || match tokio::task::spawn_blocking(tls::system).await {
+            .get_or_try_init(async || match tokio::task::spawn_blocking(|| tls::system(PROTOCOLS)).await {
                 Ok(config) => config,
                 Err(error) => Err(error.to_string()),
             })

@@ -1,10 +1,8 @@
 //! Name, address, TCP, TLS.
 
 use super::Ended;
-use crate::{
-    broker::{Broker, Security},
-    tls,
-};
+use crate::broker::{Broker, Security};
+use crossdock_connector::tls;
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::sync::Arc;
 use tokio::{
@@ -38,7 +36,7 @@ pub(super) async fn dial(broker: &Broker, by: Instant) -> Result<Stream, Ended> 
 
 /// Reading the system's authorities takes milliseconds.
 async fn system() -> Result<Arc<ClientConfig>, Ended> {
-    match tokio::task::spawn_blocking(tls::system).await {
+    match tokio::task::spawn_blocking(|| tls::system(&[])).await {
         Ok(config) => config.map_err(Ended::broken),
         Err(error) => Err(Ended::broken(error.to_string())),
     }

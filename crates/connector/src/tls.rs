@@ -1,6 +1,6 @@
-//! TLS towards a broker: whom to trust, and what to show.
+//! TLS towards a peer by the section that all connections share ([`crate::TLS_CLIENT`]): whom to trust, and what to show.
 
-use crossdock_connector::{Diagnostics, Settings};
+use crate::{Diagnostics, Settings};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -10,10 +10,19 @@ use std::{path::Path, sync::Arc};
 
 /// TLS by a connection's section `tls`; none where the system's authorities are trusted and no certificate is shown.
 /// The files it names are read, so that a wrong one is found by `check`.
-pub(crate) fn from_settings(settings: &Settings, folder: &Path) -> Result<Option<Arc<ClientConfig>>, Diagnostics> {
+/// The peer is offered `protocols` (ALPN, RFC 7301).
+///
+/// # Errors
+/// A file that is missing or holds something else, a certificate without its key: at their places, with this code.
+pub fn from_settings(
+    settings: &Settings,
+    folder: &Path,
+    code: &'static str,
+    protocols: &[&[u8]],
+) -> Result<Option<Arc<ClientConfig>>, Diagnostics> {
     let Some(section) = settings.group("tls") else { return Ok(None) };
     let path = |name| section.path(name).map(|path| folder.join(path));
-    let wrong = |name, message: String| Diagnostics::from(section.error(name, "mqtt.tls", message));
+    let wrong = |name, message: String| Diagnostics::from(section.error(name, code, message));
     let identity = match (path("certificate"), path("key")) {
         (None, None) => None,
         (Some(certificate), Some(key)) => {
@@ -35,27 +44,31 @@ pub(crate) fn from_settings(settings: &Settings, folder: &Path) -> Result<Option
         None if identity.is_none() => return Ok(None),
         None => system_roots().map_err(|message| wrong("ca", message))?,
     };
-    config(roots, identity).map(Some).map_err(|message| wrong("certificate", message))
+    config(roots, identity, protocols).map(Some).map_err(|message| wrong("certificate", message))
 }
 
 /// TLS that trusts the system's authorities. Reads their files.
-pub(crate) fn system() -> Result<Arc<ClientConfig>, String> {
-    config(system_roots()?, None)
+///
+/// # Errors
+/// The system has none; a fragment that says how to mend it.
+pub fn system(protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, String> {
+    config(system_roots()?, None, protocols)
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn config(roots: RootCertStore, identity: Option<Identity>) -> Result<Arc<ClientConfig>, String> {
+fn config(roots: RootCertStore, identity: Option<Identity>, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots);
-    let config = match identity {
+    let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)
             .map_err(|error| format!("certificate and key do not belong together: {error}"))?,
     };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(config))
 }
 
