@@ -5,7 +5,7 @@ use crate::{
     context::Context,
     mask,
     names::{Names, Seen},
-    plan::Route,
+    plan::{Channels, Route},
     read::{self, channels::Declared, connections::Named},
     report::{Report, Sources},
     substitute::{Substituted, substitute},
@@ -102,6 +102,7 @@ fn read_root(root: &Node, file: &ConfigFile<'_>, context: &mut Context<'_>) -> O
     let whole: Vec<Arc<Route>> = routes.iter().flatten().cloned().collect();
     checks::check(&entries, &whole, &names, context);
     check_dead_letters(&channels, context);
+    check_expiry(&channels, &whole, context);
     let channels = checks::channels(&names, &whole);
     let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
     let connections = connections.into_iter().map(|named| named.connection).collect::<Option<Vec<_>>>()?;
@@ -149,6 +150,21 @@ fn names<'n>(
     let make = |protocol: &Protocol| (protocol.description.name, (protocol.make)(config));
     let connectors = context.protocols.iter().map(make).collect();
     Names { connections, channels, dead_letters, connectors, seen: Seen::default() }
+}
+
+/// What a route reads is the route's to give up.
+fn check_expiry(channels: &[Declared], routes: &[Arc<Route>], context: &mut Context<'_>) {
+    for declared in channels {
+        let Some(span) = declared.expire else { continue };
+        let reads = |route: &&Arc<Route>| match route.reads() {
+            Channels::Queue(name) => *name == declared.channel.name,
+            Channels::Topic { .. } | Channels::None => false,
+        };
+        if let Some(route) = routes.iter().find(reads) {
+            let message = format!("`expire` is for queues that no route reads, and `{}` reads this one", route.id);
+            context.error_hint("channel.expire", span, message, "put a step `expire` into the route");
+        }
+    }
 }
 
 /// Where `drop_oldest` puts what it drops must be another queue.

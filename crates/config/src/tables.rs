@@ -75,6 +75,11 @@ const QUEUE: &[Field] = &[
         "whether a message that has no room is refused or the oldest goes",
     ),
     Field::optional("dead_letter", Kind::Variant(DEAD_LETTER), "where `drop_oldest` puts what it drops"),
+    Field::optional(
+        "expire",
+        Kind::Duration,
+        "how long a message stays in a queue that no route reads, a dead letter too [for ever]",
+    ),
 ];
 
 const TOPIC: &[Field] =

@@ -48,6 +48,8 @@ pub struct QueueLimits {
     pub messages_max: Option<u64>,
     /// What happens to a message that has no room.
     pub when_full: WhenFull,
+    /// How long a message stays there, dead letters too; none for ever. Only where no route reads the queue.
+    pub expire_after: Option<Duration>,
 }
 
 /// What happens to a message that has no room.

@@ -6,13 +6,15 @@ use crate::{
     tables::CHANNEL,
 };
 use crossdock_model::Text;
-use crossdock_settings::{Kind, Node, Placed, Reader, Setting, Settings};
+use crossdock_settings::{Kind, Node, Placed, Reader, Setting, Settings, Span};
 
 /// A declared channel.
 pub(crate) struct Declared {
     pub channel: Channel,
     /// The dead-letter queue of `drop_oldest`, and where it is named.
     pub dead_letter: Option<Placed<Text>>,
+    /// Where `expire` stands.
+    pub expire: Option<Span>,
 }
 
 /// Reads the section. A channel whose values are wrong is there all the same, so that nobody calls its name unknown.
@@ -23,24 +25,26 @@ pub(crate) fn read(node: Option<&Node>, context: &mut Context<'_>) -> Vec<Declar
         let setting = reader.value(&entry.value, &Kind::Variant(CHANNEL));
         context.found.append(reader.finish());
         let name = Text::from(entry.key.as_str());
-        let mut dead_letter = None;
+        let (mut dead_letter, mut expire) = (None, None);
         let kind = match setting {
             Some(Setting::Variant { name: "topic", value }) => ChannelKind::Topic(retain(&value.value)),
             Some(Setting::Variant { value, .. }) => {
-                let (limits, dropped) = queue(&value, context);
+                let (limits, dropped, gives_up) = queue(&value, context);
+                expire = gives_up;
                 dead_letter = dropped;
                 ChannelKind::Queue(limits)
             }
             _ => ChannelKind::Queue(QueueLimits::default()),
         };
         let channel = Channel { name, kind, purpose: ChannelUse::Declared };
-        declared.push(Declared { channel, dead_letter });
+        declared.push(Declared { channel, dead_letter, expire });
     }
     declared
 }
 
-fn queue(value: &Placed<Setting>, context: &mut Context<'_>) -> (QueueLimits, Option<Placed<Text>>) {
-    let Setting::Group(settings) = &value.value else { return (QueueLimits::default(), None) };
+/// A queue's limits; the dead-letter queue that it names, and where it says `expire`.
+fn queue(value: &Placed<Setting>, context: &mut Context<'_>) -> (QueueLimits, Option<Placed<Text>>, Option<Span>) {
+    let Setting::Group(settings) = &value.value else { return (QueueLimits::default(), None, None) };
     let dead_letter = dead_letter(settings);
     let drops = settings.text("when_full").is_some_and(|word| &**word == "drop_oldest");
     if let Some(named) = dead_letter.as_ref().filter(|_| !drops) {
@@ -61,9 +65,14 @@ fn queue(value: &Placed<Setting>, context: &mut Context<'_>) -> (QueueLimits, Op
     } else {
         WhenFull::Refuse
     };
-    let limits =
-        QueueLimits { bytes_max: settings.size("max_bytes"), messages_max: count(settings, "max_messages"), when_full };
-    (limits, dead_letter)
+    let limits = QueueLimits {
+        bytes_max: settings.size("max_bytes"),
+        messages_max: count(settings, "max_messages"),
+        when_full,
+        expire_after: settings.duration("expire"),
+    };
+    let expire = settings.get("expire").map(|placed| placed.span);
+    (limits, dead_letter, expire)
 }
 
 fn retain(value: &Setting) -> Retain {

@@ -43,6 +43,7 @@ use settle::Pending;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 use table::Table;
 use tokio::sync::{Notify, mpsc};
@@ -53,6 +54,8 @@ pub(crate) struct QueueTask {
     channel: Arc<Channel>,
     subscription: SubscriptionNumber,
     board: Arc<Board>,
+    /// How long a message stays here.
+    expire_after: Option<Duration>,
     events_to_self: mpsc::UnboundedSender<QueueEvent>,
     events: mpsc::UnboundedReceiver<QueueEvent>,
     /// Rung by the store.

@@ -139,7 +139,7 @@ impl QueueTask {
     /// A message was read for the first of those who wait; if none does any more, it waits for the next.
     fn gathered(&mut self, message: StoredMessage) {
         let offset = message.offset;
-        let Ok(deadline) = deadline(&message) else {
+        let Ok(deadline) = deadline(&message, self.expire_after) else {
             tracing::error!(queue = %self.channel.name, offset, "a stored message cannot be decoded: dead");
             self.table.forget(offset);
             return self.outbox.settle(self.subscription, Outcome::Dead, offset);
@@ -268,10 +268,18 @@ fn read_again(
     read
 }
 
-/// When nobody wants a message any more. A dead letter stays whatever the message said: somebody has to look at it.
-pub(super) fn deadline(message: &StoredMessage) -> Result<Option<Timestamp>, crossdock_store::DecodeError> {
-    match message.envelope()?.properties.expires_at {
-        None => Ok(None),
-        Some(deadline) => Ok(message.dead_note()?.is_none().then_some(deadline)),
+/// When nobody wants a message any more: what it says itself, and what the queue says. A dead letter stays whatever the message
+/// said: somebody has to look at it; only the queue may say how long.
+pub(super) fn deadline(
+    message: &StoredMessage,
+    expire_after: Option<Duration>,
+) -> Result<Option<Timestamp>, crossdock_store::DecodeError> {
+    let own = message.envelope()?.properties.expires_at;
+    if own.is_none() && expire_after.is_none() {
+        return Ok(None);
     }
+    let dead_since = message.dead_note()?.map(|note| note.dead_since);
+    let own = own.filter(|_| dead_since.is_none());
+    let queue = expire_after.map(|after| dead_since.unwrap_or(message.appended_at).after(after));
+    Ok(own.into_iter().chain(queue).min())
 }

@@ -8,6 +8,7 @@ use crate::{
     route::{Outbox, Reading},
     shared::{Phase, Shared},
 };
+use crossdock_config::ChannelKind;
 use crossdock_model::Moment;
 use crossdock_store::SubscriptionNumber;
 use std::{
@@ -46,7 +47,12 @@ impl QueueTask {
             bells.iter().for_each(|bell| bell.notify_one());
         };
         shared.store.watch(subscription, Arc::new(watch));
+        let expire_after = match shared.plan.channel(&channel.name).map(|planned| &planned.kind) {
+            Some(ChannelKind::Queue(limits)) => limits.expire_after,
+            Some(ChannelKind::Topic(_)) | None => None,
+        };
         let task = Self {
+            expire_after,
             incarnation: shared.random(),
             shared: Arc::clone(shared),
             channel,
@@ -162,13 +168,13 @@ impl QueueTask {
 
     /// Has what nobody wants any more told.
     fn find_expired(&self) {
-        let events = self.events_to_self.clone();
+        let (events, expire_after) = (self.events_to_self.clone(), self.expire_after);
         let task = ExpiryTask {
             shared: Arc::clone(&self.shared),
             channel: self.channel.number,
             name: self.channel.name.clone(),
             // What cannot be decoded is found out when it is given out.
-            deadline: Arc::new(|message| deadline(message).ok().flatten()),
+            deadline: Arc::new(move |message| deadline(message, expire_after).ok().flatten()),
             bell: Arc::clone(&self.expiry_bell),
             // The task has ended: nobody is there to settle anything.
             told: Box::new(move |offsets| drop(events.send(QueueEvent::Expired(offsets)))),

@@ -134,3 +134,24 @@ fn what_stands_behind_others_that_hang_expires_and_so_does_what_a_paused_route_h
     until("it goes on", || rig.route("out").counts.delivered == 1501);
     rig.account();
 }
+
+#[test]
+fn dead_letters_expire_only_where_their_queue_says_so() {
+    let rig = Rig::start(
+        "
+channels: { r.dead: { queue: { expire: 700ms } } }
+routes:
+  r: { from: { ask: {} }, to: { ask: { connection: p, path: a } } }
+  kept: { from: { ask: {} }, to: { ask: { connection: p, path: b } } }
+",
+    );
+    rig.world.script(|_| Reply::Fault(fault(FaultClass::Rejected, "ask.refused")));
+    for route in ["r", "kept"] {
+        rig.world.push(route, envelope("{}"), None);
+    }
+    until("both to die", || rig.dead().len() == 2);
+    until("the one to expire", || expired(&rig, "queue:r.dead") == 1.0);
+    let left: Vec<_> = rig.dead().into_iter().map(|letter| letter.message.channel.to_string()).collect();
+    assert_eq!(left, ["kept.dead"]);
+    rig.account();
+}
