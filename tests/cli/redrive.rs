@@ -79,15 +79,16 @@ fn a_redrive_keeps_identity_and_rate_and_can_be_cancelled() {
     let dry =
         api(&bench.gateway, "POST", "/dead-letters/redrive", r#"{"filter": {"code": "http.422"}, "dry_run": true}"#);
     assert_eq!((dry.status, dry.json()["matched"].as_u64()), (200, Some(10)));
+    let began = std::time::Instant::now();
     let operation = bench.redrive(r#"{"filter": {"code": "http.422"}, "rate": "20/s", "max": 8}"#);
     wait("eight of them", || bench.operation(&operation)["state"] == "done" && bench.taken("/a").len() == 8);
     let taken = bench.taken("/a");
     let ids: BTreeSet<_> = taken.iter().map(|(_, id)| id.clone()).collect();
     assert!(ids.len() == 8 && ids.is_subset(&a), "{ids:?}");
     for (number, (at, _)) in taken.iter().enumerate() {
-        // Even, without a burst: at most one is early by what its way may take.
-        let earliest = Duration::from_millis(50 * number as u64).saturating_sub(Duration::from_millis(40));
-        assert!(at.duration_since(taken[0].0) >= earliest, "number {number} came too early");
+        // Even, without a burst: on a busy machine they come late, and never early.
+        let earliest = Duration::from_millis(50 * number as u64).saturating_sub(Duration::from_millis(5));
+        assert!(at.duration_since(began) >= earliest, "number {number} came too early");
     }
     let left: Vec<_> = bench.dead().iter().map(|letter| letter["route"].clone()).collect();
     assert_eq!(left.iter().filter(|route| **route == "b").count(), b.len(), "others are not touched");
