@@ -117,6 +117,8 @@ fn arguments_of(metadata: &Value) -> Option<Vec<String>> {
     }
     arguments.extend(["--features".to_owned(), features.join(",")]);
     arguments.extend(names.into_iter().flat_map(|name| ["--test".to_owned(), name]));
+    // These tests wait for servers more than they compute.
+    arguments.extend(["--", "--test-threads=4"].map(str::to_owned));
     Some(arguments)
 }
 
@@ -192,7 +194,7 @@ mod tests {
         let arguments = arguments_of(&json!({ "packages": packages })).unwrap().join(" ");
         assert_eq!(
             arguments,
-            "test --workspace --no-fail-fast --features a/brokers,c/brokers --test bridges --test suite"
+            "test --workspace --no-fail-fast --features a/brokers,c/brokers --test bridges --test suite -- --test-threads=4"
         );
         assert_eq!(arguments_of(&json!({ "packages": [package("b", &[])] })), None);
     }

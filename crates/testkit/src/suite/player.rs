@@ -336,6 +336,12 @@ impl Sinking {
         }
     }
 
+    /// How many of the tickets are reported as delivered.
+    pub fn delivered_count(&self, tickets: &[u64]) -> usize {
+        let posted = lock(&self.results);
+        tickets.iter().filter(|ticket| posted.results.get(ticket).is_some_and(Result::is_ok)).count()
+    }
+
     /// How many of the tickets have a result.
     pub fn result_count(&self, tickets: &[u64]) -> usize {
         let posted = lock(&self.results);

@@ -111,7 +111,7 @@ pub async fn believes_nothing_but_the_confirm<P: Peer>() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(sink.result_count(&tickets), 0, "nothing was confirmed yet");
+    assert_eq!(sink.delivered_count(&tickets), 0, "nothing was confirmed");
     site.proxy_mut().down();
     assert_faults(&sink.results(&tickets).await);
     drop(sender);
