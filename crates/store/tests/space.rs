@@ -273,3 +273,26 @@ fn a_reserve_that_is_used_up_holds_what_is_there() {
     assert_eq!(numbers(&drain(&store, reader)), (buried..next).collect::<Vec<_>>());
     assert_eq!(store.channel(dead).unwrap().messages, buried);
 }
+
+#[test]
+fn what_is_stored_after_a_write_found_no_room_is_there_after_a_crash() {
+    for operation in 1..40 {
+        let first = MemoryDisk::new();
+        let store = open(&first);
+        let (channel, _) = queue(&store);
+        store.commit(puts(channel, [0], 50)).unwrap();
+        drop(store);
+        // After an unclean stop a new segment begins with the next frame.
+        let disk = first.after_crash(CrashPolicy::KeepAll);
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let store = Store::open(Arc::new(faulty.clone()), options()).unwrap();
+        faulty.plan(None, faulty.total() + operation, Mishap::NoSpace);
+        let stored: Vec<u64> = (1..4).filter(|n| store.commit(puts(channel, [*n], 50)).is_ok()).collect();
+        drop(store);
+        let store = open(&disk.after_crash(CrashPolicy::LoseAll));
+        let (_, reader) = queue(&store);
+        let found = numbers(&drain(&store, reader));
+        let lost: Vec<&u64> = stored.iter().filter(|n| !found.contains(n)).collect();
+        assert!(lost.is_empty(), "{lost:?} of {stored:?} are lost, no room at operation {operation}");
+    }
+}

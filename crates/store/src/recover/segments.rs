@@ -24,7 +24,7 @@ use std::io;
 pub struct Present {
     /// Number and length, in order.
     files: Vec<(u64, u64)>,
-    /// Those that the checkpoint does not know.
+    /// Those of which the checkpoint has no frame.
     pub beyond: Vec<u64>,
     /// The greatest number.
     pub last: u64,
@@ -51,8 +51,12 @@ pub fn find(disk: &dyn Disk, header: &Header, state: &State, extra: &Extra) -> R
     files.sort_unstable();
     let beyond = files.iter().map(|(number, _)| *number);
     // One below that nobody knows is what an interrupted removal left.
-    let beyond =
-        beyond.filter(|number| *number > header.log.segment && state.segments.get(*number).is_none()).collect();
+    // One that was begun has no frame in the checkpoint if the volume ran full just then: what came later is beyond it.
+    let is_new = |number: u64| {
+        let known = state.segments.get(number);
+        known.is_none_or(|known| known.kind.is_log() && known.first_sequence > header.log.sequence)
+    };
+    let beyond = beyond.filter(|number| *number > header.log.segment && is_new(*number)).collect();
     let last = files.last().map_or(0, |(number, _)| *number).max(extra.next_segment.saturating_sub(1));
     Ok(Present { files, beyond, last })
 }
