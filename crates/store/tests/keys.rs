@@ -235,3 +235,26 @@ fn keys_in_files_run_out_and_their_files_go() {
     store.tidy().unwrap();
     assert_eq!(key_files(&disk), [""; 0]);
 }
+
+#[test]
+fn p14_keys_are_known_wherever_a_checkpoint_is_broken_off() {
+    for operation in 1.. {
+        let disk = MemoryDisk::new();
+        let faulty = FaultyDisk::new(Arc::new(disk.clone()));
+        let store = Store::open(Arc::new(faulty.clone()), options()).unwrap();
+        let (channel, _) = queue(&store);
+        commit(&store, vec![keyed(channel, 1, 1, 7, FAR)]);
+        faulty.plan(None, faulty.total() + operation, Mishap::Ends);
+        let through = store.tidy().is_ok();
+        drop(store);
+        for policy in [CrashPolicy::LoseAll, CrashPolicy::KeepAll, CrashPolicy::Tear { seed: operation }] {
+            let disk = disk.after_crash(policy);
+            let again = commit(&open(&disk), vec![keyed(channel, 2, 1, 7, FAR)]);
+            assert_eq!(again, [PutResult::Duplicate { id: id(1) }], "operation {operation}, {policy:?}");
+        }
+        if through {
+            assert!(operation > 10, "{operation}");
+            return;
+        }
+    }
+}

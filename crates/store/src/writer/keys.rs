@@ -75,6 +75,9 @@ impl Writer {
             Ok(Some(file)) => {
                 self.key_files.push(number);
                 file.sync().map_err(|error| Trouble::fatal("syncing a file of keys", &error))?;
+                // A checkpoint that names it may be durable before the next `sync_dir`.
+                let named = self.shared.disk.sync_dir("");
+                named.map_err(|error| Trouble::fatal("syncing the data folder", &error))?;
                 self.shared.meters.wrote(file.bytes());
                 Ok(Some(file))
             }
