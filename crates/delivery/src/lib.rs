@@ -48,6 +48,7 @@
 //! - **Many waiting messages** ([`Policy::held_max`]): beyond them one fresh message at a time is still taken, up to
 //!   4,096, since only another one can end a backlog of poison.
 
+mod calendar;
 mod circuit;
 mod crash;
 mod effect;
@@ -64,6 +65,7 @@ mod scheduler;
 mod slot;
 mod status;
 
+pub use calendar::{failing_for, wait_left};
 pub use crash::{Unclean, Verdict, judge};
 pub use effect::{Effect, Start};
 pub use entry::{Entry, Prior};

@@ -8,7 +8,7 @@ use super::{
     notes::Noted,
 };
 use crate::{Addressed, Evaluation, Evaluator, gateway::commit, tasks::blocking};
-use crossdock_delivery::{Effect, Entry, Prior, RETRY_AFTER_MAX};
+use crossdock_delivery::{Effect, Entry, Prior, failing_for, wait_left};
 use crossdock_model::{Answer, Fault, FaultClass, Timestamp};
 use crossdock_store::{ChannelNumber, Flight, Store, StoredMessage, SubscriptionNumber, Touch, Touched, Txn};
 use std::{sync::Arc, time::Duration};
@@ -25,7 +25,8 @@ struct Known {
     suspected: bool,
     /// Its tries, if it was tried.
     touched: Option<Touched>,
-    first_failed_at: Option<Timestamp>,
+    /// How long it has been failing.
+    failing_for: Duration,
     last_failed_at: Option<Timestamp>,
     /// Whether its target asked for the wait.
     asked: bool,
@@ -41,10 +42,10 @@ impl RouteTask {
             let suspects = self.suspects(at, &self.shared.crash.suspects);
             let Some(target) = self.targets.get_mut(at) else { return };
             let (store, subscription) = (self.shared.store.clone(), target.subscription);
-            let channel = self.channel.number;
+            let (channel, now) = (self.channel.number, self.shared.time.now());
             let (evaluator, mut noted) = (self.evaluator.clone(), std::mem::take(&mut target.noted));
             let tried = blocking(move || {
-                let known = known(&store, &evaluator, &mut noted, &suspects, (channel, subscription));
+                let known = known(&store, &evaluator, &mut noted, &suspects, (channel, subscription), now);
                 (known, noted)
             });
             let Some((known, noted)) = tried.await else {
@@ -118,9 +119,9 @@ impl RouteTask {
         let prior = known.touched.as_ref().map(|Touched { tries, charges, due, .. }| Prior {
             tries: *tries,
             charges: *charges,
-            due: due.map_or(moment, |due| moment.after(left(due, known.last_failed_at, now))),
+            due: due.map_or(moment, |due| moment.after(wait_left(due, known.last_failed_at, now))),
             asked: known.asked,
-            failing_for: known.first_failed_at.map_or(Duration::ZERO, |at| now.since(at)),
+            failing_for: known.failing_for,
         });
         if prior.is_none() {
             target.noted.is_early(offset);
@@ -196,6 +197,7 @@ fn known(
     noted: &mut Noted,
     suspects: &[u64],
     (channel, subscription): (ChannelNumber, SubscriptionNumber),
+    now: Timestamp,
 ) -> Vec<Known> {
     let (order_by, circuit) = (&evaluator.route().order_by, &evaluator.route().circuit);
     let keyed = order_by.is_some() || circuit.is_some();
@@ -207,7 +209,7 @@ fn known(
             offset,
             suspected: true,
             touched: None,
-            first_failed_at: None,
+            failing_for: Duration::ZERO,
             last_failed_at: None,
             asked: false,
             lane: None,
@@ -219,7 +221,8 @@ fn known(
         let offset = one.offset;
         let history = if index < HISTORIES_MAX { store.history(subscription, offset).ok() } else { None };
         let tries = history.map(|history| history.kept).unwrap_or_default();
-        let first_failed_at = tries.first().map(|tried| tried.at);
+        let failed = tries.iter().map(|tried| (tried.number, tried.at));
+        let failing_for = failing_for(failed, now, evaluator.route().retry.max);
         let last_failed_at = tries.last().map(|tried| tried.at);
         let last_fault = tries.last().and_then(|tried| tried.fault.as_ref());
         let asked = last_fault.is_some_and(|fault| fault.class == FaultClass::Busy);
@@ -230,16 +233,9 @@ fn known(
         }
         let (lane, circuit) = if keyed && !suspected { keys(store, evaluator, channel, offset) } else { (None, 0) };
         let touched = Some(one.clone());
-        known.push(Known { offset, suspected, touched, first_failed_at, last_failed_at, asked, lane, circuit });
+        known.push(Known { offset, suspected, touched, failing_for, last_failed_at, asked, lane, circuit });
     }
     known
-}
-
-/// What is left of a wait that was noted by the calendar: no more than there was of it, should the calendar have gone back
-/// since.
-fn left(due: Timestamp, noted_at: Option<Timestamp>, now: Timestamp) -> Duration {
-    let whole = noted_at.map_or(RETRY_AFTER_MAX, |at| due.since(at));
-    due.since(now).min(whole)
 }
 
 /// Lane and circuit of a message. One that the rules no longer let through is found out when it is read to be sent.
