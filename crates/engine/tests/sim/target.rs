@@ -1,0 +1,111 @@
+//! Targets with whims: what a send leads to, and when.
+
+use crossdock_model::{Answer, Fault, FaultClass};
+use std::time::Duration;
+
+/// SplitMix64 (Steele, Lea, Flood 2014), so that a run is repeated from its seed.
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let once = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        twice ^ (twice >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// How a target is at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mood {
+    Up,
+    /// 500 to everybody.
+    Broken,
+    /// No answer in time, though it may have taken the message.
+    Silent,
+    /// Nobody is there.
+    Gone,
+    /// 429 with Retry-After.
+    Busy,
+}
+
+impl Mood {
+    pub fn draw(dice: &mut Dice) -> Self {
+        [Self::Up, Self::Up, Self::Up, Self::Broken, Self::Silent, Self::Gone, Self::Busy][dice.below(7) as usize]
+    }
+}
+
+/// What a target is like for as long as the schedule lasts.
+#[derive(Clone, Debug)]
+pub struct Nature {
+    /// Of so many messages, one fails always; 0: none.
+    pub poison_every: u64,
+    /// Of so many messages, one is refused; 0: none.
+    pub refuses_every: u64,
+    /// How many sends of a hundred fail though it is up.
+    pub fails_percent: u64,
+}
+
+impl Nature {
+    pub fn draw(dice: &mut Dice) -> Self {
+        let mut sometimes = |choices: [u64; 3]| if dice.chance(30) { choices[dice.below(3) as usize] } else { 0 };
+        Self {
+            poison_every: sometimes([5, 11, 17]),
+            refuses_every: sometimes([7, 13, 29]),
+            fails_percent: sometimes([2, 10, 30]),
+        }
+    }
+
+    /// One that takes every message while it is up.
+    pub const fn kind() -> Self {
+        Self { poison_every: 0, refuses_every: 0, fails_percent: 0 }
+    }
+
+    /// Whether it takes every message sooner or later, without charging anybody.
+    pub const fn is_kind(&self) -> bool {
+        self.poison_every == 0 && self.refuses_every == 0 && self.fails_percent == 0
+    }
+}
+
+/// What a send leads to.
+pub struct Reply {
+    pub after_millis: u64,
+    pub result: Result<(), Fault>,
+    /// Whether the target has the message now, whatever it said.
+    pub taken: bool,
+}
+
+/// Of one in so many.
+fn is_one(n: u64, every: u64) -> bool {
+    every > 0 && n % every == every - 1
+}
+
+/// Sends a message.
+pub fn send(nature: &Nature, mood: Mood, n: u64, dice: &mut Dice) -> Reply {
+    let failed = |after_millis, fault, taken| Reply { after_millis, result: Err(fault), taken };
+    let broken = || Fault::new(FaultClass::Failed, "http.500", "it is broken").answered_by(Answer::Application);
+    match mood {
+        Mood::Up if is_one(n, nature.refuses_every) => failed(3, Fault::rejected("http.400", "it is wrong"), false),
+        Mood::Up if is_one(n, nature.poison_every) || dice.chance(nature.fails_percent) => failed(4, broken(), false),
+        Mood::Up => Reply { after_millis: 1 + dice.below(20), result: Ok(()), taken: true },
+        Mood::Broken => failed(4, broken(), false),
+        Mood::Silent => {
+            let fault = Fault::new(FaultClass::Failed, "http.timeout", "no answer in time");
+            failed(2000, fault.answered_by(Answer::Nobody), dice.chance(50))
+        }
+        Mood::Gone => failed(1, Fault::new(FaultClass::Unreachable, "http.connect", "refused"), false),
+        Mood::Busy => {
+            let wait = Some(Duration::from_secs(1 + dice.below(5)));
+            failed(2, Fault::new(FaultClass::Busy, "http.429", "later").retry_after(wait), false)
+        }
+    }
+}
