@@ -25,7 +25,7 @@ use crate::{
     meters::Meters,
     shared::Shared,
     state::State,
-    writer::{Log, SPARE, Writer, read_keys, remove_file},
+    writer::{Company, Log, SPARE, Writer, read_keys, remove_file},
 };
 use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
@@ -243,6 +243,7 @@ fn assemble(
         bytes_since_checkpoint: 0,
         rekeyed: false,
         sync_time: Duration::ZERO,
+        company: Company::default(),
         space: crate::writer::Watermark::default(),
         cleaner: crate::cleaner::Cleaner::default(),
         last_frame: Instant::now(),

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod claims;
 mod commit;
+mod company;
 mod declare;
 mod draft;
 mod keys;
@@ -16,6 +17,7 @@ mod queue;
 mod rescue;
 mod space;
 
+pub use company::Company;
 pub use draft::{Draft, Stamp};
 pub use keys::read_keys;
 pub use log::{Log, SPARE, Trouble};
@@ -49,6 +51,8 @@ pub struct Writer {
     pub rekeyed: bool,
     /// Bounds the wait for company: how long a sync takes, on average.
     pub sync_time: Duration,
+    /// Whether those who were answered come back.
+    pub company: Company,
     pub space: space::Watermark,
     pub cleaner: Cleaner,
     /// When the last frame was written, and whether the store was tidied since.
@@ -98,7 +102,7 @@ impl Writer {
                     if let Some(end) = self.serve(&mut requests) {
                         return end;
                     }
-                    self.gather(count);
+                    self.company.gather(&self.shared.queue, count, self.sync_time);
                 }
             }
             if self.shared.failure().is_some() {
@@ -134,14 +138,6 @@ impl Writer {
             }
         }
         None
-    }
-
-    /// Waits a moment for those who were just answered to come back with more, so that a group stays as large as it was.
-    /// At most a quarter of a sync, and only where there was company.
-    fn gather(&self, count: usize) {
-        if count > 1 {
-            self.shared.queue.gather(count - count / 10, self.sync_time / 4);
-        }
     }
 
     /// When there is something to do though nobody asks.

@@ -134,6 +134,11 @@ impl Queue {
         }
     }
 
+    /// How many messages wait to be put, without those that ride.
+    pub fn pressing(&self) -> usize {
+        self.lock().pressing
+    }
+
     /// Waits until so many messages are there to be put, at most for a time; returns how many there are.
     pub fn gather(&self, wanted: usize, at_most: Duration) -> usize {
         let mut inner = self.lock();
