@@ -238,7 +238,11 @@ impl Snapshot {
         metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         let help = "Bytes of the store's files";
         let mut metric = encoder.encode_descriptor("crossdock_store_bytes", help, None, MetricType::Gauge)?;
-        metric.encode_gauge(&number(shared.store.counts().bytes))
+        let counts = shared.store.counts();
+        metric.encode_gauge(&number(counts.bytes))?;
+        let help = "Keys forgotten before their window was over, because there were more than `max_keys`";
+        let mut metric = encoder.encode_descriptor("crossdock_dedupe_forgotten", help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&counts.keys_forgotten, None)
     }
 }
 

@@ -303,3 +303,19 @@ fn what_killed_the_process_at_the_gate_is_charged_there_and_ends_as_a_dead_lette
     check(&[false, false, true], 1, false);
     check(&[false, false, true], 2, true);
 }
+
+#[test]
+fn what_is_forgotten_for_want_of_room_is_counted() {
+    let rig = Rig::start(&route("{ dedupe: { key: .key, window: 10m, max_keys: 3 } }", &["a"]));
+    for n in 0..5 {
+        push(&rig, 5, n..n + 1);
+        until("it is delivered", || rig.route("r").counts.delivered == n + 1);
+    }
+    assert_eq!(rig.metric("crossdock_dedupe_forgotten_total"), Some(2.0));
+    // The first is new again, the last is known.
+    push(&rig, 5, 5..6);
+    until("it is delivered", || rig.route("r").counts.delivered == 6);
+    push(&rig, 5, 9..10);
+    until("it is filtered", || rig.route("r").counts.filtered == 1);
+    rig.account();
+}
