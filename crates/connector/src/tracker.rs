@@ -95,7 +95,10 @@ mod tests {
             assert_eq!((&out, tracker.watermark()), (&expected, watermark), "after {seq}");
         }
         assert_eq!(tracker.outstanding(), 3);
-        assert_eq!((tracker.tag(2), tracker.tag(3), tracker.tag(5), tracker.tag(6)), (None, Some(&13), Some(&15), None));
+        assert_eq!(
+            (tracker.tag(2), tracker.tag(3), tracker.tag(5), tracker.tag(6)),
+            (None, Some(&13), Some(&15), None)
+        );
         assert_eq!(tracker.receive(16), 6);
     }
 }
