@@ -34,7 +34,7 @@ impl Build for Tree<'_> {
     }
 
     fn resolved_text(&mut self, text: String) -> Inner {
-        Inner::String(Text::from(text).into())
+        Inner::String(Text::from(text))
     }
 
     fn items(&mut self) -> Vec<Inner> {
