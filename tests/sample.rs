@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 
 #[track_caller]
 fn check(folder: &Path, text: &str) {
-    fs::write(folder.join("routes.yaml"), text).expect("a file");
+    assert!(fs::write(folder.join("routes.yaml"), text).is_ok());
     let check = run_in(Path::new(env!("CARGO_BIN_EXE_crossdock")), folder, &["check"], "");
     assert_eq!((check.status, check.stderr.as_str()), (0, "routes.yaml: fine\n"), "{text}");
 }
