@@ -152,17 +152,22 @@ impl Drop for Process {
     }
 }
 
-/// Whether a process of the group is alive. One that has ended and that nobody has reaped is not.
+/// Whether a process of the group is alive. One that has ended and that nobody has reaped is not; but one whose first thread
+/// alone has ended is, though its state says the same: the others still hold its sockets, and so its ports.
 fn is_alive(group: Pid) -> bool {
     let group = group.as_raw_nonzero().to_string();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut states = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
-    states.any(|stat| {
-        // Behind the name, which is in brackets: state, parent, group.
-        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        let state = fields.next();
-        state.is_some_and(|state| !matches!(state, "Z" | "X")) && fields.nth(1) == Some(group.as_str())
-    })
+    states.any(|stat| stat_is_alive(&stat, &group))
+}
+
+/// The same of a process by its `/proc/PID/stat` (proc_pid_stat(5)).
+fn stat_is_alive(stat: &str, of_group: &str) -> bool {
+    // Behind the name, which is in brackets: state, parent, group, and twelve others before the count of threads.
+    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let (state, group, threads) = (fields.next(), fields.nth(1), fields.nth(14));
+    let has_ended = matches!(state, Some("Z" | "X")) && matches!(threads, Some("0" | "1"));
+    group == Some(of_group) && !has_ended
 }
 
 /// The last lines of a log.
@@ -194,4 +199,24 @@ pub(super) fn output(command: &mut Command) -> Result<Vec<u8>, String> {
     }
     let said = [ran.stdout, ran.stderr].concat();
     Err(format!("{program} failed ({}): {}", ran.status, String::from_utf8_lossy(&said).trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_still_has_threads_is_alive() {
+        // A killed Erlang: its first thread had ended, the others still held the port of its listener.
+        for (line, expected) in [
+            ("19250 (beam.smp) S 1 19211 19211 0 -1 4194560 9 0 0 0 6 3 0 0 20 0 24 0 81 0 0", true),
+            ("19250 (beam.smp) Z 1 19211 19211 0 -1 4194564 9 0 0 0 6 3 0 0 20 0 24 0 81 0 0", true),
+            ("19250 (beam.smp) Z 1 19211 19211 0 -1 4194564 9 0 0 0 6 3 0 0 20 0 1 0 81 0 0", false),
+            ("19250 (beam.smp) X 1 19211 19211 0 -1 4194564 9 0 0 0 6 3 0 0 20 0 0 0 81 0 0", false),
+            ("19250 (of (19211) R) S 1 77 77 0 -1 4194560 9 0 0 0 6 3 0 0 20 0 24 0 81 0 0", false),
+            ("", false),
+        ] {
+            assert_eq!(stat_is_alive(line, "19211"), expected, "{line}");
+        }
+    }
 }

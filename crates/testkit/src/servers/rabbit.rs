@@ -114,6 +114,8 @@ impl Rabbit {
         let folder = |name: &str| self.server.path(name).into_os_string();
         command
             .env("HOME", folder(""))
+            // Of a tool that is cut short, too, which runs in the folder of the test.
+            .env("ERL_CRASH_DUMP", folder("erl_crash.dump"))
             .env("RABBITMQ_NODENAME", "crossdock@localhost")
             .env("RABBITMQ_CONFIG_FILE", folder("rabbitmq"))
             .env("RABBITMQ_CONF_ENV_FILE", folder("rabbitmq-env.conf"))
