@@ -73,6 +73,11 @@ impl Context {
         lock(&self.sessions).known.remove(&usize::from(place));
     }
 
+    /// How many answers are gathered.
+    pub fn gathered(&self) -> usize {
+        lock(&self.answers).len()
+    }
+
     /// Posts what was gathered.
     pub fn post(&self) {
         let mut answers = std::mem::take(&mut *lock(&self.answers));

@@ -20,7 +20,8 @@ use std::{
     time::Duration,
 };
 
-/// How long deliveries are gathered before they are posted.
+/// How long deliveries are gathered before they are posted. It is slept, not polled: rdkafka's `poll` with a time limit asks
+/// librdkafka for what is left of it in whole milliseconds, so that it never stops asking within the last one.
 const GATHER: Duration = Duration::from_millis(1);
 /// How often a producer without records is looked after: its errors, its log.
 const IDLE: Duration = Duration::from_millis(200);
@@ -91,6 +92,13 @@ impl Producer {
         self.broken.store(true, Ordering::Relaxed);
     }
 
+    /// Hears what is there of deliveries; whether any was.
+    fn hears(&self) -> bool {
+        let before = self.context().gathered();
+        self.inner.poll(Duration::ZERO);
+        self.context().gathered() > before
+    }
+
     /// Asks the brokers whether they are there. Waits.
     ///
     /// # Errors
@@ -110,16 +118,14 @@ impl Producer {
 /// Hears deliveries until nobody else owns the producer, and then ends it: that waits, which nobody else should.
 fn hear(mut producer: Arc<Producer>) {
     loop {
-        // It returns after this time, having heard whatever came meanwhile.
-        producer.inner.poll(GATHER);
+        // A poll hears one event, which is the answers to a request.
+        while producer.hears() {}
         producer.context().post();
         let idle = producer.context().under_way.load(Ordering::Acquire) == 0;
         producer = match Arc::try_unwrap(producer) {
             Ok(last) => return drop(last),
             Err(shared) => shared,
         };
-        if idle {
-            thread::park_timeout(IDLE);
-        }
+        thread::park_timeout(if idle { IDLE } else { GATHER });
     }
 }
