@@ -11,10 +11,8 @@ use crate::{
     keys::{KeyFile, Record},
 };
 use crossdock_model::{Digest, Text, Timestamp};
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::{collections::VecDeque, hash::BuildHasher as _, sync::Arc};
 
 /// How many keys of a scope are in memory, once what is more is in files.
 pub const KEYS_HELD: usize = 65_536;
@@ -30,14 +28,16 @@ pub struct Keys {
     pub forgotten: u64,
 }
 
-/// The keys of a scope.
+/// The keys of a scope. There may be a million a minute: of those in memory each stands once, and is found by its number.
 #[derive(Debug)]
 pub struct Scope {
     pub name: Text,
-    /// In memory, with their sequence.
-    known: HashMap<Digest, (u64, Key)>,
-    /// The order in which they came. One that came again stands there twice; its sequence tells which place counts.
-    order: VecDeque<(u64, Digest)>,
+    /// In memory, in the order in which they came: their numbers have no gap, and end before `next`. One that came again
+    /// stands there twice.
+    recent: VecDeque<Key>,
+    /// The low half of the number at which each hash stands, where it came last.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// The sequence that the next key gets.
     next: u64,
     /// All below are in files.
@@ -49,8 +49,7 @@ pub struct Scope {
 impl Keys {
     pub fn declare(&mut self, number: u32, name: Text) {
         self.numbers.insert(name.clone(), number);
-        let (known, order) = (HashMap::new(), VecDeque::new());
-        self.scopes.insert(number, Scope { name, known, order, next: 0, saved: 0, keys_max: None });
+        self.scopes.insert(number, Scope::new(name));
     }
 
     pub fn scope(&self, name: &str) -> Option<u32> {
@@ -60,8 +59,8 @@ impl Keys {
     /// The key of a hash that is in memory, if it has not run out.
     pub fn get(&self, scope: u32, hash: Digest, now: Timestamp) -> Option<&Key> {
         let scope = self.scopes.get(scope)?;
-        let (sequence, key) = scope.known.get(&hash)?;
-        (key.until > now && *sequence >= scope.horizon()).then_some(key)
+        let (sequence, key) = scope.find(hash)?;
+        (key.until > now && sequence >= scope.horizon()).then_some(key)
     }
 
     /// A scope is to remember so many keys.
@@ -73,7 +72,7 @@ impl Keys {
 
     /// Whether a hash has a key in memory, be it one that has run out: no file has a later one.
     pub fn is_held(&self, scope: u32, hash: Digest) -> bool {
-        self.scopes.get(scope).is_some_and(|scope| scope.known.contains_key(&hash))
+        self.scopes.get(scope).is_some_and(|scope| scope.find(hash).is_some())
     }
 
     /// Whether a record of a file still counts.
@@ -86,10 +85,9 @@ impl Keys {
         let Some(scope) = self.scopes.get_mut(number) else { return };
         scope.insert(key);
         let Some(gone) = scope.horizon().checked_sub(1) else { return };
-        let held = scope.order.front().filter(|(sequence, _)| *sequence <= gone);
-        let forgotten = match held {
-            Some(_) => scope.forget_oldest().is_some_and(|key| key.until > now),
-            None => self.files.iter().any(|file| {
+        let forgotten = match scope.first() <= gone {
+            true => scope.forget_oldest().is_some_and(|key| key.until > now),
+            false => self.files.iter().any(|file| {
                 let has =
                     |sequences: &crate::keys::Run| (sequences.first_sequence..=sequences.last_sequence).contains(&gone);
                 file.runs.iter().any(|run| run.scope == number && has(run) && run.until > now)
@@ -101,12 +99,7 @@ impl Keys {
     /// Forgets what has run out and came before all that has not.
     pub fn expire(&mut self, now: Timestamp) {
         for (_, scope) in self.scopes.iter_mut() {
-            let runs_out = |scope: &Scope| {
-                let (sequence, hash) = scope.order.front()?;
-                let (counts, key) = scope.known.get(hash)?;
-                Some(counts != sequence || key.until <= now)
-            };
-            while runs_out(scope).unwrap_or(!scope.order.is_empty()) {
+            while scope.recent.front().is_some_and(|key| key.until <= now || !scope.counts(key, scope.first())) {
                 scope.forget_oldest();
             }
         }
@@ -120,11 +113,9 @@ impl Keys {
     /// What is in no file.
     pub fn fresh(&self) -> Vec<Record> {
         let scopes = self.scopes.iter().flat_map(|(number, scope)| {
-            let counts = move |(sequence, hash): &(u64, Digest)| {
-                let (at, key) = scope.known.get(hash)?;
-                (at == sequence).then_some(Record { scope: number, key: *key, sequence: *sequence })
-            };
-            scope.order.iter().skip(scope.order.len() - scope.unsaved()).filter_map(counts)
+            let fresh = (scope.first()..).zip(&scope.recent).skip(scope.recent.len() - scope.unsaved());
+            let counts = fresh.filter(|(sequence, key)| scope.counts(key, *sequence));
+            counts.map(move |(sequence, key)| Record { scope: number, key: *key, sequence })
         });
         scopes.collect()
     }
@@ -163,37 +154,74 @@ impl Scope {
         self.keys_max.map_or(0, |most| self.next.saturating_sub(most))
     }
 
+    fn new(name: Text) -> Self {
+        let (recent, places, hasher) = (VecDeque::new(), HashTable::new(), DefaultHashBuilder::default());
+        Self { name, recent, places, hasher, next: 0, saved: 0, keys_max: None }
+    }
+
+    /// The number of the oldest in memory; that of the next key if there is none.
+    fn first(&self) -> u64 {
+        self.next - self.recent.len() as u64
+    }
+
+    /// The number that stands in the table for a key that is in memory.
+    const fn place(sequence: u64) -> u32 {
+        sequence as u32
+    }
+
+    /// Where in `recent` the key of a place is: its number is less than 2³² above the oldest one's.
+    const fn index(first: u64, place: u32) -> usize {
+        place.wrapping_sub(Self::place(first)) as usize
+    }
+
+    /// The key of a hash where it came last, and its number, if it is in memory.
+    fn find(&self, hash: Digest) -> Option<(u64, &Key)> {
+        let (first, recent) = (self.first(), &self.recent);
+        let is = |place: &u32| recent.get(Self::index(first, *place)).is_some_and(|key| key.hash == hash);
+        let at = Self::index(first, *self.places.find(self.hasher.hash_one(hash), is)?);
+        Some((first + at as u64, recent.get(at)?))
+    }
+
+    /// Whether a key with this number is the one that came last of its hash.
+    fn counts(&self, key: &Key, sequence: u64) -> bool {
+        self.find(key.hash).is_some_and(|(last, _)| last == sequence)
+    }
+
     fn insert(&mut self, key: Key) {
-        self.known.insert(key.hash, (self.next, key));
-        self.order.push_back((self.next, key.hash));
+        let (first, place) = (self.first(), Self::place(self.next));
+        self.recent.push_back(key);
         self.next += 1;
+        let (recent, hasher) = (&self.recent, &self.hasher);
+        let key_at = |place: &u32| recent.get(Self::index(first, *place));
+        let is = |known: &u32| key_at(known).is_some_and(|known| known.hash == key.hash);
+        let hash = |known: &u32| key_at(known).map_or(0, |known| hasher.hash_one(known.hash));
+        self.places.entry(hasher.hash_one(key.hash), is, hash).insert(place);
         self.shrink();
     }
 
     /// How many of the newest in the order are in no file.
     fn unsaved(&self) -> usize {
-        usize::try_from(self.next - self.saved).map_or(self.order.len(), |unsaved| unsaved.min(self.order.len()))
+        usize::try_from(self.next - self.saved).map_or(self.recent.len(), |unsaved| unsaved.min(self.recent.len()))
     }
 
     /// Keeps the newest of what is in files, too.
     fn shrink(&mut self) {
-        while self.order.len() > KEYS_HELD && self.order.front().is_some_and(|(sequence, _)| *sequence < self.saved) {
+        while self.recent.len() > KEYS_HELD && self.first() < self.saved {
             self.forget_oldest();
         }
     }
 
     /// Lets go of the oldest in memory; the key, if it is the one that counts.
     fn forget_oldest(&mut self) -> Option<Key> {
-        let (sequence, hash) = self.order.pop_front()?;
-        if self.known.get(&hash).is_some_and(|(counts, _)| *counts == sequence) {
-            return self.known.remove(&hash).map(|(_, key)| key);
-        }
-        None
+        let place = Self::place(self.first());
+        let key = self.recent.pop_front()?;
+        let entry = self.places.find_entry(self.hasher.hash_one(key.hash), |known| *known == place);
+        entry.is_ok_and(|entry| entry.remove().0 == place).then_some(key)
     }
 
     #[cfg(test)]
     pub fn held(&self) -> usize {
-        self.order.len()
+        self.recent.len()
     }
 }
 
@@ -252,5 +280,55 @@ mod tests {
         }
         assert_eq!((0..8).filter(|n| known(&keys, *n, 20)).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
         assert_eq!((keys.forgotten, keys.scopes.get(3).unwrap().held()), (2, 5), "0 and 2");
+    }
+
+    /// What a scope of at most so many keys knows, in the plainest way.
+    #[derive(Default)]
+    struct Plain {
+        seen: Vec<Key>,
+        saved: usize,
+        most: usize,
+        now: i64,
+    }
+
+    impl Plain {
+        fn get(&self, hash: Digest) -> Option<&Key> {
+            let key = self.seen.iter().skip(self.seen.len().saturating_sub(self.most)).rfind(|key| key.hash == hash);
+            key.filter(|key| key.until > Timestamp(self.now))
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_scope_knows_what_a_plain_list_knows(
+            steps in proptest::collection::vec((0..40_u32, 0..60_i64, 0..20_u8), 1..400),
+            most in 1..50_usize,
+        ) {
+            let (mut keys, mut plain) = (keys(), Plain { most, ..Plain::default() });
+            keys.remember(3, most as u64);
+            for (n, life, what) in steps {
+                match what {
+                    0 => {
+                        keys.mark_saved();
+                        plain.saved = plain.seen.len();
+                    }
+                    1 => keys.expire(Timestamp(plain.now)),
+                    2 => plain.now += life,
+                    _ => {
+                        let key = key(n, plain.now + life);
+                        keys.insert(3, key, Timestamp(plain.now));
+                        plain.seen.push(key);
+                    }
+                }
+                for n in 0..40 {
+                    let hash = key(n, 0).hash;
+                    let known = keys.get(3, hash, Timestamp(plain.now)).map(|key| key.until);
+                    assert_eq!(known, plain.get(hash).map(|key| key.until), "{n}");
+                }
+                let fresh = keys.fresh();
+                assert!(fresh.iter().all(|record| record.sequence as usize >= plain.saved));
+                assert!(fresh.iter().all(|record| plain.seen[record.sequence as usize].hash == record.key.hash));
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     format::{Declaration, Key, RecordKind, put_declaration, put_key},
 };
 use crossdock_model::{Digest, MessageId, Text, Timestamp};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 impl Plan<'_> {
     /// Whether a key was seen: in the log, in this frame, or in this decision.

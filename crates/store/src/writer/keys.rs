@@ -9,7 +9,8 @@ use crate::{
     state::{KEYS_HELD, Keys},
 };
 use crossdock_model::{Digest, Timestamp};
-use std::{collections::HashMap, io, sync::Arc};
+use hashbrown::HashMap;
+use std::{io, sync::Arc};
 
 /// More files are merged.
 const FILES_MAX: usize = 16;

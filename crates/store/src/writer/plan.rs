@@ -13,7 +13,7 @@ use crate::{
     state::{Channel, State},
 };
 use crossdock_model::{Digest, MessageId, Text, Timestamp};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// A frame in the making, with what it will have changed.
 pub struct Plan<'a> {
