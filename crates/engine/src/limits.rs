@@ -2,7 +2,7 @@
 //!
 //! | What | Messages | Bytes |
 //! |---|---|---|
-//! | received and not settled, a source | 4,096 | 16 MiB |
+//! | received and not settled, a source | 2,048 | 16 MiB |
 //! | one commit | 1,024 | 2 MiB, and a quarter of a segment |
 //! | admitted with the payload in memory, a target | 1,024 | 8 MiB |
 //! | fetched at once, a target | 256 | 1 MiB |
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Most messages of a source that are received and not settled.
-pub(crate) const SOURCE_MESSAGES_MAX: usize = 4096;
+pub(crate) const SOURCE_MESSAGES_MAX: usize = 2048;
 /// Most bytes of them.
 pub(crate) const SOURCE_BYTES_MAX: usize = 16 << 20;
 /// Most messages in one commit.

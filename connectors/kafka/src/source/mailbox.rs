@@ -3,10 +3,10 @@
 use crossdock_connector::{Credit, Event, Received};
 use std::collections::VecDeque;
 
-/// Messages from which on nothing more is polled.
-const MESSAGES_MAX: usize = 2048;
+/// Messages from which on nothing more is polled: what the engine asks for next; the rest waits with librdkafka, smaller.
+const MESSAGES_MAX: usize = 1024;
 /// Bytes of payload from which on nothing more is polled.
-const BYTES_MAX: usize = 2 << 20;
+const BYTES_MAX: usize = 1 << 20;
 
 /// The queue between the polling thread and the receiver.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Mailbox {
 
 #[derive(Debug)]
 enum Item {
-    Messages(VecDeque<Received>),
+    Messages(Vec<Received>),
     Event(Event),
 }
 
@@ -32,10 +32,7 @@ impl Mailbox {
     pub fn add(&mut self, batch: Vec<Received>) {
         self.messages += batch.len();
         self.bytes += batch.iter().map(size).sum::<usize>();
-        match self.items.back_mut() {
-            Some(Item::Messages(messages)) => messages.extend(batch),
-            Some(Item::Event(_)) | None => self.items.push_back(Item::Messages(batch.into())),
-        }
+        self.items.push_back(Item::Messages(batch));
     }
 
     /// Adds something that is no message.
@@ -43,7 +40,8 @@ impl Mailbox {
         self.items.push_back(Item::Event(event));
     }
 
-    /// What is next, of at most `credit`; the first message may be larger.
+    /// What is next, of at most `credit`; the first message may be larger. A batch goes as it came if it fits: messages are
+    /// large to move.
     pub fn take(&mut self, credit: Credit) -> Option<Event> {
         match self.items.pop_front()? {
             Item::Event(event) => Some(event),
@@ -56,13 +54,13 @@ impl Mailbox {
                     }
                     (count, bytes) = (count + 1, more);
                 }
-                let taken: Vec<_> = messages.drain(..count).collect();
-                if !messages.is_empty() {
-                    self.items.push_front(Item::Messages(messages));
+                if count < messages.len() {
+                    let rest = messages.split_off(count);
+                    self.items.push_front(Item::Messages(rest));
                 }
-                self.messages -= taken.len();
+                self.messages -= count;
                 self.bytes -= bytes;
-                Some(Event::Messages(taken))
+                Some(Event::Messages(messages))
             }
         }
     }

@@ -39,9 +39,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How often offsets are stored for committing.
 const STORE_EVERY: Duration = Duration::from_millis(100);
 /// Most messages that are handed over at once.
-const BATCH_MESSAGES_MAX: usize = 1000;
+const BATCH_MESSAGES_MAX: usize = 256;
 /// Bytes of payload after which a batch takes no more.
-const BATCH_BYTES_MAX: usize = 512 << 10;
+const BATCH_BYTES_MAX: usize = 256 << 10;
 /// How long seeking may take.
 const SEEK_MAX: Duration = Duration::from_secs(5);
 /// For how long a record is known again by its place. Between a record's being stored and its offset's being committed
@@ -143,6 +143,8 @@ struct Poller<'a> {
     lane: usize,
     epoch: u32,
     arena: Arena,
+    /// How many messages the batch before had.
+    batch: usize,
     stored_at: Instant,
 }
 
@@ -158,6 +160,7 @@ impl<'a> Poller<'a> {
             lane: 0,
             epoch: 0,
             arena: Arena::default(),
+            batch: 0,
             stored_at: Instant::now(),
         }
     }
@@ -194,7 +197,7 @@ impl<'a> Poller<'a> {
             match self.convert(&message, received_at) {
                 Some(Ok(received)) => {
                     if batch.capacity() == 0 {
-                        batch.reserve(64);
+                        batch.reserve(self.batch);
                     }
                     batch.push(received);
                 }
@@ -207,6 +210,7 @@ impl<'a> Poller<'a> {
             }
         }
         if !batch.is_empty() {
+            self.batch = batch.len();
             self.shared.hand_over(batch);
         }
     }
