@@ -65,7 +65,8 @@ pub enum StartError {
 
 impl Gateway {
     /// Declares what the plan needs in the store, has the connectors make ready what their sources share, and starts all
-    /// routes. Connectors are known by the name in their description.
+    /// routes. Connectors are known by the name in their description. It returns when whoever sends to a source that
+    /// answers (HTTP) is let in; for a broker, which may be away, nobody waits.
     ///
     /// # Errors
     /// See [`StartError`]; nothing runs then.
@@ -97,6 +98,10 @@ impl Gateway {
         }
         for (name, task) in built.source_tasks {
             inner.shared.tasks.spawn(name, task.run());
+        }
+        for door in built.doors {
+            // An error, too, says that the try has ended.
+            let _ = door.await;
         }
         let gateway = Self(inner);
         gateway.resume_operations();

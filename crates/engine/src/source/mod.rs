@@ -16,7 +16,7 @@ use session::{Session, SessionEnd};
 use settling::{Settling, panicked};
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     time::{Instant, sleep},
 };
 
@@ -35,12 +35,14 @@ pub(crate) struct SourceTask {
     pub board: Arc<Board>,
     /// Whether the route is paused, for one that delivers at the door.
     pub paused: watch::Receiver<bool>,
+    /// Dropped when the first try to open it has ended, for who waits for that.
+    pub tried: Option<oneshot::Sender<()>>,
 }
 
 impl SourceTask {
     /// Opens sessions until the gateway stops or nothing more will come.
     pub async fn run(self) {
-        let Self { plan, mut source, board, paused } = self;
+        let Self { plan, mut source, board, paused, mut tried } = self;
         let mut phase = plan.shared.phase.subscribe();
         let mut pause = PAUSE_MIN;
         loop {
@@ -52,6 +54,7 @@ impl SourceTask {
             let lost = match opened {
                 Ok(halves) => {
                     board.set(&plan.shared.time, SourceState::Up, None);
+                    tried.take();
                     let mut session = Session::new(&plan, &board, halves, paused.clone());
                     let end = session.run().await;
                     if session.lively {
@@ -66,6 +69,7 @@ impl SourceTask {
             };
             tracing::warn!(route = %plan.evaluator.route().id, error = %lost, "the source is down");
             board.set(&plan.shared.time, SourceState::Down, Some(Text::from(lost.text)));
+            tried.take();
             let wait = jitter(&plan, pause);
             tokio::select! {
                 biased;

@@ -17,7 +17,7 @@ use crossdock_connector::{Connector, Diagnostics, OnRefused};
 use crossdock_model::Text;
 use crossdock_store::SubscriptionNumber;
 use std::{collections::HashMap, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Everything that is to run.
 pub(crate) struct Built {
@@ -31,6 +31,8 @@ pub(crate) struct Built {
     pub queue_tasks: Vec<(Text, QueueTask)>,
     /// The sources' tasks.
     pub source_tasks: Vec<(Text, SourceTask)>,
+    /// Each resolves when a source whose senders wait for an answer has been opened, or could not be.
+    pub doors: Vec<oneshot::Receiver<()>>,
 }
 
 /// What making the parts needs.
@@ -57,6 +59,7 @@ pub(crate) fn build(
         route_tasks: Vec::new(),
         queue_tasks: Vec::new(),
         source_tasks: Vec::new(),
+        doors: Vec::new(),
     };
     for route in shared.plan.routes() {
         builder.route(route, &mut built)?;
@@ -108,7 +111,12 @@ impl Builder<'_> {
             built.route_tasks.push((Text::from(format!("route {}", route.id)), task));
         }
         if let From::Connector(source) = &route.from {
-            let task = self.source(route, source, evaluator, reads, &mut handle)?;
+            let mut task = self.source(route, source, evaluator, reads, &mut handle)?;
+            if task.plan.tells {
+                let (tried, door) = oneshot::channel();
+                task.tried = Some(tried);
+                built.doors.push(door);
+            }
             built.source_tasks.push((Text::from(format!("source of {}", route.id)), task));
         }
         built.routes.push(handle);
@@ -213,7 +221,7 @@ impl Builder<'_> {
         handle.door = Some(Arc::clone(&plan));
         // A route with a queue of its own goes on receiving while it does not deliver.
         let paused = if is_hidden { watch::Sender::new(false).subscribe() } else { handle.paused.subscribe() };
-        Ok(SourceTask { plan, source: made, board, paused })
+        Ok(SourceTask { plan, source: made, board, paused, tried: None })
     }
 
     fn channel(&self, name: &Text) -> Result<Arc<Channel>, StartError> {

@@ -2,6 +2,7 @@
 
 use crate::rig::{Rig, until, world::Reply};
 use crossdock_connector::Settlement;
+use crossdock_engine::SourceState;
 use std::collections::BTreeMap;
 
 const HIDDEN: &str = "
@@ -141,4 +142,14 @@ routes:
         rig.route("r").counts.delivered == 3000
     });
     rig.account();
+}
+
+#[test]
+fn whoever_waits_for_an_answer_is_let_in_when_the_gateway_has_started() {
+    let routes: String =
+        (0..40).map(|n| format!("  r{n}: {{ from: {{ ask: {{}} }}, to: {{ queue: q }} }}\n")).collect();
+    let rig = Rig::start(&format!("channels: {{ q: {{ queue: {{}} }} }}\nroutes:\n{routes}"));
+    for n in 0..40 {
+        assert_eq!(rig.route(&format!("r{n}")).sources[0].state, SourceState::Up, "{n}");
+    }
 }

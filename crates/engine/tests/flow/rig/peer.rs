@@ -90,6 +90,10 @@ struct PeerSource {
 #[async_trait]
 impl Source for PeerSource {
     async fn open(&mut self) -> Result<(Box<dyn Receiver>, Box<dyn Settler>), SourceError> {
+        // No source is open at once.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         let mut state = lock(&self.feed.state);
         state.session += 1;
         state.broken = None;
