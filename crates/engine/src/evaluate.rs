@@ -113,11 +113,10 @@ impl Evaluator {
 
     /// Runs the steps at the door.
     #[must_use]
-    pub fn accept(&self, envelope: Envelope) -> Acceptance {
+    pub fn accept(&self, envelope: Arc<Envelope>) -> Acceptance {
         if self.route.accept.is_empty() {
-            return Acceptance::Taken { envelope: Arc::new(envelope), claims: Vec::new() };
+            return Acceptance::Taken { envelope, claims: Vec::new() };
         }
-        let envelope = Arc::new(envelope);
         let mut message = self.route.accept.start(Arc::clone(&envelope));
         let judged = tasks::catch(|| match self.route.accept.accept(&mut message) {
             Ok(Verdict::Pass { claims }) => Judged::Pass(claims),
@@ -139,7 +138,7 @@ impl Evaluator {
         let envelope = Arc::new(envelope);
         let mut message = self.route.accept.start(Arc::clone(&envelope));
         drop(tasks::catch(|| self.route.accept.trace(&mut message, seen)));
-        self.accept(Arc::unwrap_or_clone(envelope))
+        self.accept(envelope)
     }
 
     /// The message with the expiry that `accept` gives it; its own stands if it is earlier.

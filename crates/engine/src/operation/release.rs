@@ -131,7 +131,7 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
         channels: channels.to_vec(),
         end,
     };
-    match plan.evaluator.accept(envelope) {
+    match plan.evaluator.accept(Arc::new(envelope)) {
         Acceptance::Refused(refusal) => Err(format!("`accept` refuses it again: {}", refusal.fault)),
         Acceptance::Filtered { .. } => Ok(Release { puts: Vec::new(), account: counted(DoorEnd::Filtered, &[]) }),
         Acceptance::Taken { envelope, claims } => {
@@ -139,7 +139,7 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
             let mut puts: Vec<_> =
                 plan.channels.iter().map(|channel| Put::new(channel.number, message.clone(), 0)).collect();
             if let Some(first) = puts.first_mut() {
-                first.keys = plan.keys(&envelope, None, &claims);
+                first.keys = plan.keys(envelope.id, None, &claims);
             }
             let end = if plan.hidden { DoorEnd::Appended } else { DoorEnd::Delivered };
             Ok(Release { puts, account: counted(end, &plan.channels) })

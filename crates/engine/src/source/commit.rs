@@ -1,6 +1,6 @@
 //! From judged messages to a commit, and from its answer to settlements.
 
-use super::door::{Append, Decision, DoorPlan, Judged};
+use super::door::{Decision, DoorPlan, Judged};
 use crate::{
     account::DoorEnd,
     limits::{COMMIT_MESSAGES_MAX, Fill},
@@ -22,7 +22,7 @@ struct Entry {
     /// How many puts of the commit are its own.
     puts: usize,
     /// The message itself, for a source that holds what is not taken.
-    again: Option<Box<Judged>>,
+    again: Option<Judged>,
 }
 
 #[derive(Clone, Copy)]
@@ -94,7 +94,9 @@ impl Decision {
     /// Bytes and records that it adds to a commit.
     fn weight(&self, channels: usize) -> (usize, usize) {
         match self {
-            Self::Append(append) => (append.message.len() * channels, channels + append.keys.len()),
+            Self::Append(append) => {
+                (append.message.len() * channels, channels + append.claims.len() + usize::from(append.claim.is_some()))
+            }
             Self::Bury { message, .. } => (message.len(), 1),
             Self::Tell { .. } => (0, 0),
         }
@@ -114,29 +116,20 @@ fn enter(plan: &DoorPlan, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> E
             let mut put = Put::new(plan.dead_letters.number, message.clone(), bundle);
             put.use_reserve = true;
             puts.push(put);
-            let again =
-                (!plan.tells).then(|| Box::new(Judged { token, bytes, decision: Decision::Bury { id, message } }));
+            let again = (!plan.tells).then_some(Judged { token, bytes, decision: Decision::Bury { id, message } });
             Entered::Waits(Entry { token, bytes, kind: Kind::Bury { id }, puts: 1, again })
         }
-        Decision::Append(Append { id, message, keys, sender_key }) => {
+        Decision::Append(append) => {
             let before = puts.len();
             for channel in &plan.channels {
-                puts.push(Put::new(channel.number, message.clone(), bundle));
+                puts.push(Put::new(channel.number, append.message.clone(), bundle));
             }
-            let again = (!plan.tells).then(|| {
-                let append = Append { id, message, keys: keys.clone(), sender_key };
-                Box::new(Judged { token, bytes, decision: Decision::Append(append) })
-            });
             if let Some(first) = puts.get_mut(before) {
-                first.keys = keys;
+                first.keys = plan.keys(append.id, append.claim.as_ref(), &append.claims);
             }
-            Entered::Waits(Entry {
-                token,
-                bytes,
-                kind: Kind::Append { id, sender_key },
-                puts: puts.len() - before,
-                again,
-            })
+            let kind = Kind::Append { id: append.id, sender_key: append.claim.is_some() };
+            let again = (!plan.tells).then_some(Judged { token, bytes, decision: Decision::Append(append) });
+            Entered::Waits(Entry { token, bytes, kind, puts: puts.len() - before, again })
         }
     }
 }
@@ -246,7 +239,7 @@ impl Entry {
 
     fn put_off(self, plan: &DoorPlan, settled: &mut Settled) {
         match self.again {
-            Some(message) => settled.again.push_back(*message),
+            Some(message) => settled.again.push_back(message),
             None => settled.push(self.token, Settlement::Again { after: Some(RETRY_AFTER) }, self.bytes),
         }
         debug_assert!(plan.tells || !settled.again.is_empty(), "who cannot be told keeps its messages");

@@ -7,7 +7,7 @@ use crate::{
     metrics::Histogram,
     shared::Shared,
 };
-use crossdock_connector::{OnRefused, Received, Settlement, Token};
+use crossdock_connector::{Claim as SenderClaim, OnRefused, Received, Settlement, Token};
 use crossdock_model::{Envelope, Fault, MessageId, Refusal, RefusalKind, Text};
 use crossdock_rules::Claim;
 use crossdock_store::{DeadNote, EncodedMessage, KeyClaim};
@@ -77,10 +77,10 @@ pub(crate) struct Append {
     pub id: MessageId,
     /// The message.
     pub message: EncodedMessage,
-    /// Keys that must not have been seen.
-    pub keys: Vec<KeyClaim>,
-    /// Whether the first of the keys is the sender's own: a repetition is told as stored before.
-    pub sender_key: bool,
+    /// The sender's own key, which must not have been seen: a repetition is told as stored before.
+    pub claim: Option<SenderClaim>,
+    /// The keys of `dedupe`, which must not have been seen either; almost always none.
+    pub claims: Vec<Claim>,
 }
 
 impl DoorPlan {
@@ -96,30 +96,20 @@ impl DoorPlan {
     }
 
     fn judge_one(&self, Received { token, envelope, claim }: Received) -> Judged {
-        let bytes = envelope.bytes().len();
-        let decision = if self.on_refused == OnRefused::DeadLetter {
-            // The original is needed after `accept`, which is not cheap to undo: payload and texts are shared.
-            let original = envelope.clone();
-            self.decide(envelope, claim, |fault| self.bury(&original, fault))
-        } else {
-            self.decide(envelope, claim, |_| None)
-        };
-        Judged { token, bytes, decision }
+        let (bytes, original) = (envelope.bytes().len(), Arc::new(envelope));
+        Judged { token, bytes, decision: self.decide(&original, claim) }
     }
 
-    fn decide(
-        &self,
-        envelope: Envelope,
-        claim: Option<crossdock_connector::Claim>,
-        bury: impl FnOnce(Fault) -> Option<Decision>,
-    ) -> Decision {
-        let (envelope, claims) = match self.evaluator.accept(envelope) {
+    fn decide(&self, original: &Arc<Envelope>, claim: Option<SenderClaim>) -> Decision {
+        let (envelope, claims) = match self.evaluator.accept(Arc::clone(original)) {
             Acceptance::Taken { envelope, claims } => (envelope, claims),
             Acceptance::Filtered { .. } => {
                 return Decision::Tell { settlement: Settlement::Filtered, end: DoorEnd::Filtered };
             }
             Acceptance::Refused(refusal) => {
-                return bury(refusal.fault.clone()).unwrap_or_else(|| self.refuse(refusal));
+                let buries = self.on_refused == OnRefused::DeadLetter;
+                let buried = if buries { self.bury(original, refusal.fault.clone()) } else { None };
+                return buried.unwrap_or_else(|| self.refuse(refusal));
             }
         };
         let message = EncodedMessage::new(&envelope, None);
@@ -128,8 +118,7 @@ impl DoorPlan {
         if message.len() as u64 > bytes_max {
             return self.turn_away(too_large(message.len(), bytes_max));
         }
-        let keys = self.keys(&envelope, claim.as_ref(), &claims);
-        Decision::Append(Append { id: envelope.id, message, keys, sender_key: claim.is_some() })
+        Decision::Append(Append { id: envelope.id, message, claim, claims })
     }
 
     fn refuse(&self, refusal: Refusal) -> Decision {
@@ -151,16 +140,11 @@ impl DoorPlan {
     }
 
     /// The keys that a message claims: its sender's, and those of `dedupe`.
-    pub fn keys(
-        &self,
-        envelope: &Envelope,
-        claim: Option<&crossdock_connector::Claim>,
-        claims: &[Claim],
-    ) -> Vec<KeyClaim> {
+    pub fn keys(&self, id: MessageId, claim: Option<&SenderClaim>, claims: &[Claim]) -> Vec<KeyClaim> {
         if claim.is_none() && claims.is_empty() {
             return Vec::new();
         }
-        let (now, id) = (self.shared.time.now(), envelope.id);
+        let now = self.shared.time.now();
         let key = |scope, hash, body, window: Duration, keys_max| {
             let until = now.after(window);
             KeyClaim { scope, hash, body, until, id, keys_max }
