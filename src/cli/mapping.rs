@@ -23,10 +23,9 @@ const HEAD: &str = "<!-- Made by `cargo xtask codegen` from the tables of the co
 
 # Messages across protocols
 
-A message has a payload, the parts below, and user headers. What a protocol has a field for goes there; what it has none for goes into a
-user header, where it has these; what cannot go there either is lost. A loss is counted
-(`crossdock_mapping_losses_total{field,target}`, `field` as in the first column) and shown by `crossdock try`; with `strict: true` on the target it
-is refused instead (`mapping.lost`, the message is dead).
+A message has the parts below. What a protocol has a field for goes there; what it has none for goes into a user header, where it has these;
+what cannot go there either is lost. A loss is counted (`crossdock_mapping_losses_total{field,target}`, `field` as in the first column) and
+shown by `crossdock try`; with `strict: true` on the target it is refused instead (`mapping.lost`, the message is dead).
 
 On the way in it is the same the other way round. What begins with `crossdock-` is never taken from outside, a user header never sets a
 field or what controls a protocol, and a value that a protocol does not allow (a line break in a header) is a loss.

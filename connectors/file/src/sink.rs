@@ -237,6 +237,8 @@ fn lost(envelope: &Envelope, path: &Path, mode: Mode, forward_origin: bool) -> V
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let told = |content_type: &Text| media::carries(extension, content_type, mode == Mode::Append);
     let is_lost = |part: &Part| match part {
+        // No payload is another thing than an empty file.
+        Part::Payload => envelope.payload.is_none(),
         Part::ContentType => properties.content_type.as_ref().is_some_and(|content_type| !told(content_type)),
         Part::ContentEncoding => properties.content_encoding.is_some(),
         // The id is the gateway's own, and what the file is called is the target's to say.
@@ -252,9 +254,7 @@ fn lost(envelope: &Envelope, path: &Path, mode: Mode, forward_origin: bool) -> V
         Part::Origin => forward_origin,
         Part::Headers => !envelope.headers.is_empty(),
     };
-    // No payload is another thing than an empty file.
-    let payload = envelope.payload.is_none().then(|| Text::from_static("payload"));
-    payload.into_iter().chain(Part::ALL.into_iter().filter(is_lost).map(Part::lost)).collect()
+    Part::ALL.into_iter().filter(is_lost).map(Part::lost).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crossdock_connector::{
 pub(crate) static COLUMNS: &[Column] = &[Column {
     protocol: "HTTP",
     parts: &[
+        (Part::Payload, field_with("body", "with GET and HEAD it is lost; none goes as an empty one, and is lost")),
         (Part::ContentType, field("Content-Type")),
         (Part::ContentEncoding, field("Content-Encoding")),
         (Part::Id, field_with("Idempotency-Key", "in: a key beside the id")),

@@ -10,6 +10,7 @@ use crossdock_connector::{
 pub(crate) static COLUMNS: &[Column] = &[Column {
     protocol: "Kafka",
     parts: &[
+        (Part::Payload, field_with("value", "none is a tombstone")),
         (Part::ContentType, header()),
         (Part::ContentEncoding, header()),
         (Part::Id, header()),

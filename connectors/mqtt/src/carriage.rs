@@ -6,10 +6,14 @@ use crossdock_connector::{
     mapping::Part,
 };
 
+/// What becomes of a tombstone.
+const NONE: &str = "none goes as an empty one, and is lost";
+
 /// The column of MQTT 3.1.1, which has a topic and a payload.
 pub(crate) static V4: Column = Column {
     protocol: "MQTT 3.1.1",
     parts: &[
+        (Part::Payload, field_with("payload", NONE)),
         (Part::ContentType, lost()),
         (Part::ContentEncoding, lost()),
         (Part::Id, Carriage::Lost { note: "not counted: it is the gateway's own" }),
@@ -31,6 +35,7 @@ pub(crate) static V4: Column = Column {
 pub(crate) static V5: Column = Column {
     protocol: "MQTT 5",
     parts: &[
+        (Part::Payload, field_with("payload", NONE)),
         (Part::ContentType, field("Content Type")),
         (Part::ContentEncoding, header()),
         (Part::Id, header()),

@@ -12,6 +12,8 @@ use crossdock_model::{Envelope, Fault, Origin, Properties, Text, Value, is_reser
 /// A part of the envelope that a protocol carries or loses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Part {
+    /// The payload itself. That there is none (a tombstone) is another thing than that it is empty.
+    Payload,
     /// Media type of the payload.
     ContentType,
     /// Coding of the payload.
@@ -42,7 +44,8 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order of the documentation's table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::Payload,
         Self::ContentType,
         Self::ContentEncoding,
         Self::Id,
@@ -58,10 +61,11 @@ impl Part {
         Self::Headers,
     ];
 
-    /// What the part is called in `%`, in `crossdock_mapping_losses_total` and in the documentation.
+    /// What the part is called in `%` (the payload is `.` there), in `crossdock_mapping_losses_total` and in the documentation.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Payload => "payload",
             Self::ContentType => "content_type",
             Self::ContentEncoding => "content_encoding",
             Self::Id => "id",
@@ -78,8 +82,8 @@ impl Part {
         }
     }
 
-    /// The user header that carries the part where a protocol has user headers and no field for it; the user headers
-    /// themselves have none.
+    /// The user header that carries the part where a protocol has user headers and no field for it; the payload and the
+    /// user headers themselves have none.
     #[must_use]
     pub const fn header(self) -> Option<&'static str> {
         match self {
@@ -95,7 +99,7 @@ impl Part {
             Self::Traceparent => Some("traceparent"),
             Self::Tracestate => Some("tracestate"),
             Self::Origin => Some("crossdock-origin"),
-            Self::Headers => None,
+            Self::Payload | Self::Headers => None,
         }
     }
 
@@ -107,7 +111,7 @@ impl Part {
 }
 
 /// The value of a part as a header would carry it: text as it is, a key and a correlation id as their bytes, times as RFC
-/// 3339, numbers in decimal; none where the message has none. The user headers are not one value.
+/// 3339, numbers in decimal; none where the message has none. The payload is no header, and the user headers are not one value.
 #[must_use]
 pub fn header_value(part: Part, message: &Outgoing, forward_origin: bool) -> Option<Bytes> {
     let properties = &message.envelope.properties;
@@ -125,7 +129,7 @@ pub fn header_value(part: Part, message: &Outgoing, forward_origin: bool) -> Opt
         Part::Traceparent => text(&properties.traceparent),
         Part::Tracestate => text(&properties.tracestate),
         Part::Origin => forward_origin.then(|| Bytes::from(origin(&message.envelope.origin))),
-        Part::Headers => None,
+        Part::Payload | Part::Headers => None,
     }
 }
 
@@ -178,7 +182,7 @@ pub fn take(properties: &mut Properties, name: &str, value: &Value, has_field: i
             return Inbound::Field(part);
         }
         Part::Id => return Inbound::Field(part),
-        Part::Time | Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
+        Part::Payload | Part::Time | Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
             return Inbound::User;
         }
     };

@@ -49,7 +49,7 @@ impl Outbound {
         writer.user_headers(&message.envelope.headers);
         if message.envelope.payload.is_none() {
             // A tombstone leaves as an empty payload, which is not the same.
-            writer.lost.push(Text::from_static("payload"));
+            writer.lost.push(Part::Payload.lost());
         }
         if rules.strict {
             mapping::strictly("AMQP", &writer.lost)?;

@@ -76,10 +76,6 @@ impl Writer {
                 None => self.lose(part),
             }
         }
-        // An empty body is another thing than none.
-        if message.envelope.payload.is_none() {
-            self.losses.push(Text::from_static("payload"));
-        }
     }
 
     fn user_header(&mut self, name: &str, value: &Value, is_configured: impl Fn(&HeaderName) -> bool) {
@@ -108,7 +104,7 @@ fn header_name(part: Part) -> Option<HeaderName> {
         Part::Time => Some(DATE),
         Part::Traceparent => Some(TRACEPARENT),
         Part::Tracestate => Some(TRACESTATE),
-        Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
+        Part::Payload | Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
             part.header().map(HeaderName::from_static)
         }
     }

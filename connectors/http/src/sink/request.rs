@@ -3,7 +3,10 @@
 use super::{base::header_name, client::Client, fault::Meaning};
 use crate::convert::{self, Losses};
 use bytes::Bytes;
-use crossdock_connector::{Diagnostics, Outgoing, SinkConfig, Slot, mapping};
+use crossdock_connector::{
+    Diagnostics, Outgoing, SinkConfig, Slot,
+    mapping::{self, Part},
+};
 use crossdock_model::Fault;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body_util::Full;
@@ -98,12 +101,21 @@ impl Target {
         let base = client.base();
         let path = self.path.map_or("", |slot| message.rendered.text(slot));
         let uri = uri(&base.path, path)?;
-        let (mut headers, losses) = convert::write(message, &base.headers, &self.headers, self.forward_origin)?;
+        let (mut headers, mut losses) = convert::write(message, &base.headers, &self.headers, self.forward_origin)?;
+        let payload = message.envelope.payload.as_ref();
+        let bodiless = self.method == Method::GET || self.method == Method::HEAD;
+        let (body, is_lost) = match payload {
+            Some(payload) if bodiless => (Bytes::new(), !payload.is_empty()),
+            Some(payload) => (payload.clone(), false),
+            // An empty body is another thing than none.
+            None => (Bytes::new(), !bodiless),
+        };
+        if is_lost {
+            losses.push(Part::Payload.lost());
+        }
         if self.strict {
             mapping::strictly("HTTP", &losses)?;
         }
-        let bodiless = self.method == Method::GET || self.method == Method::HEAD;
-        let body = if bodiless { Bytes::new() } else { message.envelope.payload.clone().unwrap_or_default() };
         if body.is_empty() && !bodiless {
             // hyper leaves it out, and some servers then ask for it (411).
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

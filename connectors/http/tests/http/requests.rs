@@ -46,24 +46,30 @@ async fn a_request_carries_the_message() {
 
 #[tokio::test]
 async fn bodies_and_methods() {
-    for (method, payload, length, body) in [
-        ("POST", Some("x"), Some("1"), "x"),
-        ("POST", Some(""), Some("0"), ""),
-        ("PATCH", None, Some("0"), ""),
-        ("DELETE", Some("x"), Some("1"), "x"),
-        ("GET", Some("x"), None, ""),
-        ("HEAD", Some("x"), None, ""),
+    for (method, payload, length, body, lost) in [
+        ("POST", Some("x"), Some("1"), "x", &[][..]),
+        ("POST", Some(""), Some("0"), "", &[]),
+        ("PATCH", None, Some("0"), "", &["payload"]),
+        ("DELETE", Some("x"), Some("1"), "x", &[]),
+        ("GET", Some("x"), None, "", &["payload"]),
+        ("GET", Some(""), None, "", &[]),
+        ("HEAD", Some("x"), None, "", &["payload"]),
+        ("HEAD", None, None, "", &[]),
     ] {
         let partner = Partner::start(|_, _| Script::Say("HTTP/1.1 204 X\r\n\r\n".into())).await;
-        let config = sink(&json!({ "base_url": partner.url() }), &json!({ "method": method }));
+        let mut config = sink(&json!({ "base_url": partner.url() }), &json!({ "method": method }));
         let mut bench = Bench::new(&config).await;
         let mut outgoing = message(1, &[""]);
         Arc::make_mut(&mut outgoing.envelope).payload = payload.map(Into::into);
-        bench.send(vec![outgoing]).await;
-        bench.result(1).await.unwrap();
+        bench.send(vec![outgoing.clone()]).await;
+        assert_eq!(bench.result(1).await.unwrap().lost, lost, "{method} {payload:?}");
         let request = &partner.seen()[0];
         assert_eq!((request.header("content-length"), &*request.body), (length, body.as_bytes()), "{method}");
         assert_eq!(request.line, format!("{method} / HTTP/1.1"));
+        config.strict = true;
+        let mut bench = Bench::new(&config).await;
+        bench.send(vec![outgoing]).await;
+        assert_eq!(bench.result(1).await.is_ok(), lost.is_empty(), "{method} {payload:?}");
     }
 }
 

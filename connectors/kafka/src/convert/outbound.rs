@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 /// Whether a record has a field of its own for a part of the envelope.
 pub(crate) const fn has_field(part: Part) -> bool {
     match part {
-        Part::Key | Part::Time | Part::Headers => true,
+        Part::Payload | Part::Key | Part::Time | Part::Headers => true,
         Part::ContentType
         | Part::ContentEncoding
         | Part::Id

@@ -54,11 +54,12 @@ fn topic(message: &Outgoing, slot: Slot) -> Result<Text, Fault> {
     Ok(topic)
 }
 
-/// 3.1.1 has a topic and a payload. The id is the gateway's own, so its absence is no loss of the sender's.
+/// 3.1.1 has a topic and a payload, which is not the same when it is empty as when there is none. The id is the gateway's own, so its absence is no loss of the sender's.
 fn lost_in_v4(message: &Outgoing, forward_origin: bool) -> Vec<Text> {
     let properties = &message.envelope.properties;
-    let is_there = |part: &Part| match part {
+    let is_lost = |part: &Part| match part {
         Part::Id => false,
+        Part::Payload => message.envelope.payload.is_none(),
         Part::ContentType => properties.content_type.is_some(),
         Part::ContentEncoding => properties.content_encoding.is_some(),
         Part::CorrelationId => properties.correlation_id.is_some(),
@@ -72,12 +73,16 @@ fn lost_in_v4(message: &Outgoing, forward_origin: bool) -> Vec<Text> {
         Part::Origin => forward_origin,
         Part::Headers => !message.envelope.headers.is_empty(),
     };
-    Part::ALL.into_iter().filter(is_there).map(Part::lost).collect()
+    Part::ALL.into_iter().filter(is_lost).map(Part::lost).collect()
 }
 
 fn properties(message: &Outgoing, forward_origin: bool, now: Timestamp) -> (PublishProperties, Vec<Text>) {
     let envelope = &*message.envelope;
     let mut writer = Writer { properties: PublishProperties::default(), lost: Vec::new() };
+    if envelope.payload.is_none() {
+        // It leaves as an empty one.
+        writer.lose(Part::Payload);
+    }
     writer.fields(&envelope.properties, envelope.bytes());
     writer.properties.message_expiry_interval =
         mapping::remaining_millis(envelope, now).map(|millis| u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX));
@@ -261,11 +266,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tombstone_is_told_as_a_loss() {
+        for version in [Version::V4, Version::V5] {
+            let told = |payload: Option<Bytes>, strict| {
+                let mut envelope = Envelope::new(MessageId::from_bytes([1; 16]), Timestamp(0), "");
+                envelope.payload = payload;
+                let manner = Manner { forward_origin: false, strict, ..manner(version) };
+                publish(&outgoing(envelope, "a"), &manner).map(|(publish, lost)| (publish.payload, lost))
+            };
+            assert_eq!(told(None, false).unwrap(), (Bytes::new(), vec![Part::Payload.lost()]), "{version:?}");
+            assert_eq!(&*told(None, true).unwrap_err().code, "mapping.lost", "{version:?}");
+            assert_eq!(told(Some(Bytes::new()), true).unwrap(), (Bytes::new(), vec![]), "{version:?}");
+        }
+    }
+
+    #[test]
     fn mqtt_3_1_1_loses_all_but_the_payload() {
         let message = outgoing(full(), "cmd/7");
         let (publish, lost) = publish(&message, &manner(Version::V4)).unwrap();
         assert!(publish.properties.is_none());
-        let all: Vec<_> = Part::ALL.into_iter().filter(|part| *part != Part::Id).map(Part::lost).collect();
+        let all: Vec<_> =
+            Part::ALL.into_iter().filter(|part| !matches!(part, Part::Id | Part::Payload)).map(Part::lost).collect();
         assert_eq!(lost, all);
         let strict = Manner { strict: true, ..manner(Version::V4) };
         assert_eq!(&*super::publish(&message, &strict).unwrap_err().code, "mapping.lost");
