@@ -144,15 +144,25 @@ pub enum Inbound {
     User,
 }
 
+/// Where the value of a header that is a field's goes.
+enum Place {
+    /// Into a field that holds text.
+    Text(fn(&mut Properties) -> &mut Option<Text>),
+    /// Into a field that holds bytes.
+    Bytes(fn(&mut Properties) -> &mut Option<Bytes>),
+    /// To the source, which makes of it what it will.
+    Source,
+}
+
 /// The parts that a header from outside may set: those whose name is not reserved.
-const FROM_HEADERS: [Part; 7] = [
-    Part::ContentType,
-    Part::ContentEncoding,
-    Part::Id,
-    Part::CorrelationId,
-    Part::ReplyTo,
-    Part::Traceparent,
-    Part::Tracestate,
+static FROM_HEADERS: [(Part, Place); 7] = [
+    (Part::ContentType, Place::Text(|fields| &mut fields.content_type)),
+    (Part::ContentEncoding, Place::Text(|fields| &mut fields.content_encoding)),
+    (Part::Id, Place::Source),
+    (Part::CorrelationId, Place::Bytes(|fields| &mut fields.correlation_id)),
+    (Part::ReplyTo, Place::Text(|fields| &mut fields.reply_to)),
+    (Part::Traceparent, Place::Text(|fields| &mut fields.traceparent)),
+    (Part::Tracestate, Place::Text(|fields| &mut fields.tracestate)),
 ];
 
 /// Takes a header of a protocol whose headers carry what it has no field for: one that is a field's sets the field, the
@@ -162,44 +172,32 @@ pub fn take(properties: &mut Properties, name: &str, value: &Value, has_field: i
     if is_reserved(name) {
         return Inbound::Left;
     }
-    let part = FROM_HEADERS.into_iter().find(|part| part.header() == Some(name) && !has_field(*part));
-    let Some(part) = part else { return Inbound::User };
-    let field = match part {
-        Part::ContentType => &mut properties.content_type,
-        Part::ContentEncoding => &mut properties.content_encoding,
-        Part::ReplyTo => &mut properties.reply_to,
-        Part::Traceparent => &mut properties.traceparent,
-        Part::Tracestate => &mut properties.tracestate,
-        Part::CorrelationId => {
-            let bytes = if let Value::Bytes(bytes) = value {
-                Some(bytes.clone())
-            } else {
-                value.to_text().map(|text| text.as_bytes().clone())
-            };
-            if properties.correlation_id.is_none() {
-                properties.correlation_id = bytes;
-            }
-            return Inbound::Field(part);
-        }
-        Part::Id => return Inbound::Field(part),
-        Part::Payload | Part::Time | Part::ExpiresAt | Part::Priority | Part::Key | Part::Origin | Part::Headers => {
-            return Inbound::User;
-        }
+    let found = FROM_HEADERS.iter().find(|(part, _)| part.header() == Some(name) && !has_field(*part));
+    let Some((part, place)) = found else { return Inbound::User };
+    let is_taken = match place {
+        Place::Text(field) => fill(field(properties), value.to_text()),
+        Place::Bytes(field) => fill(field(properties), bytes(value)),
+        Place::Source => true,
     };
-    match value.to_text() {
-        Some(text) => {
-            field.get_or_insert(text);
-            Inbound::Field(part)
-        }
-        None => Inbound::Left,
-    }
+    if is_taken { Inbound::Field(*part) } else { Inbound::Left }
+}
+
+/// Sets a field that is not set yet; whether there was something to set it to.
+fn fill<T>(field: &mut Option<T>, value: Option<T>) -> bool {
+    let Some(value) = value else { return false };
+    field.get_or_insert(value);
+    true
+}
+
+fn bytes(value: &Value) -> Option<Bytes> {
+    if let Value::Bytes(bytes) = value { Some(bytes.clone()) } else { value.to_text().map(Text::into_bytes) }
 }
 
 /// Whether a user header of the envelope may go out under its name: it is not reserved, and not the name under which a
 /// part goes out that the protocol has no field for.
 #[must_use]
 pub fn is_free(name: &str, has_field: impl Fn(Part) -> bool) -> bool {
-    !is_reserved(name) && !FROM_HEADERS.into_iter().any(|part| part.header() == Some(name) && !has_field(part))
+    !is_reserved(name) && !FROM_HEADERS.iter().any(|(part, _)| part.header() == Some(name) && !has_field(*part))
 }
 
 /// Where a message came from, in one text: `kafka:orders/2/1147`, `mqtt:plant/3/temp`, `http:/orders`.
@@ -226,9 +224,53 @@ pub fn strictly(protocol: &str, lost: &[Text]) -> Result<(), Fault> {
     Err(Fault::rejected("mapping.lost", text))
 }
 
-/// The time that is left of a message, in milliseconds, at least 1, where it expires and has not yet.
+/// The time that is left of a message that expires, in milliseconds. It is 1 where nothing is left, as of one that has expired
+/// on its way out: 0 says something else in some protocols (in MQTT that it never expires).
 #[must_use]
 pub fn remaining_millis(envelope: &Envelope, now: crossdock_model::Timestamp) -> Option<u64> {
     let at = envelope.properties.expires_at?;
     Some(u64::try_from(at.millis().saturating_sub(now.millis())).unwrap_or(0).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossdock_model::{MessageId, Timestamp};
+
+    #[test]
+    fn a_header_of_a_fields_name_is_the_field() {
+        let list = || Value::List(vec![]);
+        for (name, value, expected) in [
+            ("content-type", Value::from("text/plain"), Inbound::Field(Part::ContentType)),
+            ("content-type", list(), Inbound::Left),
+            ("correlation-id", Value::Bytes(Bytes::from_static(b"\xff")), Inbound::Field(Part::CorrelationId)),
+            ("correlation-id", Value::Integer(7), Inbound::Field(Part::CorrelationId)),
+            ("correlation-id", list(), Inbound::Left),
+            ("message-id", list(), Inbound::Field(Part::Id)),
+            ("reply-to", Value::from("answers"), Inbound::User),
+            ("crossdock-key", Value::from("forged"), Inbound::Left),
+            ("priority", Value::from("9"), Inbound::User),
+        ] {
+            let mut fields = Properties::default();
+            assert_eq!(take(&mut fields, name, &value, |part| part == Part::ReplyTo), expected, "{name} {value:?}");
+            let is_set = fields != Properties::default();
+            let sets = matches!(expected, Inbound::Field(part) if part != Part::Id);
+            assert_eq!(is_set, sets, "{name} {value:?}: {fields:?}");
+        }
+        let mut fields = Properties::default();
+        for id in ["first", "second"] {
+            take(&mut fields, "correlation-id", &Value::from(id), |_| false);
+        }
+        assert_eq!(fields.correlation_id.as_deref(), Some(&b"first"[..]));
+    }
+
+    #[test]
+    fn what_has_expired_has_a_millisecond_left() {
+        let mut envelope = Envelope::new(MessageId::from_bytes([1; 16]), Timestamp(0), "x");
+        assert_eq!(remaining_millis(&envelope, Timestamp(0)), None);
+        envelope.properties.expires_at = Some(Timestamp(5));
+        for (now, left) in [(-1, 6), (4, 1), (5, 1), (9, 1)] {
+            assert_eq!(remaining_millis(&envelope, Timestamp(now)), Some(left), "at {now}");
+        }
+    }
 }

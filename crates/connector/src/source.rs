@@ -112,7 +112,10 @@ pub enum Settlement {
     Filtered,
     /// It is not taken, and why.
     Refused(Refusal),
-    /// It cannot be stored now (full, failing, stopping): the peer keeps it, or HTTP answers 503.
+    /// It cannot be stored now (full, failing, stopping), and its sender, who waits for the answer, hears so: HTTP answers
+    /// 503. Only a source that tells ([`crate::OnRefused::Tell`]) is told this: of others the engine keeps what finds no room and
+    /// tries it again itself, so that it stays in order and is asked for once. A source that is told all the same
+    /// settles nothing: the message is its peer's, at the latest in the next session.
     Again {
         /// When to try again.
         after: Option<Duration>,

@@ -38,7 +38,9 @@ impl Unsettled {
             let is_refused = match settlement {
                 Settlement::Refused(_) => true,
                 Settlement::Stored { .. } | Settlement::Filtered => false,
-                // The message stays the server's, unacknowledged; there is nobody who waits for a reply.
+                // The engine tells `Again` only to who can pass it on, and keeps what it has no room for itself. Told all the
+                // same, the message stays the server's, which gives it again in the next session: requeued in this one it
+                // would come at once, over and over. There is nobody who waits for a reply.
                 Settlement::Again { .. } | Settlement::Reply(_) => continue,
             };
             let Self { tracker, rejected, .. } = self;
