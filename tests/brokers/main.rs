@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bridges;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod kills;
