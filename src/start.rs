@@ -60,7 +60,7 @@ async fn listen(plan: &Arc<Plan>, store: Store, options: crossdock_engine::Optio
     let admin = Admin::bind(&settings.admin).map_err(Failure::usage)?;
     let audit = Audit::open(&settings.data_dir, Arc::clone(&clock)).map_err(Failure::usage)?;
     let connectors = registry::connectors(plan, Text::from(store.store_id()));
-    let gateway = Gateway::start(Arc::clone(plan), connectors, store, options).await.map_err(refused)?;
+    let gateway = Gateway::start(Arc::clone(plan), connectors, Arc::new(store), options).await.map_err(refused)?;
     let address = admin.address();
     audit.started_with(plan);
     let server = admin.serve(gateway.clone(), token, clock, audit);
@@ -114,7 +114,8 @@ fn open_store(settings: &GatewaySettings, options: &crossdock_engine::Options) -
     };
     store.segment_bytes = settings.store.segment_bytes;
     store.keys = keyring(settings)?;
-    options.observe(&mut store);
+    store.on_sync = Some(options.on_sync());
+    store.on_failure = Some(options.on_failure());
     Store::open(Arc::new(disk), store).map_err(|error: OpenError| unusable(&settings.data_dir, error))
 }
 
@@ -128,7 +129,8 @@ fn token(settings: &GatewaySettings) -> Result<Token, Failure> {
 fn refused(error: StartError) -> Failure {
     match error {
         StartError::Connector(error) => Failure::usage(format!("{}; {}", error.message, error.hint)),
-        StartError::Declare(_) | StartError::Settings { .. } => Failure::usage(error),
+        StartError::Declare(_) | StartError::Settings { .. } | StartError::Atomicity { .. } => Failure::usage(error),
+        StartError::Claim(error) => Failure::other(error.to_string()),
         StartError::Internal(text) => Failure::other(text),
     }
 }

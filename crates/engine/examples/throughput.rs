@@ -248,14 +248,15 @@ fn through(base: &Path, name: &str, yaml: &str, messages: u64, done: fn(&Counts)
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let options = Options::new(Arc::new(now), 1);
     let mut store_options = crossdock_store::Options::new(Arc::new(now));
-    options.observe(&mut store_options);
+    store_options.on_sync = Some(options.on_sync());
+    store_options.on_failure = Some(options.on_failure());
     let store = Store::open(folder(base, "gateway"), store_options).unwrap();
     let counts = Arc::<Counts>::default();
     MESSAGES.store(messages, Relaxed);
     report(name, messages, || {
         runtime.block_on(async {
             let load: Arc<dyn Connector> = Arc::new(Load(Arc::clone(&counts)));
-            let gateway = Gateway::start(plan, vec![load], store, options).await.unwrap();
+            let gateway = Gateway::start(plan, vec![load], Arc::new(store), options).await.unwrap();
             while done(&counts).load(Relaxed) < messages {
                 counts.changed.notified().await;
             }

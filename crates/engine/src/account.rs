@@ -14,7 +14,7 @@
 
 use crate::Counts;
 use crossdock_model::Text;
-use crossdock_store::{ChannelNumber, Outcome, Store};
+use crossdock_store::{ChannelNumber, Channels, Outcome};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -118,15 +118,17 @@ impl Door {
 
 impl Group {
     /// A group as it stands now, before anything of the gateway runs.
-    pub fn new(name: Text, channel: Arc<Channel>, store: &Store) -> Self {
-        let before = store.group_counts(&name).map_or(0, |counts| counts.received);
+    pub fn new(name: Text, channel: Arc<Channel>, channels: &dyn Channels) -> Self {
+        let counts = channels.accountant().and_then(|accountant| accountant.group_counts(&name));
+        let before = counts.map_or(0, |counts| counts.received);
         Self { name, channel, before }
     }
 }
 
 impl Account {
-    /// The account now. While messages are between two places it need not add up; at rest it does.
-    pub fn counts(&self, store: &Store) -> Counts {
+    /// The account now. While messages are between two places it need not add up; at rest it does. Where nobody counts what
+    /// is taken off a channel it is that of the door alone.
+    pub fn counts(&self, channels: &dyn Channels) -> Counts {
         let mut counts = Counts::default();
         if let Some(door) = &self.door {
             let ended = if self.group.is_some() { door.appended.load(Relaxed) } else { 0 };
@@ -136,9 +138,9 @@ impl Account {
             counts.refused = door.refused.load(Relaxed);
             counts.dead = door.dead.load(Relaxed);
         }
-        if let Some(group) = &self.group {
-            let ends = store.group_counts(&group.name).unwrap_or_default();
-            let moved = store.moved_into(group.channel.number);
+        if let Some((group, accountant)) = self.group.as_ref().zip(channels.accountant()) {
+            let ends = accountant.group_counts(&group.name).unwrap_or_default();
+            let moved = accountant.moved_into(group.channel.number);
             counts.received += group.before + group.channel.appended.load(Relaxed) + moved;
             // What was split is delivered as far as its own account goes: its parts are messages of their own.
             counts.delivered += ends.ended(Outcome::Delivered) + ends.ended(Outcome::Split);

@@ -9,7 +9,11 @@ use crate::{
     tasks::blocking,
 };
 use crossdock_model::{MessageId, Text};
-use crossdock_store::{ChannelInfo, ChannelNumber, Notes, ReadError, Store, StoredMessage, SubscriptionNumber, Try};
+use crossdock_store::{
+    Browsed, Browser, ChannelInfo, ChannelNumber, Channels, Cursor, Notes, ReadError, StoredMessage,
+    SubscriptionNumber, Try,
+};
+use std::{fmt::Write as _, sync::Arc};
 use tokio::sync::oneshot;
 
 impl Gateway {
@@ -24,10 +28,10 @@ impl Gateway {
         limit: usize,
     ) -> Result<Page<MessageView>, RequestError> {
         let info = self.0.channel_info(channel).ok_or_else(|| no_channel(channel))?;
-        let from = cursor.map_or(Ok(0), parse_cursor)?;
-        let page = page(&self.0.shared.store, info.number, from, limit.clamp(1, PAGE_MAX)).await?;
+        let from = cursor.map_or_else(|| self.0.seek(info.number, 0), parse_cursor)?;
+        let page = page(&self.0.shared.channels, info.number, from, limit.clamp(1, PAGE_MAX)).await?;
         let items = self.0.views(&info, page.messages).await?;
-        Ok(Page { items, next: page.next.map(|next| Text::from(next.to_string())) })
+        Ok(Page { items, next: page.next.as_ref().map(text_of) })
     }
 
     /// The message of an id where it stands now, dead letters included; none if it stands nowhere (any more). Looks
@@ -36,10 +40,10 @@ impl Gateway {
     /// # Errors
     /// The store cannot be read.
     pub async fn message(&self, id: MessageId) -> Result<Option<MessageView>, RequestError> {
-        for info in self.0.shared.store.channels().into_iter().filter(|info| info.messages > 0) {
-            let store = self.0.shared.store.clone();
+        for info in self.0.shared.channels.channels().into_iter().filter(|info| info.messages > 0) {
+            let channels = Arc::clone(&self.0.shared.channels);
             let number = info.number;
-            let found = blocking(move || find(&store, number, id)).await.ok_or_else(lost)??;
+            let found = blocking(move || find(&*channels, number, id)).await.ok_or_else(lost)??;
             if let Some(message) = found {
                 return Ok(self.0.views(&info, vec![message]).await?.pop());
             }
@@ -50,25 +54,28 @@ impl Gateway {
 
 /// The message of an id in a channel. Blocks.
 pub(crate) fn find(
-    store: &Store,
+    channels: &dyn Channels,
     channel: ChannelNumber,
     id: MessageId,
 ) -> Result<Option<StoredMessage>, RequestError> {
-    let mut from = Some(0);
-    while let Some(offset) = from {
-        let page = store.browse(channel, offset, PAGE_MAX).map_err(|error| unreadable(&error))?;
-        if let Some(message) = page.messages.into_iter().find(|message| message.id() == id) {
-            return Ok(Some(message));
-        }
-        from = page.next;
-    }
-    Ok(None)
+    Ok(browser(channels)?.find(channel, id, 1).map_err(|error| unreadable(&error))?.pop())
+}
+
+/// What looks at messages where they stand.
+pub(crate) fn browser(channels: &dyn Channels) -> Result<&dyn Browser, RequestError> {
+    let unsupported = || String::from("messages of this gateway cannot be looked at where they stand");
+    channels.browser().ok_or_else(|| RequestError::Unsupported(unsupported()))
 }
 
 impl Inner {
     /// A channel that the store has.
     pub fn channel_info(&self, name: &str) -> Option<ChannelInfo> {
-        self.shared.store.channels().into_iter().find(|info| info.name == name)
+        self.shared.channels.channels().into_iter().find(|info| info.name == name)
+    }
+
+    /// Where looking through a channel goes on with an offset.
+    pub fn seek(&self, channel: ChannelNumber, offset: u64) -> Result<Cursor, RequestError> {
+        Ok(browser(&*self.shared.channels)?.seek(channel, offset))
     }
 
     /// What is shown of messages of a channel.
@@ -90,17 +97,17 @@ impl Inner {
         messages: Vec<StoredMessage>,
         states: Vec<MessageState>,
     ) -> Result<Vec<MessageView>, RequestError> {
-        let subscriptions: Vec<_> = self.shared.store.subscriptions();
+        let subscriptions: Vec<_> = self.shared.channels.subscriptions();
         let subscriptions: Vec<_> = subscriptions
             .into_iter()
             .filter(|has| has.channel == info.number && !crate::start::is_gate(&has.name))
             .map(|has| (has.number, target_of(&has.name)))
             .collect();
-        let (store, channel) = (self.shared.store.clone(), info.name.clone());
+        let (channels, channel) = (Arc::clone(&self.shared.channels), info.name.clone());
         let viewed = move || {
             let views = messages.into_iter().zip(states).filter_map(|(message, state)| {
                 // One that cannot be decoded is damaged: its reader finds out and says so.
-                view(&store, &channel, route.as_ref(), &subscriptions, &message, state).ok()
+                view(&*channels, &channel, route.as_ref(), &subscriptions, &message, state).ok()
             });
             views.collect()
         };
@@ -126,7 +133,7 @@ impl Inner {
 }
 
 fn view(
-    store: &Store,
+    channels: &dyn Channels,
     channel: &Text,
     route: Option<&Text>,
     subscriptions: &[(SubscriptionNumber, Text)],
@@ -138,7 +145,7 @@ fn view(
     let (mut attempts, mut total) = (Vec::new(), 0);
     for (subscription, target) in subscriptions {
         // What was settled meanwhile has no history; a system failure shows the message without it.
-        if let Ok(history) = store.history(*subscription, message.offset) {
+        if let Ok(history) = channels.history(*subscription, message.offset) {
             total += history.total;
             attempts.extend(history.kept.into_iter().map(|tried| attempt(tried, Some(target))));
         }
@@ -193,22 +200,40 @@ fn history(
 
 /// A part of a channel, read on a thread that may block.
 pub(crate) async fn page(
-    store: &Store,
+    channels: &Arc<dyn Channels>,
     channel: ChannelNumber,
-    from: u64,
+    from: Cursor,
     limit: usize,
-) -> Result<crossdock_store::Page, RequestError> {
-    let store = store.clone();
-    let read = blocking(move || store.browse(channel, from, limit)).await.ok_or_else(lost)?;
-    read.map_err(|error| unreadable(&error))
+) -> Result<Browsed, RequestError> {
+    let channels = Arc::clone(channels);
+    let read = move || browser(&*channels)?.browse(channel, &from, limit).map_err(|error| unreadable(&error));
+    blocking(read).await.ok_or_else(lost)?
 }
 
-pub(crate) fn parse_cursor(cursor: &str) -> Result<u64, RequestError> {
-    cursor.parse().map_err(|_| RequestError::Invalid(format!("`{cursor}` is no cursor: leave it out to begin anew")))
+/// A cursor as it is told: in hexadecimal digits, since only its maker reads it.
+pub(crate) fn text_of(cursor: &Cursor) -> Text {
+    let mut text = String::with_capacity(2 * cursor.bytes().len());
+    for byte in cursor.bytes() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Text::from(text)
+}
+
+pub(crate) fn parse_cursor(text: &str) -> Result<Cursor, RequestError> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let digits = text.bytes().all(|digit| digit.is_ascii_hexdigit()) && text.len().is_multiple_of(2);
+    let bytes: Option<Vec<u8>> = if digits { text.as_bytes().chunks(2).map(byte).collect() } else { None };
+    bytes.map(|bytes| Cursor::new(bytes.into())).ok_or_else(|| unreadable(&ReadError::Cursor))
 }
 
 pub(crate) fn unreadable(error: &ReadError) -> RequestError {
-    RequestError::Internal(error.to_string())
+    match error {
+        ReadError::Cursor => RequestError::Invalid(error.to_string()),
+        ReadError::Gone | ReadError::Damaged | ReadError::Fenced | ReadError::Io(_) => {
+            RequestError::Internal(error.to_string())
+        }
+    }
 }
 
 pub(crate) fn lost() -> RequestError {

@@ -2,7 +2,7 @@
 
 use crate::tasks::blocking;
 use crossdock_delivery::{Unclean, Verdict, judge};
-use crossdock_store::{End, Ends, Flight, FlightNotes, Store, SubscriptionNumber};
+use crossdock_store::{Channels, End, Ends, Flight, FlightNotes, SubscriptionNumber};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -27,11 +27,11 @@ type Key = (SubscriptionNumber, u64);
 impl Crash {
     /// Reads and judges what the last processes left; `boot` names the machine's present start, without which notes are
     /// worth nothing.
-    pub async fn read(store: &Store, boot: Option<[u8; 16]>) -> Self {
+    pub async fn read(channels: &Arc<dyn Channels>, boot: Option<[u8; 16]>) -> Self {
         let Some(boot) = boot else { return Self::new(None, Vec::new(), None) };
-        let store = store.clone();
+        let channels = Arc::clone(channels);
         let opened = blocking(move || {
-            let (notes, ends) = store.flight_notes(boot)?;
+            let (notes, ends) = channels.flight_notes(boot)?;
             let (suspects, charged) = verdict(&ends);
             if charged.is_some() {
                 notes.charged()?;

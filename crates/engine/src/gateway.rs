@@ -3,6 +3,7 @@
 use crate::{
     Options, RequestError,
     account::Channel,
+    claims::commit,
     crash::Crash,
     handle::RouteHandle,
     operation::Operations,
@@ -14,7 +15,7 @@ use crate::{
 use crossdock_config::{From as Origin, Plan};
 use crossdock_connector::Connector;
 use crossdock_model::{Envelope, MessageId, Text};
-use crossdock_store::{CommitError, Committed, EncodedMessage, Put, Store, Txn};
+use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, EncodedMessage, Put, Txn};
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -50,6 +51,15 @@ pub enum StartError {
     /// The store contradicts the plan (a channel that was a topic), or cannot write.
     #[error(transparent)]
     Declare(#[from] crossdock_store::DeclareError),
+    /// Somebody else has what the plan needs.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The channels cannot do what a route needs.
+    #[error("route `{route}`: `dedupe` among its `steps` needs channels that take a decision whole: do it in `accept`")]
+    Atomicity {
+        /// The route.
+        route: Text,
+    },
     /// A source or sink cannot be made from settings that were checked before.
     #[error("route `{route}`: {message}")]
     Settings {
@@ -73,16 +83,17 @@ impl Gateway {
     pub async fn start(
         plan: Arc<Plan>,
         connectors: Vec<Arc<dyn Connector>>,
-        store: Store,
+        channels: Arc<dyn Channels>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let declaring = (Arc::clone(&plan), store.clone());
-        let declared = blocking(move || declare(&declaring.0, &declaring.1)).await;
+        check_atomicity(&plan, channels.atomicity())?;
+        let declaring = (Arc::clone(&plan), Arc::clone(&channels));
+        let declared = blocking(move || declare(&declaring.0, &*declaring.1)).await;
         let lost = || StartError::Internal(String::from("the thread that declares channels was lost: report this"));
-        let declared = declared.ok_or_else(lost)??;
-        let crash = Crash::read(&store, options.boot).await;
-        let shared = Arc::new(Shared::new(plan, store, options, crash));
-        let operations = Operations::load(&shared.store);
+        let (declared, claims) = declared.ok_or_else(lost)??;
+        let crash = Crash::read(&channels, options.boot).await;
+        let shared = Arc::new(Shared::new(plan, (channels, claims), options, crash));
+        let operations = Operations::load(&*shared.channels);
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
         let protocols = connectors.clone();
         let connectors = with_sources(&shared.plan, connectors);
@@ -122,7 +133,7 @@ impl Gateway {
         if let Some(failure) = self.0.shared.signals.failure() {
             return Err(failure);
         }
-        if let Some(failure) = self.0.shared.store.failure() {
+        if let Some(failure) = self.0.shared.channels.failure() {
             return Err(Text::from(format!("the store stopped: {failure}")));
         }
         if self.0.shared.is_stopping() { Err(Text::from_static("the gateway stops")) } else { Ok(()) }
@@ -161,8 +172,8 @@ impl Gateway {
             tracing::warn!("some tasks did not end in time");
             shared.tasks.abort();
         }
-        let store = shared.store.clone();
-        blocking(move || store.close()).await.unwrap_or(Err(CommitError::Closed))
+        let channels = Arc::clone(&shared.channels);
+        blocking(move || channels.close()).await.unwrap_or(Err(CommitError::Closed))
     }
 
     /// Starts no delivery of the route from now on; what is on its way ends. Lasts over restarts.
@@ -227,20 +238,18 @@ impl Inner {
 
     /// Submits a decision and waits for the answer, without holding a thread.
     pub async fn commit(&self, txn: Txn) -> Result<Committed, RequestError> {
-        commit(&self.shared, txn).await.map_err(|error| RequestError::Unavailable(error.to_string()))
+        commit(&self.shared, &[], txn).await.map_err(|error| RequestError::Unavailable(error.to_string()))
     }
 }
 
-/// Submits a decision and waits for the answer, without holding a thread.
-pub(crate) async fn commit(shared: &Shared, txn: Txn) -> Result<Committed, CommitError> {
-    let (answer, answered) = oneshot::channel();
-    // Who asked may have gone.
-    shared.store.submit(txn, Box::new(move |result| drop(answer.send(result))));
-    let result = answered.await.unwrap_or(Err(CommitError::Closed));
-    if let Err(error @ CommitError::Failed(_)) = &result {
-        shared.store_failed(error);
+/// A gate notes keys and settles in one decision, and what remembered the key without the settlement would take the message
+/// for a repetition of itself.
+fn check_atomicity(plan: &Plan, atomicity: Atomicity) -> Result<(), StartError> {
+    let gate = plan.routes().iter().find(|route| route.steps.claims());
+    match (atomicity, gate) {
+        (Atomicity::Repeatable, Some(route)) => Err(StartError::Atomicity { route: route.id.clone() }),
+        (Atomicity::Repeatable, None) | (Atomicity::Frame, _) => Ok(()),
     }
-    result
 }
 
 /// The connectors that have a source: the others share nothing that must be made ready, and a port that no route

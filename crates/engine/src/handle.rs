@@ -59,7 +59,7 @@ impl RouteHandle {
 
     /// Its account now.
     pub fn counts(&self, shared: &Shared) -> Counts {
-        self.account.counts(&shared.store)
+        self.account.counts(&*shared.channels)
     }
 
     /// What is shown of it.

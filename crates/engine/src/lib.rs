@@ -14,6 +14,7 @@
 
 mod account;
 mod browse;
+mod claims;
 mod crash;
 mod dead;
 mod evaluate;

@@ -25,12 +25,18 @@ impl Options {
         Self { clock, seed, boot: None, signals: Arc::default() }
     }
 
-    /// Has the store tell the time by the same clock, and tell this engine how long its syncs take and that it failed.
-    pub fn observe(&self, store: &mut crossdock_store::Options) {
-        let (syncs, failure) = (Arc::clone(&self.signals), Arc::clone(&self.signals));
-        store.clock = Arc::clone(&self.clock);
-        store.on_sync = Some(Arc::new(move |took: Duration| syncs.sync_seconds.observe(took)));
-        store.on_failure = Some(Arc::new(move |reason: &str| failure.fail(&format!("the store stopped: {reason}"))));
+    /// What is to be told how long each sync of the log took.
+    #[must_use]
+    pub fn on_sync(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {
+        let signals = Arc::clone(&self.signals);
+        Arc::new(move |took| signals.sync_seconds.observe(took))
+    }
+
+    /// What is to be told that the channels have failed for good.
+    #[must_use]
+    pub fn on_failure(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let signals = Arc::clone(&self.signals);
+        Arc::new(move |reason| signals.fail(&format!("the store stopped: {reason}")))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What all tasks of a gateway share.
 
-use crate::{crash::Crash, limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time};
+use crate::{
+    claims::Claims, crash::Crash, limits::Budget, metrics::Losses, signals::Signals, tasks::Tasks, time::Time,
+};
 use crossdock_config::Plan;
 use crossdock_model::Timestamp;
-use crossdock_store::{CommitError, Store};
+use crossdock_store::{Channels, CommitError};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -18,7 +20,9 @@ pub(crate) struct Shared {
     /// What runs.
     pub plan: Arc<Plan>,
     /// Where messages stand.
-    pub store: Store,
+    pub channels: Arc<dyn Channels>,
+    /// What of it is this gateway's.
+    pub claims: Claims,
     /// Both clocks.
     pub time: Time,
     /// When the gateway began to work.
@@ -59,11 +63,17 @@ pub(crate) enum Phase {
 
 impl Shared {
     /// What the tasks share.
-    pub fn new(plan: Arc<Plan>, store: Store, options: crate::Options, crash: Crash) -> Self {
+    pub fn new(
+        plan: Arc<Plan>,
+        (channels, claims): (Arc<dyn Channels>, Claims),
+        options: crate::Options,
+        crash: Crash,
+    ) -> Self {
         let time = Time::new(options.clock);
         Self {
             plan,
-            store,
+            channels,
+            claims,
             started_at: time.now(),
             time,
             tasks: Tasks::new(Arc::clone(&options.signals)),
@@ -102,7 +112,7 @@ impl Shared {
     /// ever by this one.
     pub fn settlements_failed(&self, error: &CommitError) {
         match error {
-            CommitError::Failed(_) | CommitError::Closed => self.store_failed(error),
+            CommitError::Failed(_) | CommitError::Closed | CommitError::Fenced => self.store_failed(error),
             CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_) => {
                 self.signals.fail(&format!("the store did not take settlements: {error}"));
             }

@@ -2,21 +2,20 @@
 
 use crate::{
     Gateway, MessageView, Page, RequestError,
-    browse::{lost, parse_cursor, unreadable},
+    browse::{browser, lost, parse_cursor, text_of, unreadable},
     gateway::no_channel,
     limits::{PAGE_MAX, SIFT_MESSAGES_MAX, SIFT_PAGE},
     tasks::{blocking, catch},
 };
 use crossdock_expression::{Compiler, Program, Use};
-use crossdock_model::Text;
 use crossdock_rules::Working;
-use crossdock_store::{ChannelNumber, Store, StoredMessage};
+use crossdock_store::{ChannelNumber, Channels, Cursor, StoredMessage};
 use std::sync::Arc;
 
 /// What looking through a part of a channel gave.
 struct Sifted {
     messages: Vec<StoredMessage>,
-    next: Option<u64>,
+    next: Option<Cursor>,
 }
 
 impl Gateway {
@@ -34,12 +33,12 @@ impl Gateway {
         limit: usize,
     ) -> Result<Page<MessageView>, RequestError> {
         let info = self.0.channel_info(channel).ok_or_else(|| no_channel(channel))?;
-        let from = cursor.map_or(Ok(0), parse_cursor)?;
+        let from = cursor.map_or_else(|| self.0.seek(info.number, 0), parse_cursor)?;
         let (condition, limit) = (compile(condition)?, limit.clamp(1, PAGE_MAX));
-        let (store, number) = (self.0.shared.store.clone(), info.number);
-        let sifted = blocking(move || sift(&store, number, from, limit, &condition)).await.ok_or_else(lost)??;
+        let (channels, number) = (Arc::clone(&self.0.shared.channels), info.number);
+        let sifted = blocking(move || sift(&*channels, number, from, limit, &condition)).await.ok_or_else(lost)??;
         let items = self.0.views(&info, sifted.messages).await?;
-        Ok(Page { items, next: sifted.next.map(|next| Text::from(next.to_string())) })
+        Ok(Page { items, next: sifted.next.as_ref().map(text_of) })
     }
 }
 
@@ -55,15 +54,16 @@ fn compile(condition: &str) -> Result<Program, RequestError> {
 
 /// Looks through a channel until it has found enough or looked long enough. Blocks.
 fn sift(
-    store: &Store,
+    channels: &dyn Channels,
     channel: ChannelNumber,
-    from: u64,
+    from: Cursor,
     limit: usize,
     condition: &Program,
 ) -> Result<Sifted, RequestError> {
+    let browser = browser(channels)?;
     let (mut messages, mut looked, mut next) = (Vec::new(), 0, Some(from));
-    while let Some(at) = next.filter(|_| looked < SIFT_MESSAGES_MAX) {
-        let page = store.browse(channel, at, SIFT_PAGE).map_err(|error| unreadable(&error))?;
+    while let Some(at) = next.as_ref().filter(|_| looked < SIFT_MESSAGES_MAX) {
+        let page = browser.browse(channel, at, SIFT_PAGE).map_err(|error| unreadable(&error))?;
         let last = page.messages.last().map(|message| message.offset);
         next = page.next;
         for message in page.messages {
@@ -74,7 +74,7 @@ fn sift(
             }
             if messages.len() >= limit {
                 let is_last = last == Some(offset) && next.is_none();
-                return Ok(Sifted { messages, next: (!is_last).then_some(offset + 1) });
+                return Ok(Sifted { messages, next: (!is_last).then(|| browser.seek(channel, offset + 1)) });
             }
         }
     }

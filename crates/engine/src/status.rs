@@ -4,15 +4,15 @@ use crate::{
     ChannelView, Gateway, RouteView, Status, SubscriptionView, account::Channel, gateway::Inner, route::RouteReport,
 };
 use crossdock_model::Text;
-use crossdock_store::{ChannelInfo, SubscriptionInfo};
+use crossdock_store::{Accountant, ChannelInfo, SubscriptionInfo};
 
 impl Gateway {
     /// The whole.
     pub async fn status(&self) -> Status {
         let shared = &self.0.shared;
-        let counts = shared.store.counts();
+        let counts = shared.channels.accountant().map(Accountant::counts).unwrap_or_default();
         Status {
-            store_id: Text::from(shared.store.store_id()),
+            store_id: Text::from(shared.channels.store_id()),
             started_at: shared.started_at,
             uptime: std::time::Duration::from_millis(shared.time.moment().0),
             unready: self.ready().err(),
@@ -61,7 +61,7 @@ impl Inner {
 
     /// The channels in the order of the plan, then the store's others that hold messages.
     pub fn channel_views(&self, reports: &[Option<RouteReport>]) -> Vec<ChannelView> {
-        let (infos, subscriptions) = (self.shared.store.channels(), self.shared.store.subscriptions());
+        let (infos, subscriptions) = (self.shared.channels.channels(), self.shared.channels.subscriptions());
         let planned = self.shared.plan.channels().iter().filter_map(|channel| self.channels.get(&channel.name));
         let mut views: Vec<_> = planned
             .filter_map(|channel| {
@@ -104,13 +104,18 @@ impl Inner {
 
     /// Channels and subscriptions that hold messages though the plan does not name them.
     fn orphans(&self) -> Vec<Text> {
-        let store = &self.shared.store;
-        let infos = store.channels();
+        let infos = self.shared.channels.channels();
         let planned = |name: &Text| self.channels.contains_key(name);
         let channels = infos.iter().filter(|info| info.messages > 0 && !planned(&info.name));
         let mut orphans: Vec<_> =
             channels.map(|info| Text::from(format!("channel {}: {} messages", info.name, info.messages))).collect();
-        for has in store.subscriptions().iter().filter(|has| has.pending > 0 && !crate::start::is_gate(&has.name)) {
+        for has in self
+            .shared
+            .channels
+            .subscriptions()
+            .iter()
+            .filter(|has| has.pending > 0 && !crate::start::is_gate(&has.name))
+        {
             let channel = infos.iter().find(|info| info.number == has.channel);
             let known = self.routes.iter().any(|handle| {
                 let names = handle.route.targets.iter();

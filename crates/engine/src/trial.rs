@@ -208,14 +208,14 @@ impl Gateway {
             Channels::Queue(name) | Channels::Topic { name, .. } => Some(name),
             Channels::None => None,
         };
-        let mut channels = self.0.shared.store.channels();
-        channels.retain(|info| info.messages > 0);
+        let mut infos = self.0.shared.channels.channels();
+        infos.retain(|info| info.messages > 0);
         // A message may stand in several: the route's own copy is meant before its dead letter, and that before others.
-        channels.sort_by_key(|info| (Some(&info.name) != own, info.name != handle.route.dead_letter, info.number));
-        for info in channels {
-            let store = self.0.shared.store.clone();
+        infos.sort_by_key(|info| (Some(&info.name) != own, info.name != handle.route.dead_letter, info.number));
+        for info in infos {
+            let channels = Arc::clone(&self.0.shared.channels);
             let number = info.number;
-            let found = blocking(move || find(&store, number, id)).await.ok_or_else(lost)??;
+            let found = blocking(move || find(&*channels, number, id)).await.ok_or_else(lost)??;
             if let Some(message) = found {
                 let start = start(&handle.route, own == Some(&info.name), &message);
                 let envelope = message.envelope().map_err(|_| undecodable(&info, id))?;

@@ -55,6 +55,12 @@ pub enum ReadError {
     /// Its bytes on disk are not what was written; it is dead with code `store.damaged`.
     #[error("the message's bytes on disk are damaged; a copy is in `quarantine/`")]
     Damaged,
+    /// Somebody else has claimed the subscription.
+    #[error("the subscription was taken over")]
+    Fenced,
+    /// A cursor that none gave out.
+    #[error("this is no cursor: leave it out to begin anew")]
+    Cursor,
     /// The system failed.
     #[error("reading the log failed: {0}")]
     Io(#[from] io::Error),

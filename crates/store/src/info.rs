@@ -1,6 +1,6 @@
 //! What the store tells about itself.
 
-use crate::{ChannelKind, ChannelNumber, Outcome, StoredMessage, SubscriptionNumber};
+use crate::{ChannelKind, ChannelNumber, Lease, Outcome, StoredMessage, SubscriptionNumber};
 use crossdock_model::{Fault, Text, Timestamp};
 use std::time::Duration;
 
@@ -62,13 +62,13 @@ impl GroupCounts {
     }
 
     /// Counts messages that were appended.
-    pub(crate) fn append(&mut self, count: u64) {
+    pub fn append(&mut self, count: u64) {
         self.received += count;
         self.stored += count;
     }
 
     /// Counts messages that ended.
-    pub(crate) fn end(&mut self, outcome: Outcome, count: u64) {
+    pub fn end(&mut self, outcome: Outcome, count: u64) {
         self.stored = self.stored.saturating_sub(count);
         for (of, ended) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
             *ended += if of == outcome { count } else { 0 };
@@ -155,6 +155,8 @@ pub struct Fetched {
     pub messages: Vec<StoredMessage>,
     /// What stands behind them.
     pub rest: Rest,
+    /// How long they are whose they are now; without one for as long as the claim stands.
+    pub lease: Option<Lease>,
 }
 
 /// What stands behind the messages that were fetched.

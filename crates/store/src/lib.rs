@@ -16,6 +16,7 @@
 //!
 //! There is no async runtime in here. What may block says so: call it from a thread that may.
 
+mod channels;
 mod checkpoint;
 mod cipher;
 mod cleaner;
@@ -38,6 +39,10 @@ mod txn;
 mod verify;
 mod writer;
 
+pub use channels::{
+    Accountant, Annotations, Atomicity, Browsed, Browser, Channels, ClaimError, Cursor, Extension, Fence, FetchMax,
+    LaneRange, Lease,
+};
 pub use cipher::{KeyError, KeyId, Keyring, MasterKey};
 pub use disk::{
     CrashPolicy, Disk, DiskFile, DiskLock, DiskOperation, FaultyDisk, FileEntry, MemoryDisk, Mishap, OpenMode,
@@ -55,7 +60,7 @@ pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
 pub use state::TOUCHED_MAX;
 pub use store::{Store, Watch};
 pub use txn::{
-    CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutResult, Settle, Sieve, SieveKey,
-    Sifted, Takes, Touch, Txn,
+    CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutId, PutResult, Settle, Sieve,
+    SieveKey, Sifted, Takes, Touch, Txn,
 };
 pub use verify::{Finding, Report, verify, verify_with};

@@ -1,7 +1,8 @@
 //! What the handles, the readers and the writer share.
 
 use crate::{
-    Disk, Options, cipher::Unsealer, format::Seal, meters::Meters, read::Indexes, state::State, writer::Queue,
+    Disk, Options, channels::Claims, cipher::Unsealer, format::Seal, meters::Meters, read::Indexes, state::State,
+    writer::Queue,
 };
 use crossdock_model::Text;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,6 +15,7 @@ pub struct Shared {
     pub queue: Queue,
     pub meters: Arc<Meters>,
     pub indexes: Indexes,
+    pub claims: Claims,
     state: Mutex<State>,
     failure: OnceLock<Text>,
 }
@@ -28,6 +30,7 @@ impl Shared {
             queue: Queue::default(),
             meters: Arc::new(meters),
             indexes: Indexes::default(),
+            claims: Claims::default(),
             state: Mutex::new(state),
             failure: OnceLock::new(),
         }

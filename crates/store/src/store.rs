@@ -4,6 +4,7 @@ use crate::{
     Amendment, ChannelInfo, ChannelNumber, ChannelSpec, CommitError, Committed, Completion, DeclareError, Disk, Ends,
     Fetched, FlightNotes, GroupCounts, History, OpenError, Operation, Options, Page, ReadError, Start, StoreCounts,
     StoredMessage, SubscriptionInfo, SubscriptionNumber, SubscriptionSpec, Touched, Txn,
+    channels::Claims,
     cleaner::is_retaining,
     recover,
     shared::Shared,
@@ -99,6 +100,11 @@ impl Store {
     #[must_use]
     pub fn failure(&self) -> Option<Text> {
         self.shared.failure().cloned()
+    }
+
+    /// Who works on which subscription.
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.shared.claims
     }
 
     /// Puts a request and waits for its answer; without one the store is closed.

@@ -26,6 +26,14 @@ pub struct Txn {
 }
 
 impl Txn {
+    /// Whether it does nothing for other subscriptions than these.
+    pub(crate) fn is_within(&self, subscriptions: &[u32]) -> bool {
+        let settles = self.settles.iter().map(|settle| settle.subscription);
+        let sieve = self.sieve.iter().flat_map(|sieve| sieve.others.iter().copied().chain([sieve.subscription]));
+        let touches = self.touches.iter().map(|touch| touch.subscription);
+        settles.chain(sieve).chain(touches).all(|of| subscriptions.contains(&of.0))
+    }
+
     /// Whether it forces no frame.
     pub(crate) fn may_ride(&self) -> bool {
         self.rides && self.puts.is_empty() && self.operations.is_empty()
@@ -47,6 +55,8 @@ pub enum Takes {
 pub struct Put {
     /// The channel it goes to.
     pub channel: ChannelNumber,
+    /// What it is known by in this channel.
+    pub id: PutId,
     /// The message.
     pub message: EncodedMessage,
     /// Keys that must not have been seen: all of them are noted with the message, or it is not stored.
@@ -63,11 +73,35 @@ pub struct Put {
 }
 
 impl Put {
-    /// A put of its own bundle without keys.
+    /// A put of its own bundle without keys, of a message that was received.
     #[must_use]
     pub fn new(channel: ChannelNumber, message: EncodedMessage, bundle: u32) -> Self {
-        Self { channel, message, keys: Vec::new(), settled_for: Vec::new(), use_reserve: false, bundle }
+        let (id, keys, settled_for) = (PutId::Received, Vec::new(), Vec::new());
+        Self { channel, id, message, keys, settled_for, use_reserve: false, bundle }
     }
+
+    /// The same, of a message that takes the place of another one, which is settled in the same decision.
+    #[must_use]
+    pub fn in_place_of(mut self, subscription: SubscriptionNumber, offset: u64) -> Self {
+        self.id = PutId::InPlaceOf { subscription, offset };
+        self
+    }
+}
+
+/// What a put is known by in its channel, where a crash may have it done again ([`crate::Atomicity::Repeatable`]): the same
+/// decision made again gives the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum PutId {
+    /// It came from outside. Who sends it again says so by a key, if at all ([`Put::keys`]): equal ids are no proof, since
+    /// a peer may give one twice.
+    Received,
+    /// It takes the place of a message that the decision settles, and that gives each channel one put at most.
+    InPlaceOf {
+        /// For whom that one is settled.
+        subscription: SubscriptionNumber,
+        /// Which it is.
+        offset: u64,
+    },
 }
 
 /// A claim that a key is new within a scope until a time.
@@ -217,7 +251,8 @@ pub enum PutResult {
         /// Its place in the channel.
         offset: u64,
     },
-    /// A message with the same key and body is stored already.
+    /// A message with the same key and body is stored already; so is, where that is told apart, this very put
+    /// ([`PutId::InPlaceOf`]).
     Duplicate {
         /// The id that was noted with the key.
         id: MessageId,
@@ -246,6 +281,9 @@ pub enum CommitError {
         /// Which.
         channel: ChannelNumber,
     },
+    /// Somebody else has claimed a subscription that it settles for. Nothing was written.
+    #[error("a subscription was taken over by somebody else")]
+    Fenced,
     /// It names what the store does not have, or is larger than a frame may be. Nothing was written.
     #[error("{0}")]
     Invalid(Text),

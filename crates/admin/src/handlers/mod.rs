@@ -131,6 +131,7 @@ impl From<RequestError> for Problem {
             RequestError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", text),
             RequestError::Conflict(_) => Self::conflict("conflict", text),
             RequestError::Unavailable(_) => Self::unavailable("unavailable", text),
+            RequestError::Unsupported(_) => Self::new(StatusCode::NOT_IMPLEMENTED, "unsupported", text),
             RequestError::Internal(_) => Self::internal("internal", text),
         }
     }

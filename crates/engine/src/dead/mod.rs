@@ -4,13 +4,13 @@ mod group;
 
 use crate::{
     DeadFilter, DeadGroup, DeadLetter, Gateway, MessageView, Page, RequestError,
-    browse::{lost, page, parse_cursor, unreadable},
+    browse::{browser, lost, page, parse_cursor, text_of, unreadable},
     gateway::Inner,
     limits::PAGE_MAX,
     tasks::blocking,
 };
 use crossdock_model::{MessageId, Text};
-use crossdock_store::{ChannelInfo, ChannelKind, ChannelNumber, DeadNote, Store, StoredMessage};
+use crossdock_store::{ChannelInfo, ChannelKind, ChannelNumber, Channels, Cursor, DeadNote, ReadError, StoredMessage};
 use group::Groups;
 
 impl Gateway {
@@ -25,24 +25,25 @@ impl Gateway {
         limit: usize,
     ) -> Result<Page<DeadLetter>, RequestError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let (mut number, mut from) = cursor.map_or(Ok((ChannelNumber(0), 0)), parse_place)?;
+        let (mut number, mut from) = cursor.map_or(Ok((ChannelNumber(0), None)), parse_place)?;
         let mut items = Vec::new();
         for info in self.0.dead_channels() {
             if info.number < number {
                 continue;
             }
             if info.number > number {
-                (number, from) = (info.number, 0);
+                (number, from) = (info.number, None);
             }
-            let mut next = Some(from);
-            while let Some(offset) = next {
-                let page = page(&self.0.shared.store, number, offset, limit).await?;
+            let mut next = Some(from.take().map_or_else(|| self.0.seek(number, 0), Ok)?);
+            while let Some(at) = next {
+                let page = page(&self.0.shared.channels, number, at, limit).await?;
                 let matched = page.messages.into_iter().filter(|message| filter.matches(message));
                 let mut matched: Vec<_> = matched.take(limit - items.len() + 1).collect();
                 let more = (items.len() + matched.len() > limit).then(|| matched.pop()).flatten();
                 items.extend(self.0.dead_views(&info, matched).await?);
                 if let Some(first_left_out) = more {
-                    let next = Text::from(format!("{}:{}", number.0, first_left_out.offset));
+                    let next = text_of(&self.0.seek(number, first_left_out.offset)?);
+                    let next = Text::from(format!("{}:{next}", number.0));
                     return Ok(Page { items, next: Some(next) });
                 }
                 next = page.next;
@@ -67,10 +68,10 @@ impl Gateway {
     /// # Errors
     /// The store cannot be read.
     pub async fn dead_groups(&self) -> Result<Vec<DeadGroup>, RequestError> {
-        let (store, channels) = (self.0.shared.store.clone(), self.0.dead_channels());
+        let (all, dead) = (std::sync::Arc::clone(&self.0.shared.channels), self.0.dead_channels());
         let gather = move || {
             let mut groups = Groups::default();
-            for_each(&store, &channels, &mut |_, _, note| groups.add(note))?;
+            for_each(&*all, &dead, &mut |_, _, note| groups.add(note))?;
             Ok(groups.finish())
         };
         blocking(gather).await.ok_or_else(lost)?
@@ -96,7 +97,7 @@ impl Inner {
     /// The queues that hold dead letters, by number: those of the plan's routes, and those that routes had which are
     /// gone.
     pub(crate) fn dead_channels(&self) -> Vec<ChannelInfo> {
-        let mut infos = self.shared.store.channels();
+        let mut infos = self.shared.channels.channels();
         infos.retain(|info| match self.channels.get(&info.name) {
             Some(channel) => channel.dead_letters,
             None => info.kind == ChannelKind::Queue && info.messages > 0 && info.name.ends_with(".dead"),
@@ -122,14 +123,15 @@ impl Inner {
 
 /// Goes through all dead letters. Blocks.
 pub(crate) fn for_each(
-    store: &Store,
-    channels: &[ChannelInfo],
+    channels: &dyn Channels,
+    dead: &[ChannelInfo],
     visit: &mut dyn FnMut(&ChannelInfo, &StoredMessage, &DeadNote),
 ) -> Result<(), RequestError> {
-    for info in channels {
-        let mut from = Some(0);
-        while let Some(offset) = from {
-            let page = store.browse(info.number, offset, PAGE_MAX).map_err(|error| unreadable(&error))?;
+    let browser = browser(channels)?;
+    for info in dead {
+        let mut from = Some(browser.seek(info.number, 0));
+        while let Some(at) = from {
+            let page = browser.browse(info.number, &at, PAGE_MAX).map_err(|error| unreadable(&error))?;
             for message in &page.messages {
                 if let Ok(Some(note)) = message.dead_note() {
                     visit(info, message, &note);
@@ -142,17 +144,17 @@ pub(crate) fn for_each(
 }
 
 /// Counts the dead letters that are meant. Blocks.
-pub(crate) fn count(store: &Store, channels: &[ChannelInfo], filter: &DeadFilter) -> Result<u64, RequestError> {
+pub(crate) fn count(channels: &dyn Channels, dead: &[ChannelInfo], filter: &DeadFilter) -> Result<u64, RequestError> {
     let mut matched = 0;
-    for_each(store, channels, &mut |_, message, note| {
+    for_each(channels, dead, &mut |_, message, note| {
         let id = filter.ids.as_ref().is_none_or(|ids| ids.contains(&message.id()));
         matched += u64::from(id && filter.matches_note(note));
     })?;
     Ok(matched)
 }
 
-fn parse_place(cursor: &str) -> Result<(ChannelNumber, u64), RequestError> {
-    let (channel, offset) = cursor.split_once(':').unwrap_or((cursor, ""));
-    let number = u32::try_from(parse_cursor(channel)?).unwrap_or(u32::MAX);
-    Ok((ChannelNumber(number), parse_cursor(offset)?))
+fn parse_place(text: &str) -> Result<(ChannelNumber, Option<Cursor>), RequestError> {
+    let (number, cursor) = text.split_once(':').ok_or_else(|| unreadable(&ReadError::Cursor))?;
+    let number = number.parse().map_err(|_| unreadable(&ReadError::Cursor))?;
+    Ok((ChannelNumber(number), Some(parse_cursor(cursor)?)))
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 use blocks::Blocks;
 use crossdock_model::{Text, Timestamp};
-use crossdock_store::{ChannelNumber, Page, ReadError, Store, StoredMessage};
+use crossdock_store::{Browsed, ChannelNumber, Channels, Cursor, ReadError, StoredMessage};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
@@ -59,9 +59,16 @@ struct Found {
     /// The others that have a deadline.
     deadlines: Vec<(u64, Timestamp)>,
     /// Where to go on; none at the end.
-    next: Option<u64>,
+    next: Option<Cursor>,
     /// The offset behind the last that was seen.
     end: u64,
+}
+
+/// Where to look: from a cursor, or else an offset on.
+#[derive(Clone)]
+struct Place {
+    cursor: Option<Cursor>,
+    offset: u64,
 }
 
 impl ExpiryTask {
@@ -93,12 +100,12 @@ impl ExpiryTask {
 
     /// Looks at what was appended since the last time and still stands there.
     async fn look_at_new(&self, blocks: &mut Blocks) {
-        let mut from = Some(blocks.cursor());
+        let mut from = Some(Place { cursor: None, offset: blocks.cursor() });
         while let Some(at) = from {
             match self.look(at, u64::MAX).await {
                 Ok(found) => {
-                    blocks.looked_to(found.next.unwrap_or(found.end));
-                    from = found.next;
+                    blocks.looked_to(found.end);
+                    from = found.place();
                     self.tell(blocks, found);
                 }
                 Err(error) => {
@@ -111,11 +118,11 @@ impl ExpiryTask {
     }
 
     async fn look_at_block(&self, blocks: &mut Blocks, first: u64, to: u64) {
-        let mut from = Some(first);
-        while let Some(at) = from.filter(|at| *at < to) {
+        let mut from = Some(Place { cursor: None, offset: first });
+        while let Some(at) = from.filter(|at| at.offset < to) {
             match self.look(at, to).await {
                 Ok(found) => {
-                    from = found.next;
+                    from = found.place();
                     self.tell(blocks, found);
                 }
                 Err(error) => {
@@ -141,12 +148,13 @@ impl ExpiryTask {
     }
 
     /// Looks at some messages from an offset on and below another.
-    async fn look(&self, from: u64, to: u64) -> Result<Found, ReadError> {
+    async fn look(&self, from: Place, to: u64) -> Result<Found, ReadError> {
         // The semaphore is never closed.
         let _permit = self.shared.looks.acquire().await.ok();
-        let (store, channel, deadline) = (self.shared.store.clone(), self.channel, Arc::clone(&self.deadline));
+        let (channels, channel) = (Arc::clone(&self.shared.channels), self.channel);
+        let deadline = Arc::clone(&self.deadline);
         let (now, began) = (self.shared.time.now(), Instant::now());
-        let looked = blocking(move || look(&store, channel, from, to, now, &deadline)).await;
+        let looked = blocking(move || look(&*channels, channel, &from, to, now, &deadline)).await;
         let found = looked.unwrap_or_else(|| Err(std::io::Error::other("the reading thread was lost").into()))?;
         if found.next.is_some() {
             sleep(began.elapsed() * EASE).await;
@@ -155,25 +163,37 @@ impl ExpiryTask {
     }
 }
 
+impl Found {
+    /// Where to go on; none at the end.
+    fn place(&self) -> Option<Place> {
+        self.next.clone().map(|cursor| Place { cursor: Some(cursor), offset: self.end })
+    }
+}
+
 /// Looks at a page of messages. Blocks.
 fn look(
-    store: &Store,
+    channels: &dyn Channels,
     channel: ChannelNumber,
-    from: u64,
+    from: &Place,
     to: u64,
     now: Timestamp,
     deadline: &Deadline,
 ) -> Result<Found, ReadError> {
-    let Some(info) = store.channel(channel) else { return Ok(Found::default()) };
+    let (Some(info), Some(browser)) = (channels.channel(channel), channels.browser()) else {
+        return Ok(Found { end: from.offset, ..Found::default() });
+    };
     // About as many as fit the bytes, by the average of what stands there.
     let average = (info.bytes / info.messages.max(1)).max(1);
     let fitting = usize::try_from(FETCH_BYTES_MAX as u64 / average).unwrap_or(1);
-    let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(to.saturating_sub(from.offset)).unwrap_or(usize::MAX);
     let messages_max = fitting.min(wanted).clamp(1, EXPIRY_MESSAGES_MAX);
-    let Page { messages, next } = store.browse(channel, from, messages_max)?;
-    let mut found = Found { next, end: info.next_offset.max(from), ..Found::default() };
+    let cursor = from.cursor.clone().unwrap_or_else(|| browser.seek(channel, from.offset));
+    let Browsed { messages, next } = browser.browse(channel, &cursor, messages_max)?;
+    let end = messages.last().map_or(from.offset, |last| last.offset + 1);
+    // At the end all was seen that there was before the look.
+    let end = if next.is_none() { end.max(info.next_offset) } else { end };
+    let mut found = Found { next, end, ..Found::default() };
     for message in messages.iter().filter(|message| message.offset < to) {
-        found.end = found.end.max(message.offset + 1);
         match deadline(message) {
             Some(deadline) if deadline <= now => found.expired.push(message.offset),
             Some(deadline) => found.deadlines.push((message.offset, deadline)),

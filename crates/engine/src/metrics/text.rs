@@ -4,6 +4,7 @@
 use super::Histogram;
 use crate::{ChannelView, Counts, Gateway, SourceState, TargetState, gateway::Inner, route::RouteReport};
 use crossdock_model::{FaultClass, Text};
+use crossdock_store::Accountant;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
@@ -83,10 +84,10 @@ impl<'a> Family<'a> {
 
 impl Snapshot {
     fn accounts(&self) -> Vec<(&Text, Counts)> {
-        let store = &self.inner.shared.store;
+        let channels = &*self.inner.shared.channels;
         let routes = self.inner.routes.iter().map(|handle| &handle.account);
         let queues = self.inner.queues.iter().map(|handle| &handle.account);
-        routes.chain(queues).map(|account| (&account.name, account.counts(store))).collect()
+        routes.chain(queues).map(|account| (&account.name, account.counts(channels))).collect()
     }
 
     fn account(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -236,9 +237,9 @@ impl Snapshot {
             encoder.encode_descriptor("crossdock_store_sync_seconds", help, None, MetricType::Histogram)?;
         let (sum, count, buckets) = shared.signals.sync_seconds.read();
         metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        let Some(counts) = shared.channels.accountant().map(Accountant::counts) else { return Ok(()) };
         let help = "Bytes of the store's files";
         let mut metric = encoder.encode_descriptor("crossdock_store_bytes", help, None, MetricType::Gauge)?;
-        let counts = shared.store.counts();
         metric.encode_gauge(&number(counts.bytes))?;
         let help = "Keys forgotten before their window was over, because there were more than `max_keys`";
         let mut metric = encoder.encode_descriptor("crossdock_dedupe_forgotten", help, None, MetricType::Counter)?;

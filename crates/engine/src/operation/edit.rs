@@ -4,19 +4,21 @@
 //! leaves the dead letters in the frame that stores the copy: sent back later with all others, it would be delivered
 //! beside it. Who wants to have it still says so.
 
-use super::release::{Release, release_as};
+use super::{
+    release::{Release, release_as},
+    run::instead_of,
+};
 use crate::{
     Gateway, RequestError,
-    browse::{lost, unreadable},
-    gateway::{Inner, commit},
+    browse::{browser, lost, unreadable},
+    claims::commit,
+    gateway::Inner,
     limits::PAGE_MAX,
     tasks::blocking,
 };
 use bytes::Bytes;
 use crossdock_model::{ENVELOPE_BYTES_MAX, Envelope, HEADERS_MAX, MessageId, Text, Timestamp, Value};
-use crossdock_store::{
-    ChannelInfo, CommitError, DeadNote, Notes, Offsets, Outcome, PutResult, Settle, Store, StoredMessage, Txn,
-};
+use crossdock_store::{ChannelInfo, Channels, CommitError, DeadNote, Notes, Outcome, PutResult, StoredMessage, Txn};
 
 /// What is changed about a dead letter, and what becomes of it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -73,8 +75,8 @@ impl Gateway {
 impl Inner {
     /// The dead letter that is meant.
     async fn only_letter(&self, id: MessageId, target: Option<&Text>) -> Result<Letter, RequestError> {
-        let (store, channels) = (self.shared.store.clone(), self.dead_channels());
-        let mut letters = blocking(move || letters(&store, &channels, id)).await.ok_or_else(lost)??;
+        let (channels, dead) = (std::sync::Arc::clone(&self.shared.channels), self.dead_channels());
+        let mut letters = blocking(move || letters(&*channels, &dead, id)).await.ok_or_else(lost)??;
         letters.retain(|letter| target.is_none_or(|target| letter.note.target.as_ref() == Some(target)));
         let letter = letters.pop().ok_or_else(|| {
             let at = target.map(|target| format!(" of the target `{target}`")).unwrap_or_default();
@@ -101,18 +103,18 @@ impl Inner {
         let notes = Notes { redrives: 0, edited_from: Some(letter.message.id()), dead: None };
         let Release { puts, account } =
             release_as(self, &letter.note, copy, &notes).map_err(RequestError::Unprocessable)?;
-        let mut txn = Txn { puts, ..Txn::default() };
-        let subscriptions = self.shared.store.subscriptions().into_iter();
-        for has in subscriptions.filter(|has| !keep && has.channel == letter.channel.number) {
-            let offsets = Offsets::one(letter.message.offset);
-            txn.settles.push(Settle { subscription: has.number, outcome: Outcome::Delivered, offsets });
-        }
+        let txn = if keep {
+            Txn { puts, ..Txn::default() }
+        } else {
+            instead_of(self, letter.channel.number, letter.message.offset, puts, Outcome::Delivered)
+        };
         if txn.puts.is_empty() && txn.settles.is_empty() {
             // Filtered, and the original stays: there is nothing to write.
             account.count(true);
             return Ok(Edited { id, stored: false });
         }
-        let committed = match commit(&self.shared, txn).await {
+        let fences = self.shared.claims.of_all(txn.settles.iter().map(|settle| settle.subscription));
+        let committed = match commit(&self.shared, &fences, txn).await {
             Ok(committed) => committed,
             Err(error @ CommitError::Invalid(_)) => return Err(RequestError::Internal(error.to_string())),
             Err(error) => return Err(RequestError::Unavailable(error.to_string())),
@@ -149,21 +151,16 @@ fn apply(original: Envelope, edit: Edit, id: MessageId, now: Timestamp) -> Resul
 }
 
 /// All dead letters of an id. Blocks.
-fn letters(store: &Store, channels: &[ChannelInfo], id: MessageId) -> Result<Vec<Letter>, RequestError> {
-    let mut found = Vec::new();
-    for channel in channels {
-        let mut from = Some(0);
-        while let Some(offset) = from {
-            let page = store.browse(channel.number, offset, PAGE_MAX).map_err(|error| unreadable(&error))?;
-            for message in page.messages.into_iter().filter(|message| message.id() == id) {
-                if let Ok(Some(note)) = message.dead_note() {
-                    found.push(Letter { channel: channel.clone(), message: message.detached(), note });
-                }
+fn letters(channels: &dyn Channels, dead: &[ChannelInfo], id: MessageId) -> Result<Vec<Letter>, RequestError> {
+    let (browser, mut letters) = (browser(channels)?, Vec::new());
+    for channel in dead {
+        for message in browser.find(channel.number, id, PAGE_MAX).map_err(|error| unreadable(&error))? {
+            if let Ok(Some(note)) = message.dead_note() {
+                letters.push(Letter { channel: channel.clone(), message, note });
             }
-            from = page.next;
         }
     }
-    Ok(found)
+    Ok(letters)
 }
 
 fn undecodable(id: MessageId) -> RequestError {

@@ -17,7 +17,7 @@ pub use edit::{Edit, Edited};
 use body::Body;
 use crossdock_model::{MessageId, Text, Timestamp};
 use crossdock_settings::Rate;
-use crossdock_store::{Operation, OperationState, Store, Txn};
+use crossdock_store::{Channels, Operation, OperationState, Txn};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -41,8 +41,8 @@ pub(crate) struct Operations {
 
 impl Operations {
     /// Those that the store remembers.
-    pub fn load(store: &Store) -> Self {
-        let known = store.operations().into_iter().map(|operation| (operation.id, operation)).collect();
+    pub fn load(channels: &dyn Channels) -> Self {
+        let known = channels.operations().into_iter().map(|operation| (operation.id, operation)).collect();
         Self { known: Mutex::new(known), moving: tokio::sync::Mutex::new(()) }
     }
 
@@ -127,11 +127,11 @@ impl Gateway {
         if filter.ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
             return Err(RequestError::Invalid(format!("at most {IDS_MAX} ids can be named: make several requests")));
         }
-        let (store, channels) = (self.0.shared.store.clone(), self.0.redrivable_channels());
+        let (channels, dead) = (std::sync::Arc::clone(&self.0.shared.channels), self.0.redrivable_channels());
         // Dead letters that come later are not meant, so that one that dies again is not sent round and round.
-        let until = channels.iter().map(|info| (info.name.clone(), info.next_offset)).collect();
+        let until = dead.iter().map(|info| (info.name.clone(), info.next_offset)).collect();
         let counted = filter.clone();
-        let matched = blocking(move || count(&store, &channels, &counted)).await.ok_or_else(lost)??;
+        let matched = blocking(move || count(&*channels, &dead, &counted)).await.ok_or_else(lost)??;
         let matched = max.map_or(matched, |max| matched.min(max));
         if dry_run {
             return Ok(Redrive { operation: None, matched });

@@ -48,11 +48,11 @@ impl Release {
 }
 
 impl Counted {
-    /// Counts a letter that was moved; `stored` unless a key was known.
+    /// Counts a letter that was moved; `stored` unless a key was known, or what it was put as.
     pub fn count(&self, stored: bool) {
         match self {
             Self::Nothing => {}
-            Self::Channel(channel) => channel.count_appended(1),
+            Self::Channel(channel) => channel.count_appended(u64::from(stored)),
             Self::Door { door, channels, end } => {
                 if stored {
                     channels.iter().for_each(|channel| channel.count_appended(1));
@@ -104,7 +104,7 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
         .map(|target| subscription_name(&handle.route, &target.name))
         .collect();
     let (mut settled_for, mut found) = (Vec::new(), false);
-    for has in inner.shared.store.subscriptions().into_iter().filter(|has| has.channel == channel.number) {
+    for has in inner.shared.channels.subscriptions().into_iter().filter(|has| has.channel == channel.number) {
         // What is dead by its own fault has passed no gate. All else was let go on, or was dropped where it waited.
         let by_itself = note.target.is_none() && note.cause.code != DROPPED;
         let to_gate = by_itself && is_gate(&has.name) && has.group == note.route;

@@ -7,16 +7,11 @@ use super::{
     is_running,
     release::{Release, release},
 };
-use crate::{
-    RequestError,
-    browse::page,
-    gateway::{Inner, commit},
-    limits::FULL_PAUSE,
-    shared::Phase,
-};
+use crate::{RequestError, browse::page, claims::commit, gateway::Inner, limits::FULL_PAUSE, shared::Phase};
 use crossdock_model::MessageId;
 use crossdock_store::{
-    CommitError, Offsets, Operation, OperationState, Outcome, PutResult, Settle, StoredMessage, Txn,
+    ChannelNumber, CommitError, Cursor, Offsets, Operation, OperationState, Outcome, Put, PutResult, Settle,
+    StoredMessage, SubscriptionInfo, Txn,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -27,14 +22,15 @@ const LOOKED_AT: usize = 64;
 /// Where a queue is looked at next, and what was left there.
 struct Place {
     channel: crossdock_model::Text,
-    from: u64,
+    /// None at the beginning.
+    from: Option<Cursor>,
     until: u64,
 }
 
 /// What became of a step.
 enum Step {
     /// One was moved or left; look on from here.
-    On(u64),
+    On(Cursor),
     /// The queue has nothing more.
     Through,
     /// There is no room now.
@@ -70,12 +66,12 @@ async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestEr
     let interval = body.rate.map(|rate| Duration::from_secs_f64(1.0 / rate.per_second));
     let mut next = Instant::now();
     for (channel, until) in &body.until {
-        let mut place = Place { channel: channel.clone(), from: 0, until: *until };
+        let mut place = Place { channel: channel.clone(), from: None, until: *until };
         loop {
             sleep_until(next).await;
             match step(inner, id, body, &place, interval.is_some()).await? {
                 Step::On(from) => {
-                    place.from = from;
+                    place.from = Some(from);
                     // Even: a step that came late does not make the next one earlier.
                     next = interval.map_or(next, |interval| Instant::now() + interval);
                 }
@@ -96,10 +92,12 @@ async fn step(inner: &Inner, id: MessageId, body: &Body, place: &Place, paced: b
         return Ok(Step::Stop);
     }
     let Some(info) = inner.channel_info(&place.channel) else { return Ok(Step::Through) };
-    let page = page(&inner.shared.store, info.number, place.from, LOOKED_AT).await?;
-    let mut from = place.from;
-    for message in page.messages.into_iter().filter(|message| message.offset < place.until) {
-        from = message.offset + 1;
+    let from = place.from.clone().map_or_else(|| inner.seek(info.number, 0), Ok)?;
+    let page = page(&inner.shared.channels, info.number, from, LOOKED_AT).await?;
+    for message in page.messages {
+        if message.offset >= place.until {
+            return Ok(Step::Through);
+        }
         if !body.filter.matches(&message) {
             continue;
         }
@@ -107,14 +105,11 @@ async fn step(inner: &Inner, id: MessageId, body: &Body, place: &Place, paced: b
             return Ok(Step::Wait);
         }
         if paced || operation.done + operation.failed >= operation.total {
-            return Ok(Step::On(from));
+            return Ok(Step::On(inner.seek(info.number, message.offset + 1)?));
         }
     }
     drop(moving);
-    Ok(match page.next {
-        Some(next) if next < place.until => Step::On(next.max(from)),
-        Some(_) | None => Step::Through,
-    })
+    Ok(page.next.map_or(Step::Through, Step::On))
 }
 
 /// Moves a letter in one frame with the operation's progress; false if there is no room.
@@ -122,7 +117,7 @@ async fn move_one(
     inner: &Inner,
     operation: &mut Operation,
     message: &StoredMessage,
-    dead_letters: crossdock_store::ChannelNumber,
+    dead_letters: ChannelNumber,
 ) -> Result<bool, RequestError> {
     let released = if operation.kind == DELETE { Ok(Release::deletion()) } else { release(inner, message) };
     let mut moved = operation.clone();
@@ -137,12 +132,11 @@ async fn move_one(
         }
     };
     moved.done += 1;
-    let mut txn = Txn { puts: released.puts, operations: vec![moved.clone()], ..Txn::default() };
     let outcome = if operation.kind == DELETE { Outcome::Dead } else { Outcome::Delivered };
-    for has in inner.shared.store.subscriptions().into_iter().filter(|has| has.channel == dead_letters) {
-        txn.settles.push(Settle { subscription: has.number, outcome, offsets: Offsets::one(message.offset) });
-    }
-    let committed = match commit(&inner.shared, txn).await {
+    let mut txn = instead_of(inner, dead_letters, message.offset, released.puts, outcome);
+    txn.operations.push(moved.clone());
+    let fences = inner.shared.claims.of_all(txn.settles.iter().map(|settle| settle.subscription));
+    let committed = match commit(&inner.shared, &fences, txn).await {
         Ok(committed) => committed,
         Err(CommitError::Full { .. } | CommitError::NoSpace) => return Ok(false),
         Err(error) => return Err(RequestError::Unavailable(error.to_string())),
@@ -153,13 +147,32 @@ async fn move_one(
     Ok(true)
 }
 
+/// What settles a letter for all who read its queue, and puts others in its place.
+pub(super) fn instead_of(
+    inner: &Inner,
+    dead_letters: ChannelNumber,
+    offset: u64,
+    puts: Vec<Put>,
+    outcome: Outcome,
+) -> Txn {
+    let readers = inner.shared.channels.subscriptions().into_iter().filter(|has| has.channel == dead_letters);
+    let settle = |has: SubscriptionInfo| Settle { subscription: has.number, outcome, offsets: Offsets::one(offset) };
+    let settles: Vec<_> = readers.map(settle).collect();
+    let first = settles.first().map(|settle| settle.subscription);
+    let puts = puts.into_iter().map(|put| match first {
+        Some(first) => put.in_place_of(first, offset),
+        None => put,
+    });
+    Txn { puts: puts.collect(), settles, ..Txn::default() }
+}
+
 /// Notes that the operation has ended, unless it was cancelled meanwhile.
 async fn end(inner: &Inner, id: MessageId, state: OperationState) {
     let _moving = inner.operations.moving.lock().await;
     let Some(mut operation) = inner.operations.get(id).filter(is_running) else { return };
     operation.state = state;
     // If it cannot be noted it is worked off again after the restart, and finds nothing left to do.
-    if commit(&inner.shared, Txn { operations: vec![operation.clone()], ..Txn::default() }).await.is_ok() {
+    if commit(&inner.shared, &[], Txn { operations: vec![operation.clone()], ..Txn::default() }).await.is_ok() {
         inner.operations.put(operation);
     }
 }

@@ -33,11 +33,11 @@ pub use handle::{Delivery, Receive};
 
 use crate::{
     account::Channel,
+    claims::Claimed,
     route::{Outbox, Reading},
     shared::Shared,
 };
 use crossdock_model::Moment;
-use crossdock_store::SubscriptionNumber;
 use serve::Waiter;
 use settle::Pending;
 use std::{
@@ -52,7 +52,7 @@ use tokio::sync::{Notify, mpsc};
 pub(crate) struct QueueTask {
     shared: Arc<Shared>,
     channel: Arc<Channel>,
-    subscription: SubscriptionNumber,
+    claimed: Claimed,
     board: Arc<Board>,
     /// How long a message stays here.
     expire_after: Option<Duration>,

@@ -1,10 +1,15 @@
 //! Giving messages out: what was given back comes first, then what is next in the queue.
 
 use super::{QueueEvent, QueueTask, handle::Leased, handle::stopping, table::Returned, token::Token};
-use crate::{RequestError, limits, tasks::blocking};
+use crate::{
+    RequestError,
+    claims::{Claimed, READ_WAIT},
+    limits,
+    tasks::blocking,
+};
 use crossdock_model::{Moment, Timestamp};
-use crossdock_store::{ChannelNumber, Fetched, Outcome, ReadError, Rest, Store, StoredMessage};
-use std::time::Duration;
+use crossdock_store::{Channels, FetchMax, Fetched, Outcome, ReadError, Rest, StoredMessage};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// A consumer who has no answer yet.
@@ -113,9 +118,11 @@ impl QueueTask {
             let bytes_max = self.shared.budget.grant(bytes_max, 0);
             let ready = self.table.ready(messages_max);
             if !ready.is_empty() {
-                match ready.first().and_then(|offset| self.shared.store.peek(self.channel.number, *offset)) {
-                    Some(message) => self.gathered(message),
-                    None => {
+                let peek = |offset: &u64| self.shared.channels.read(&self.claimed.fence, *offset, Duration::ZERO);
+                match ready.first().map(peek) {
+                    Some(Ok(Some(message))) => self.gathered(message),
+                    // Why it cannot be read is told to the thread as well.
+                    Some(Ok(None) | Err(_)) | None => {
                         self.recall(ready, bytes_max);
                         return Gathered::Busy;
                     }
@@ -126,13 +133,29 @@ impl QueueTask {
             if room == 0 || bytes_max == 0 || !self.reading.may_fetch() {
                 return Gathered::Dry;
             }
-            let Fetched { messages, rest } = self.shared.store.fetch(self.subscription, room, bytes_max);
-            if messages.is_empty() && rest == Rest::Cold {
-                self.read_cold(room, bytes_max);
-                return Gathered::Busy;
+            let max = FetchMax { messages: room, bytes: bytes_max };
+            match self.shared.channels.fetch(&self.claimed.fence, max, Duration::ZERO) {
+                Ok(fetched) if fetched.messages.is_empty() && fetched.rest == Rest::Cold => {
+                    self.read_cold(max);
+                    return Gathered::Busy;
+                }
+                Ok(fetched) => self.fetched(fetched),
+                Err(error) => {
+                    self.reading.failed();
+                    self.cannot_read(&error.to_string());
+                }
             }
-            self.reading.fetched(rest);
-            messages.into_iter().for_each(|message| self.gathered(message));
+        }
+    }
+
+    /// What a lease that ran out has brought a second time is where it is.
+    fn fetched(&mut self, Fetched { messages, rest, lease }: Fetched) {
+        self.reading.fetched(rest);
+        self.reading.leases.keep(lease, self.shared.time.moment());
+        for message in messages {
+            if !self.table.has(message.offset) {
+                self.gathered(message);
+            }
         }
     }
 
@@ -142,11 +165,11 @@ impl QueueTask {
         let Ok(deadline) = deadline(&message, self.expire_after) else {
             tracing::error!(queue = %self.channel.name, offset, "a stored message cannot be decoded: dead");
             self.table.forget(offset);
-            return self.outbox.settle(self.subscription, Outcome::Dead, offset);
+            return self.outbox.settle(self.claimed.subscription, Outcome::Dead, offset);
         };
         if deadline.is_some_and(|deadline| deadline <= self.shared.time.now()) {
             self.table.forget(offset);
-            return self.outbox.settle(self.subscription, Outcome::Expired, offset);
+            return self.outbox.settle(self.claimed.subscription, Outcome::Expired, offset);
         }
         match self.waiters.front_mut() {
             Some(waiter) => {
@@ -189,11 +212,12 @@ impl QueueTask {
         }
     }
 
-    fn read_cold(&mut self, messages_max: usize, bytes_max: usize) {
+    fn read_cold(&mut self, max: FetchMax) {
         self.reading.begin_cold();
-        let (store, subscription, events) = (self.shared.store.clone(), self.subscription, self.events_to_self.clone());
+        let (channels, fence) = (Arc::clone(&self.shared.channels), self.claimed.fence.clone());
+        let events = self.events_to_self.clone();
         self.shared.tasks.spawn("cold read of a queue", async move {
-            let fetched = blocking(move || store.fetch_cold(subscription, messages_max, bytes_max)).await;
+            let fetched = blocking(move || channels.fetch(&fence, max, READ_WAIT)).await;
             drop(events.send(QueueEvent::Cold(fetched)));
         });
     }
@@ -201,10 +225,7 @@ impl QueueTask {
     /// A fetch from disk is through.
     pub(super) fn read_ended(&mut self, fetched: Option<Result<Fetched, ReadError>>) {
         match fetched {
-            Some(Ok(Fetched { messages, rest })) => {
-                self.reading.fetched(rest);
-                messages.into_iter().for_each(|message| self.gathered(message));
-            }
+            Some(Ok(fetched)) => self.fetched(fetched),
             Some(Err(error)) => {
                 self.reading.failed();
                 self.cannot_read(&error.to_string());
@@ -219,9 +240,10 @@ impl QueueTask {
     /// Reads messages again that were given back, on a thread that may block.
     fn recall(&mut self, offsets: Vec<u64>, bytes_max: usize) {
         self.recalling = true;
-        let (store, channel, events) = (self.shared.store.clone(), self.channel.number, self.events_to_self.clone());
+        let (channels, claimed) = (Arc::clone(&self.shared.channels), self.claimed.clone());
+        let events = self.events_to_self.clone();
         self.shared.tasks.spawn("second read of a queue", async move {
-            let read = blocking(move || read_again(&store, channel, &offsets, bytes_max)).await;
+            let read = blocking(move || read_again(&*channels, &claimed, &offsets, bytes_max)).await;
             drop(events.send(QueueEvent::Recalled(read)));
         });
     }
@@ -237,7 +259,9 @@ impl QueueTask {
                 // What is damaged was settled as dead by the store; what is gone was settled by somebody else: dropped
                 // from a full queue, redriven.
                 Err(ReadError::Gone | ReadError::Damaged) => self.table.forget(offset),
-                Err(error @ ReadError::Io(_)) => self.cannot_read(&error.to_string()),
+                Err(error @ (ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor)) => {
+                    self.cannot_read(&error.to_string())
+                }
             }
         }
     }
@@ -251,14 +275,14 @@ impl QueueTask {
 
 /// Reads messages one by one, until they have so many bytes.
 fn read_again(
-    store: &Store,
-    channel: ChannelNumber,
+    channels: &dyn Channels,
+    claimed: &Claimed,
     offsets: &[u64],
     bytes_max: usize,
 ) -> Vec<(u64, Result<StoredMessage, ReadError>)> {
     let (mut read, mut bytes) = (Vec::new(), 0);
     for offset in offsets {
-        let result = store.read(channel, *offset);
+        let result = claimed.read(channels, *offset);
         bytes += result.as_ref().map_or(0, StoredMessage::len);
         read.push((*offset, result));
         if bytes >= bytes_max {

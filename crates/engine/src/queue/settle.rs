@@ -21,7 +21,7 @@ impl QueueTask {
         let (taken, stale) = self.take(tokens);
         for returned in &taken {
             self.tried.remove(&returned.offset);
-            self.outbox.settle(self.subscription, Outcome::Delivered, returned.offset);
+            self.outbox.settle(self.claimed.subscription, Outcome::Delivered, returned.offset);
         }
         self.answer_when_flushed(stale, answer, true);
     }
@@ -54,14 +54,14 @@ impl QueueTask {
         let (now, time) = (self.shared.time.moment(), self.shared.time.now());
         if deadline.is_some_and(|deadline| deadline <= time) {
             self.table.forget(offset);
-            return self.outbox.settle(self.subscription, Outcome::Expired, offset);
+            return self.outbox.settle(self.claimed.subscription, Outcome::Expired, offset);
         }
         if delay.is_zero() {
             return self.table.put_back(offset, None);
         }
         self.table.put_back(offset, Some(now.after(delay)));
         let (tries, charges) = self.tried.get(&offset).copied().unwrap_or_default();
-        let (subscription, due) = (self.subscription, Some(time.after(delay)));
+        let (subscription, due) = (self.claimed.subscription, Some(time.after(delay)));
         self.outbox.touch(Touch { subscription, offset, tries, charges, due, at: time, fault: None });
     }
 
@@ -69,7 +69,7 @@ impl QueueTask {
     pub(super) fn expired(&mut self, offsets: Vec<u64>) {
         for offset in offsets {
             if self.table.expire(offset) {
-                self.outbox.settle(self.subscription, Outcome::Expired, offset);
+                self.outbox.settle(self.claimed.subscription, Outcome::Expired, offset);
             }
         }
     }
@@ -95,12 +95,12 @@ impl QueueTask {
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
         let first = self.flushes.0 + 1;
         let urgent = self.stopping || self.pending.iter().any(|pending| pending.sequence >= first && pending.urgent);
-        while let Some(mut txn) = self.outbox.take(segment_bytes) {
-            txn.rides = !urgent;
+        while let Some(parcel) = self.outbox.take(segment_bytes) {
             self.flushes.0 += 1;
             let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
             let completion = move |result| drop(events.send(QueueEvent::Flushed { sequence, result }));
-            self.shared.store.submit(txn, Box::new(completion));
+            let fences = std::slice::from_ref(&self.claimed.fence);
+            parcel.submit(&*self.shared.channels, fences, !urgent, Box::new(completion));
         }
         // It may have taken several decisions: the requests of this turn are done with the last.
         let last = self.flushes.0;

@@ -112,6 +112,11 @@ impl Table {
         }
     }
 
+    /// Whether it is known here.
+    pub fn has(&self, offset: u64) -> bool {
+        self.held.contains_key(&offset)
+    }
+
     /// It is settled, or gone.
     pub fn forget(&mut self, offset: u64) {
         self.set(offset, None);

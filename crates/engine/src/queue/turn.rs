@@ -4,13 +4,13 @@ use super::{Board, QueueEvent, QueueTask, serve::deadline, table::Stand, table::
 use crate::{
     MessageState,
     account::Channel,
+    claims::Claimed,
     expiry::ExpiryTask,
     route::{Outbox, Reading},
     shared::{Phase, Shared},
 };
 use crossdock_config::ChannelKind;
 use crossdock_model::Moment;
-use crossdock_store::SubscriptionNumber;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -35,7 +35,7 @@ impl QueueTask {
     pub fn new(
         shared: &Arc<Shared>,
         channel: Arc<Channel>,
-        subscription: SubscriptionNumber,
+        claimed: Claimed,
         board: Arc<Board>,
     ) -> (Self, mpsc::UnboundedSender<QueueEvent>) {
         let (events_to_self, events) = mpsc::unbounded_channel();
@@ -46,7 +46,7 @@ impl QueueTask {
             ring.ring();
             bells.iter().for_each(|bell| bell.notify_one());
         };
-        shared.store.watch(subscription, Arc::new(watch));
+        shared.channels.watch(&claimed.fence, Arc::new(watch));
         let expire_after = match shared.plan.channel(&channel.name).map(|planned| &planned.kind) {
             Some(ChannelKind::Queue(limits)) => limits.expire_after,
             Some(ChannelKind::Topic(_)) | None => None,
@@ -56,7 +56,7 @@ impl QueueTask {
             incarnation: shared.random(),
             shared: Arc::clone(shared),
             channel,
-            subscription,
+            claimed,
             board,
             events_to_self: events_to_self.clone(),
             events,
@@ -124,6 +124,7 @@ impl QueueTask {
             self.retry_at = None;
             self.reading.ring().ring();
         }
+        self.reading.leases.extend(&*self.shared.channels, &self.claimed.fence, self.shared.time.moment());
         self.run_out();
         self.serve();
         self.flush();
@@ -148,7 +149,7 @@ impl QueueTask {
 
     /// When to look around though nothing happens.
     fn wake_at(&self) -> Instant {
-        let moments = [self.table.wake_at(), self.gives_up_at(), self.retry_at];
+        let moments = [self.table.wake_at(), self.gives_up_at(), self.retry_at, self.reading.leases.wake_at()];
         let earliest: Option<Moment> = moments.into_iter().flatten().min();
         self.shared.time.instant(earliest)
     }
@@ -157,7 +158,11 @@ impl QueueTask {
     fn recover(&mut self) {
         let time = &self.shared.time;
         let now = time.now();
-        for touched in self.shared.store.touched(self.subscription) {
+        let touched = match self.shared.channels.touched(&self.claimed.fence) {
+            Ok(touched) => touched,
+            Err(error) => return self.shared.signals.fail(&format!("what was put off cannot be read: {error}")),
+        };
+        for touched in touched {
             let due = touched.due.filter(|due| *due > now).map(|due| time.moment_of(due));
             self.table.put_back(touched.offset, due);
             if touched.tries > 0 {

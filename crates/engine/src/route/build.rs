@@ -11,12 +11,11 @@ use super::{
     sink::SinkWay,
     target::{ChannelWay, Target, Way},
 };
-use crate::{Evaluator, account::Channel, limits, metrics::Histogram, shared::Shared};
+use crate::{Evaluator, account::Channel, claims::Claimed, limits, metrics::Histogram, shared::Shared};
 use crossdock_config::{OnFailure, Route};
 use crossdock_connector::Sink;
 use crossdock_delivery::{Order, Policy, Retry, Scheduler};
 use crossdock_model::Text;
-use crossdock_store::SubscriptionNumber;
 use std::{
     collections::{BinaryHeap, VecDeque},
     sync::Arc,
@@ -34,7 +33,7 @@ pub(crate) struct RoutePlan {
     /// Where its dead letters go.
     pub dead_letters: Arc<Channel>,
     /// Its gate's place in the channel, if it has one.
-    pub gate: Option<SubscriptionNumber>,
+    pub gate: Option<Claimed>,
     /// Its targets in the order of the file.
     pub targets: Vec<TargetPlan>,
     /// How long `steps` took.
@@ -48,7 +47,7 @@ pub(crate) struct TargetPlan {
     /// Its identity within the route.
     pub name: Text,
     /// Its place in the channel.
-    pub subscription: SubscriptionNumber,
+    pub claimed: Claimed,
     /// Where it sends to.
     pub destination: Destination,
     /// Its connection's reachability.
@@ -84,17 +83,20 @@ impl RouteTask {
         let bells = [Arc::clone(&bell), Arc::clone(&expiry_bell)];
         let targets: Vec<Target> =
             targets.map(|(at, plan)| target(at, plan, &route, &shared, &events_to_self, &bells)).collect();
-        let gate = gate.map(|subscription| {
-            let gate = Gate::new(subscription);
-            targets.iter().for_each(|target| shared.store.follow(target.subscription, subscription));
+        let gate = gate.map(|claimed| {
+            let gate = Gate::new(claimed);
+            let followed = gate.claimed.subscription;
+            targets.iter().for_each(|target| shared.channels.follow(&target.claimed.fence, followed));
             let (ring, bell) = (gate.reading.ring(), Arc::clone(&bell));
             let watch = move || {
                 ring.ring();
                 bell.notify_one();
             };
-            shared.store.watch(subscription, Arc::new(watch));
+            shared.channels.watch(&gate.claimed.fence, Arc::new(watch));
             gate
         });
+        let fences = targets.iter().map(|target| &target.claimed).chain(gate.as_ref().map(|gate: &Gate| &gate.claimed));
+        let fences = fences.map(|claimed| claimed.fence.clone()).collect();
         let place = shared.crash.turns.join(Arc::clone(&bell));
         let task = Self {
             started_at: shared.time.now(),
@@ -111,6 +113,7 @@ impl RouteTask {
             chunks: VecDeque::new(),
             ended: super::ended::Ended::default(),
             gate,
+            fences,
             outbox: Outbox::default(),
             grave: Grave::default(),
             flushes: (0, 0),
@@ -148,12 +151,13 @@ fn target(
         ring.ring();
         bells_of_store.iter().for_each(|bell| bell.notify_one());
     };
-    shared.store.watch(plan.subscription, Arc::new(watch));
+    shared.channels.watch(&plan.claimed.fence, Arc::new(watch));
     let [bell, _] = bells;
     plan.link.join(Arc::clone(bell));
     Target {
         name: plan.name,
-        subscription: plan.subscription,
+        noted: Noted::new(shared, plan.claimed.subscription),
+        claimed: plan.claimed,
         scheduler: Scheduler::new(policy(route, in_flight_max), shared.random()),
         link: plan.link,
         way,
@@ -167,7 +171,6 @@ fn target(
         fetched_below: 0,
         reading,
         recalls: Vec::new(),
-        noted: Noted::new(shared, plan.subscription),
     }
 }
 

@@ -12,13 +12,14 @@
 
 use super::{RouteEvent, RouteTask};
 use crate::{
+    claims::Claimed,
     limits::{self, Fill},
     tasks::blocking,
 };
 use crossdock_model::{Fault, Text, Timestamp};
 use crossdock_store::{
-    CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, Put, ReadError, Settle, Store,
-    StoredMessage, SubscriptionNumber, Try, Txn,
+    Channels, CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, Put, PutResult, ReadError,
+    Settle, StoredMessage, SubscriptionNumber, Try, Txn,
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -178,13 +179,13 @@ impl RouteTask {
             return;
         }
         self.grave.under_way += 1;
-        let (store, channel, events) = (self.shared.store.clone(), self.channel.number, self.events_to_self.clone());
+        let (channels, events) = (Arc::clone(&self.shared.channels), self.events_to_self.clone());
         let signals = Arc::clone(&self.shared.signals);
-        let subscriptions: Vec<_> = self.targets.iter().map(|t| (t.subscription, t.name.clone())).collect();
+        let targets: Vec<_> = self.targets.iter().map(|target| (target.claimed.clone(), target.name.clone())).collect();
         self.shared.tasks.spawn("dead letters", async move {
             let read = move || {
                 let read = |letter: Letter| {
-                    let read = read(&store, channel, &letter, &subscriptions);
+                    let read = read(&*channels, &letter, &targets);
                     (letter, read)
                 };
                 letters.into_iter().map(read).collect()
@@ -218,8 +219,8 @@ impl RouteTask {
                 }
                 // Settled by somebody else, or dead already because its bytes are damaged.
                 Err(ReadError::Gone | ReadError::Damaged) => {}
-                Err(ReadError::Io(error)) => {
-                    self.stuck(format!("reading the log failed: {error}"));
+                Err(error @ (ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor)) => {
+                    self.stuck(error.to_string());
                     self.grave.unread.push(letter);
                 }
             }
@@ -230,15 +231,19 @@ impl RouteTask {
         let mut txn = Txn::default();
         let dead_letters = self.dead_letters.number;
         for (bundle, letter) in letters.iter().enumerate() {
+            let subscriptions = self.subscriptions_of(letter);
             match self.encode(letter) {
                 Some(message) => {
                     let mut put = Put::new(dead_letters, message, u32::try_from(bundle).unwrap_or(u32::MAX));
                     put.use_reserve = true;
+                    if let Some(first) = subscriptions.first() {
+                        put = put.in_place_of(*first, letter.offset);
+                    }
                     txn.puts.push(put);
                 }
                 None => tracing::error!(offset = letter.offset, "a dead message cannot be decoded: no dead letter"),
             }
-            for subscription in self.subscriptions_of(letter) {
+            for subscription in subscriptions {
                 let settle = Settle { subscription, outcome: Outcome::Dead, offsets: Offsets::one(letter.offset) };
                 txn.settles.push(settle);
             }
@@ -246,15 +251,15 @@ impl RouteTask {
         self.grave.under_way += 1;
         let events = self.events_to_self.clone();
         let completion = move |result| drop(events.send(RouteEvent::Buried { letters, result }));
-        self.shared.store.submit(txn, Box::new(completion));
+        self.shared.channels.commit(&self.fences, txn, Box::new(completion));
     }
 
     fn subscriptions_of(&self, letter: &Letter) -> Vec<SubscriptionNumber> {
         let of = |at: usize| letter.target.is_none_or(|target| target == at);
         let targets = self.targets.iter().enumerate();
-        let targets = targets.filter(|(at, _)| of(*at)).map(|(_, target)| target.subscription);
+        let targets = targets.filter(|(at, _)| of(*at)).map(|(_, target)| target.claimed.subscription);
         // What is the message's own fault is done at the gate as well.
-        let gate = self.gate.as_ref().filter(|_| letter.target.is_none()).map(|gate| gate.subscription);
+        let gate = self.gate.as_ref().filter(|_| letter.target.is_none()).map(|gate| gate.claimed.subscription);
         targets.chain(gate).collect()
     }
 
@@ -292,7 +297,8 @@ impl RouteTask {
         self.grave.under_way -= 1;
         match result {
             Ok(committed) => {
-                self.dead_letters.count_appended(committed.puts.len() as u64);
+                let stored = committed.puts.iter().filter(|put| matches!(put, PutResult::Stored { .. })).count();
+                self.dead_letters.count_appended(stored as u64);
                 if !self.grave.is_stuck() {
                     self.trouble = None;
                 }
@@ -302,13 +308,17 @@ impl RouteTask {
                     tracing::warn!(%route, offset = letter.offset, fault = %letter.fault, "a message is dead");
                 }
             }
-            Err(error @ (CommitError::Failed(_) | CommitError::Closed)) => self.shared.store_failed(&error),
+            Err(error @ (CommitError::Failed(_) | CommitError::Closed | CommitError::Fenced)) => {
+                self.shared.store_failed(&error)
+            }
             Err(error @ (CommitError::NoSpace | CommitError::Full { .. } | CommitError::Invalid(_))) => {
                 self.stuck(match error {
                     CommitError::Full { .. } => format!("the dead-letter queue `{}` is full", self.dead_letters.name),
-                    CommitError::NoSpace | CommitError::Invalid(_) | CommitError::Failed(_) | CommitError::Closed => {
-                        format!("a dead letter cannot be stored: {error}")
-                    }
+                    CommitError::NoSpace
+                    | CommitError::Invalid(_)
+                    | CommitError::Failed(_)
+                    | CommitError::Closed
+                    | CommitError::Fenced => format!("a dead letter cannot be stored: {error}"),
                 });
                 self.grave.ready.extend(letters);
             }
@@ -322,22 +332,18 @@ impl RouteTask {
     }
 }
 
-fn read(
-    store: &Store,
-    channel: crossdock_store::ChannelNumber,
-    letter: &Letter,
-    subscriptions: &[(SubscriptionNumber, Text)],
-) -> Exhumed {
-    let stored = match &letter.stored {
-        Some(stored) => stored.clone(),
-        None => store.read(channel, letter.offset)?,
+fn read(channels: &dyn Channels, letter: &Letter, targets: &[(Claimed, Text)]) -> Exhumed {
+    let dead_for = |(at, _): &(usize, &(Claimed, Text))| letter.target.is_none_or(|target| target == *at);
+    let mut dead_for = targets.iter().enumerate().filter(dead_for).map(|(_, target)| target).peekable();
+    let stored = match (&letter.stored, dead_for.peek()) {
+        (Some(stored), _) => stored.clone(),
+        (None, Some((claimed, _))) => claimed.read(channels, letter.offset)?,
+        (None, None) => return Err(ReadError::Gone),
     };
     let mut kept = Vec::new();
-    for (at, (subscription, name)) in subscriptions.iter().enumerate() {
-        if letter.target.is_none_or(|target| target == at) {
-            let tries = store.history(*subscription, letter.offset)?.kept.into_iter();
-            kept.extend(tries.map(|tried| Try { target: Some(name.clone()), ..tried }));
-        }
+    for (claimed, name) in dead_for {
+        let tries = channels.history(claimed.subscription, letter.offset)?.kept.into_iter();
+        kept.extend(tries.map(|tried| Try { target: Some(name.clone()), ..tried }));
     }
     Ok((stored, kept))
 }

@@ -29,7 +29,7 @@ impl RouteTask {
         let now = self.shared.time.now();
         for offset in offsets.iter().copied() {
             if let Some(gate) = self.gate.as_ref().filter(|gate| offset >= gate.fetched_below) {
-                self.outbox.settle(gate.subscription, Outcome::Expired, offset);
+                self.outbox.settle(gate.claimed.subscription, Outcome::Expired, offset);
             }
             for at in 0..self.targets.len() {
                 let Some(target) = self.targets.get_mut(at) else { return };
@@ -40,7 +40,7 @@ impl RouteTask {
                         live.deadline.get_or_insert(now);
                     }
                     None if offset >= target.fetched_below => {
-                        self.outbox.settle(target.subscription, Outcome::Expired, offset);
+                        self.outbox.settle(target.claimed.subscription, Outcome::Expired, offset);
                     }
                     None => {}
                 }

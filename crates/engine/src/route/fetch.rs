@@ -4,9 +4,10 @@ use super::{
     Reader, RouteEvent, RouteTask,
     reading::{Reading, Ring},
 };
-use crate::tasks::blocking;
+use crate::{claims::READ_WAIT, tasks::blocking};
 use crossdock_model::Timestamp;
-use crossdock_store::{Fetched, ReadError, Rest, StoredMessage, SubscriptionNumber};
+use crossdock_store::{Fence, FetchMax, Fetched, ReadError, Rest, StoredMessage};
+use std::{sync::Arc, time::Duration};
 
 /// Messages up to this size are copied out of the frame they came in, which may be a thousand times larger and would
 /// be held by a message that waits. It costs less than a tenth of a microsecond for a usual message.
@@ -43,67 +44,73 @@ impl RouteTask {
         }
     }
 
-    fn reading_of(&mut self, reader: Reader) -> Option<(&mut Reading, SubscriptionNumber)> {
+    fn reading_of(&mut self, reader: Reader) -> Option<(&mut Reading, &Fence)> {
         match reader {
-            Reader::Gate => self.gate.as_mut().map(|gate| (&mut gate.reading, gate.subscription)),
-            Reader::Target(at) => self.targets.get_mut(at).map(|target| (&mut target.reading, target.subscription)),
+            Reader::Gate => self.gate.as_mut().map(|gate| (&mut gate.reading, &gate.claimed.fence)),
+            Reader::Target(at) => self.targets.get_mut(at).map(|target| (&mut target.reading, &target.claimed.fence)),
         }
     }
 
-    fn fetch(&mut self, reader: Reader, messages_max: usize, bytes_max: usize) {
-        let store = self.shared.store.clone();
-        let Some((reading, subscription)) = self.reading_of(reader) else { return };
+    fn fetch(&mut self, reader: Reader, messages: usize, bytes: usize) {
+        let (channels, max) = (Arc::clone(&self.shared.channels), FetchMax { messages, bytes });
+        let Some((reading, fence)) = self.reading_of(reader) else { return };
         if !reading.may_fetch() {
             return;
         }
-        let Fetched { messages, rest } = store.fetch(subscription, messages_max, bytes_max);
-        let nothing = messages.is_empty();
-        if nothing && rest == Rest::Cold {
-            return self.fetch_cold(reader, messages_max, bytes_max);
+        match channels.fetch(fence, max, Duration::ZERO) {
+            Ok(fetched) if fetched.messages.is_empty() && fetched.rest == Rest::Cold => self.fetch_cold(reader, max),
+            Ok(fetched) => {
+                self.again |= !fetched.messages.is_empty();
+                self.fetched(reader, fetched);
+            }
+            Err(error) => self.cannot_fetch(reader, &error.to_string()),
         }
-        reading.fetched(rest);
-        self.again |= !nothing;
-        self.take_in(reader, messages);
     }
 
-    fn fetch_cold(&mut self, reader: Reader, messages_max: usize, bytes_max: usize) {
-        let Some((reading, subscription)) = self.reading_of(reader) else { return };
+    fn fetch_cold(&mut self, reader: Reader, max: FetchMax) {
+        let Some((reading, fence)) = self.reading_of(reader) else { return };
         reading.begin_cold();
+        let fence = fence.clone();
         self.under_way += 1;
-        let (store, events) = (self.shared.store.clone(), self.events_to_self.clone());
+        let (channels, events) = (Arc::clone(&self.shared.channels), self.events_to_self.clone());
         self.shared.tasks.spawn("cold read", async move {
-            let fetched = blocking(move || store.fetch_cold(subscription, messages_max, bytes_max)).await;
+            let fetched = blocking(move || channels.fetch(&fence, max, READ_WAIT)).await;
             drop(events.send(RouteEvent::Cold { reader, fetched }));
         });
     }
 
-    /// A fetch from disk is through.
+    /// A fetch by a thread is through.
     pub(super) fn read_ended(&mut self, reader: Reader, fetched: Option<Result<Fetched, ReadError>>) {
         self.under_way -= 1;
-        let route = self.evaluator.route().id.clone();
-        let Some((reading, _)) = self.reading_of(reader) else { return };
-        let Fetched { messages, rest } = match fetched {
-            Some(Ok(fetched)) => fetched,
-            failed => {
-                // The cursor stays where it was. The disk may answer again: the store's own writes decide whether the
-                // gateway goes on.
-                let error = match failed {
-                    Some(Err(error)) => error.to_string(),
-                    Some(Ok(_)) | None => String::from("the reading thread was lost"),
-                };
-                tracing::error!(%route, error, "cannot read the log");
-                reading.failed();
-                let ring = reading.ring();
-                return self.retry_reading(ring);
+        match fetched {
+            Some(Ok(fetched)) => {
+                self.again = true;
+                self.fetched(reader, fetched);
             }
-        };
+            Some(Err(error)) => self.cannot_fetch(reader, &error.to_string()),
+            None => self.cannot_fetch(reader, "the reading thread was lost"),
+        }
+    }
+
+    fn fetched(&mut self, reader: Reader, Fetched { messages, rest, lease }: Fetched) {
+        let now = self.shared.time.moment();
+        let Some((reading, _)) = self.reading_of(reader) else { return };
         reading.fetched(rest);
-        self.again = true;
+        reading.leases.keep(lease, now);
         self.take_in(reader, messages);
     }
 
+    /// The place stayed where it was. The disk may answer again: what is written decides whether the gateway goes on.
+    fn cannot_fetch(&mut self, reader: Reader, error: &str) {
+        tracing::error!(route = %self.evaluator.route().id, error, "cannot read the log");
+        let Some((reading, _)) = self.reading_of(reader) else { return };
+        reading.failed();
+        let ring = reading.ring();
+        self.retry_reading(ring);
+    }
+
     fn retry_reading(&self, ring: Ring) {
-        let bell = std::sync::Arc::clone(&self.bell);
+        let bell = Arc::clone(&self.bell);
         self.shared.tasks.spawn("read again", async move {
             tokio::time::sleep(crate::limits::FULL_PAUSE).await;
             ring.ring();

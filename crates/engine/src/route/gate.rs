@@ -20,16 +20,16 @@ use super::{
     intake::{Evaluated, Found, evaluate},
     reading::Reading,
 };
-use crate::{Evaluation, crash::Permit, limits};
+use crate::{Evaluation, claims::Claimed, crash::Permit, limits};
 use crossdock_model::{Fault, Text};
 use crossdock_rules::Claim;
-use crossdock_store::{Outcome, Sieve, SieveKey, Sifted, StoredMessage, SubscriptionNumber, Txn};
+use crossdock_store::{Outcome, Sieve, SieveKey, Sifted, StoredMessage, Txn};
 use std::collections::{HashSet, VecDeque};
 
 /// Where the gate of a route stands.
 pub(crate) struct Gate {
     /// Its place in the channel.
-    pub subscription: SubscriptionNumber,
+    pub claimed: Claimed,
     /// Where its reading stands.
     pub reading: Reading,
     /// All below was fetched, unless it had been settled before.
@@ -46,9 +46,9 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate from which nothing was fetched.
-    pub fn new(subscription: SubscriptionNumber) -> Self {
+    pub fn new(claimed: Claimed) -> Self {
         Self {
-            subscription,
+            claimed,
             reading: Reading::new(),
             fetched_below: 0,
             sifted: Vec::new(),
@@ -76,7 +76,7 @@ impl Gate {
 
     fn key(&self, claim: &Claim) -> SieveKey {
         // The number stays when the route is called otherwise.
-        let scope = Text::from(format!("dedupe:{}:{}", self.subscription.0, claim.step));
+        let scope = Text::from(format!("dedupe:{}:{}", self.claimed.subscription.0, claim.step));
         SieveKey { scope, hash: claim.key, window: claim.window, keys_max: claim.keys_max }
     }
 }
@@ -146,10 +146,10 @@ impl RouteTask {
         let records = |message: &Sifted| message.keys.len() + 1 + self.targets.len();
         let count = gate.sifted.iter().take_while(|message| fill.takes(0, records(message))).count();
         let messages = gate.sifted.drain(..count).collect();
-        let others = self.targets.iter().map(|target| target.subscription).collect();
+        let others = self.targets.iter().map(|target| target.claimed.subscription).collect();
         // Who waits for it is a delivery: it does not wait for company.
         Some(Txn {
-            sieve: Some(Box::new(Sieve { subscription: gate.subscription, others, messages })),
+            sieve: Some(Box::new(Sieve { subscription: gate.claimed.subscription, others, messages })),
             ..Txn::default()
         })
     }

@@ -227,7 +227,7 @@ impl RouteTask {
         let Some(target) = self.targets.get_mut(at) else { return };
         target.scheduler.forget(offset);
         target.remove(offset, &self.shared.budget);
-        self.outbox.settle(target.subscription, outcome, offset);
+        self.outbox.settle(target.claimed.subscription, outcome, offset);
     }
 
     /// The bytes of a message are none.
@@ -239,7 +239,7 @@ impl RouteTask {
     /// A message is done for all targets; those for which it was done before stay as they are.
     pub(super) fn settle_for_all(&mut self, offset: u64, outcome: Outcome) {
         if let Some(gate) = &self.gate {
-            self.outbox.settle(gate.subscription, outcome, offset);
+            self.outbox.settle(gate.claimed.subscription, outcome, offset);
         }
         for target in 0..self.targets.len() {
             self.settle(target, offset, outcome);

@@ -23,6 +23,7 @@ mod expire;
 mod fetch;
 mod gate;
 mod intake;
+mod lease;
 mod link;
 mod live;
 mod notes;
@@ -47,6 +48,7 @@ use crate::{Evaluator, account::Channel, crash::Permit, metrics::Histogram, shar
 use bury::Grave;
 use cache::Cache;
 use crossdock_model::{Text, Timestamp};
+use crossdock_store::Fence;
 use ended::Ended;
 use gate::Gate;
 use intake::Chunk;
@@ -86,6 +88,8 @@ pub(crate) struct RouteTask {
     ended: Ended,
     /// Where messages are looked at before any target reads them, if steps ask for that.
     gate: Option<Gate>,
+    /// The claims on all of it.
+    fences: Vec<Fence>,
     outbox: Outbox,
     grave: Grave,
     /// Flushes submitted and answered.

@@ -89,11 +89,11 @@ impl RouteTask {
     /// Notes what a target has in flight, with what is about to be applied to rules or sent.
     pub(super) fn note(&mut self, at: usize, fetched: impl Iterator<Item = u64>) {
         let Some(target) = self.targets.get_mut(at) else { return };
-        let Target { noted, scheduler, subscription, live, .. } = target;
+        let Target { noted, scheduler, claimed, live, .. } = target;
         if noted.region.is_none() {
             return;
         }
-        let (subscription, several) = (*subscription, self.evaluator.route().router.targets().len() > 1);
+        let (subscription, several) = (claimed.subscription, self.evaluator.route().router.targets().len() > 1);
         let alone = scheduler.alone();
         let unread = |offset: &u64| live.get(offset).is_some_and(|live| live.loaded.is_none());
         let flying = scheduler.flying().map(|offset| (offset, (several || alone.is_some()) && unread(&offset)));
@@ -109,7 +109,7 @@ impl RouteTask {
     pub(super) fn note_alone(&mut self, offset: u64) {
         let Some(target) = self.targets.first_mut() else { return };
         target.noted.flights.clear();
-        target.noted.flights.push(Flight { subscription: target.subscription, offset, evaluating: true });
+        target.noted.flights.push(Flight { subscription: target.claimed.subscription, offset, evaluating: true });
         target.noted.write(true);
         target.noted.stale = true;
     }

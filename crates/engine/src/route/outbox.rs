@@ -1,14 +1,25 @@
-//! What a turn of a route's task commits: settlements and touches of all its messages, in one decision where it fits a
-//! frame.
+//! What a turn of a route's task commits: tries and settlements of all its messages, which are in one frame where they fit
+//! one. A crash between two frames costs a try or a settlement that followed from the same answer as the other: it is
+//! asked for again.
 
 use crate::limits::{COMMIT_RUNS_MAX, Fill};
-use crossdock_store::{Offsets, Outcome, Settle, SubscriptionNumber, Touch, Txn};
+use crossdock_store::{
+    Annotations, Channels, Completion, Fence, Offsets, Outcome, Settle, SubscriptionNumber, Touch, Txn,
+};
 
 /// Settlements and touches that are gathered during a turn.
 #[derive(Default)]
 pub(crate) struct Outbox {
     settles: Vec<Settle>,
     touches: Vec<Touch>,
+}
+
+/// What of it is submitted at once.
+pub(crate) enum Parcel {
+    /// Tries that went wrong, and charges.
+    Touches(Vec<Touch>),
+    /// Messages that are done.
+    Settles(Vec<Settle>),
 }
 
 impl Outbox {
@@ -34,17 +45,26 @@ impl Outbox {
         self.settles.is_empty() && self.touches.is_empty()
     }
 
-    /// A decision of what was gathered, as much as fits; it may wait for a frame that is written anyway. None if there is
-    /// nothing.
-    pub fn take(&mut self, segment_bytes: u64) -> Option<Txn> {
-        if self.is_empty() {
-            return None;
-        }
+    /// What was gathered, as much as fits a frame, tries before settlements. None if there is nothing.
+    pub fn take(&mut self, segment_bytes: u64) -> Option<Parcel> {
         let mut fill = Fill::new(segment_bytes);
-        let touches = self.touches.iter().take_while(|touch| fill.takes(bytes(touch), 1)).count();
-        let settles = self.settles.iter().take_while(|settle| fill.takes(settle.offsets.runs().len() * 20, 1)).count();
-        let (settles, touches) = (self.settles.drain(..settles).collect(), self.touches.drain(..touches).collect());
-        Some(Txn { settles, touches, rides: true, ..Txn::default() })
+        if !self.touches.is_empty() {
+            let count = self.touches.iter().take_while(|touch| fill.takes(bytes(touch), 1)).count();
+            return Some(Parcel::Touches(self.touches.drain(..count).collect()));
+        }
+        let fits = |settle: &&Settle| fill.takes(settle.offsets.runs().len() * 20, 1);
+        let count = self.settles.iter().take_while(fits).count();
+        (count > 0).then(|| Parcel::Settles(self.settles.drain(..count).collect()))
+    }
+}
+
+impl Parcel {
+    /// Submits it; `rides` if it may wait for a frame that is written anyway.
+    pub fn submit(self, channels: &dyn Channels, fences: &[Fence], rides: bool, completion: Completion) {
+        match self {
+            Self::Touches(touches) => channels.annotate(fences, Annotations { touches, rides }, completion),
+            Self::Settles(settles) => channels.commit(fences, Txn { settles, rides, ..Txn::default() }, completion),
+        }
     }
 }
 
@@ -68,12 +88,19 @@ mod tests {
             outbox.touch(Touch { subscription, offset, tries: 1, charges: 0, due: None, at, fault });
         }
         let (mut settled, mut touched, mut decisions) = (0, 0, 0);
-        while let Some(txn) = outbox.take(64 << 10) {
-            settled += txn.settles.iter().map(|settle| settle.offsets.iter().count()).sum::<usize>();
-            touched += txn.touches.len();
+        while let Some(parcel) = outbox.take(64 << 10) {
             decisions += 1;
-            assert!(txn.touches.iter().map(bytes).sum::<usize>() < 16 << 10 && txn.rides);
+            match parcel {
+                Parcel::Touches(touches) => {
+                    assert!(touches.iter().map(bytes).sum::<usize>() < 16 << 10);
+                    touched += touches.len();
+                }
+                Parcel::Settles(settles) => {
+                    settled += settles.iter().map(|settle| settle.offsets.iter().count()).sum::<usize>();
+                }
+            }
         }
+        assert!(outbox.is_empty());
         assert_eq!((settled, touched), (2000, 2000));
         assert!(decisions > 60, "{decisions}");
     }

@@ -90,7 +90,7 @@ impl RouteTask {
                     target.unload(loaded.as_ref(), &self.shared.budget);
                 }
                 tracing::debug!(offset, tries, charges, ?wait, tried, %fault, "a try failed");
-                let subscription = target.subscription;
+                let subscription = target.claimed.subscription;
                 let (due, fault) = (Some(now.after(wait)), Some(fault));
                 self.outbox.touch(Touch { subscription, offset, tries, charges, due, at: now, fault });
             }
@@ -111,7 +111,7 @@ impl RouteTask {
         }
         // What was moved to a channel is settled in the frame that put it there.
         if target.is_connector() {
-            self.outbox.settle(target.subscription, Outcome::Delivered, offset);
+            self.outbox.settle(target.claimed.subscription, Outcome::Delivered, offset);
         }
     }
 }

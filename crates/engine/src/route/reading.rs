@@ -11,6 +11,7 @@
 //! fetched next was decided: one that comes while a thread reads from disk may be news that the thread did not see, and
 //! stays until its answer is there.
 
+use super::lease::Leases;
 use crossdock_store::Rest;
 use std::sync::{
     Arc,
@@ -21,6 +22,8 @@ use std::sync::{
 pub(crate) struct Reading {
     stand: Stand,
     ring: Ring,
+    /// Of what was fetched.
+    pub leases: Leases,
 }
 
 /// What the store rings when there may be something new to fetch.
@@ -47,7 +50,7 @@ impl Ring {
 impl Reading {
     /// A subscription of which nothing was fetched.
     pub fn new() -> Self {
-        Self { stand: Stand::More, ring: Ring(Arc::default()) }
+        Self { stand: Stand::More, ring: Ring(Arc::default()), leases: Leases::default() }
     }
 
     /// What the store is to ring.

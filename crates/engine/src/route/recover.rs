@@ -7,10 +7,14 @@ use super::{
     live::{Live, Stage},
     notes::Noted,
 };
-use crate::{Addressed, Evaluation, Evaluator, gateway::commit, tasks::blocking};
+use crate::{
+    Addressed, Evaluation, Evaluator,
+    claims::{Claimed, annotate},
+    tasks::blocking,
+};
 use crossdock_delivery::{Effect, Entry, Prior, failing_for, wait_left};
 use crossdock_model::{Answer, Fault, FaultClass, Timestamp};
-use crossdock_store::{ChannelNumber, Flight, Store, StoredMessage, SubscriptionNumber, Touch, Touched, Txn};
+use crossdock_store::{Channels, Flight, ReadError, StoredMessage, Touch, Touched};
 use std::{sync::Arc, time::Duration};
 
 /// How many histories are read to tell since when messages fail; for more of them it is taken to be now.
@@ -41,16 +45,20 @@ impl RouteTask {
         for at in 0..self.targets.len() {
             let suspects = self.suspects(at, &self.shared.crash.suspects);
             let Some(target) = self.targets.get_mut(at) else { return };
-            let (store, subscription) = (self.shared.store.clone(), target.subscription);
-            let (channel, now) = (self.channel.number, self.shared.time.now());
+            let (channels, claimed) = (Arc::clone(&self.shared.channels), target.claimed.clone());
+            let now = self.shared.time.now();
             let (evaluator, mut noted) = (self.evaluator.clone(), std::mem::take(&mut target.noted));
             let tried = blocking(move || {
-                let known = known(&store, &evaluator, &mut noted, &suspects, (channel, subscription), now);
+                let known = known(&*channels, &evaluator, &mut noted, &suspects, &claimed, now);
                 (known, noted)
             });
             let Some((known, noted)) = tried.await else {
                 self.shared.signals.fail("the thread that read what was tried before was lost");
                 return;
+            };
+            let known = match known {
+                Ok(known) => known,
+                Err(error) => return self.cannot_recover(&error),
             };
             if let Some(target) = self.targets.get_mut(at) {
                 target.noted = noted;
@@ -64,12 +72,13 @@ impl RouteTask {
 
     /// Whether the message has not passed the gate, where it is looked at before any target meets it.
     fn is_at_gate(&self, offset: u64) -> bool {
-        self.gate.as_ref().is_some_and(|gate| self.shared.store.is_pending(gate.subscription, offset))
+        self.gate.as_ref().is_some_and(|gate| self.shared.channels.is_pending(gate.claimed.subscription, offset))
     }
 
     /// Those of the messages that have not passed the gate.
     fn at_gate(&self, flights: &[Flight]) -> Vec<u64> {
-        let of_route = |flight: &&Flight| self.targets.iter().any(|target| target.subscription == flight.subscription);
+        let of_route =
+            |flight: &&Flight| self.targets.iter().any(|target| target.claimed.subscription == flight.subscription);
         let offsets = flights.iter().filter(of_route).map(|flight| flight.offset);
         offsets.filter(|offset| self.is_at_gate(*offset)).collect()
     }
@@ -77,8 +86,12 @@ impl RouteTask {
     /// What is suspected, and has not passed the gate, is looked at there alone; so is what was charged there before. The
     /// one that was alone when the last process ended is charged for it, durably before it is looked at again.
     async fn recover_gate(&mut self) {
-        let Some(subscription) = self.gate.as_ref().map(|gate| gate.subscription) else { return };
-        let mut touched = self.shared.store.touched(subscription);
+        let Some(claimed) = self.gate.as_ref().map(|gate| gate.claimed.clone()) else { return };
+        let subscription = claimed.subscription;
+        let mut touched = match self.shared.channels.touched(&claimed.fence) {
+            Ok(touched) => touched,
+            Err(error) => return self.cannot_recover(&error),
+        };
         let mut offsets = self.at_gate(&self.shared.crash.suspects);
         let charged = self.at_gate(self.shared.crash.charged.as_slice()).first().copied();
         let (mut condemned, now) = (None, self.shared.time.now());
@@ -89,14 +102,14 @@ impl RouteTask {
             let fault = Some(ended());
             let touch = Touch { subscription, offset, tries: charges, charges, due: None, at: now, fault };
             // What cannot be stored is told by the store.
-            drop(commit(&self.shared, Txn { touches: vec![touch], ..Txn::default() }).await);
+            drop(annotate(&self.shared, &claimed, touch).await);
         }
         offsets.extend(touched.drain(..).map(|known| known.offset));
         offsets.extend(charged);
         offsets.sort_unstable();
         offsets.dedup();
-        let (store, channel) = (self.shared.store.clone(), self.channel.number);
-        let read = move || offsets.into_iter().filter_map(|offset| store.read(channel, offset).ok()).collect();
+        let channels = Arc::clone(&self.shared.channels);
+        let read = move || offsets.into_iter().filter_map(|offset| claimed.read(&*channels, offset).ok()).collect();
         let read: Option<Vec<StoredMessage>> = blocking(read).await;
         let Some(read) = read else {
             self.shared.signals.fail("the thread that read what is suspected was lost");
@@ -109,6 +122,10 @@ impl RouteTask {
                 gate.suspect(stored);
             }
         }
+    }
+
+    fn cannot_recover(&self, error: &ReadError) {
+        self.shared.signals.fail(&format!("what was tried before cannot be read: {error}"));
     }
 
     fn admit_again(&mut self, at: usize, known: &Known) {
@@ -139,10 +156,10 @@ impl RouteTask {
     /// target; what a send did is the business of its own target.
     fn suspects(&self, at: usize, flights: &[Flight]) -> Vec<u64> {
         let Some(target) = self.targets.get(at) else { return Vec::new() };
-        let of_route = |subscription| self.targets.iter().any(|target| target.subscription == subscription);
+        let of_route = |subscription| self.targets.iter().any(|target| target.claimed.subscription == subscription);
         let here = |flight: &&Flight| {
-            (flight.subscription == target.subscription || flight.evaluating && of_route(flight.subscription))
-                && self.shared.store.is_pending(target.subscription, flight.offset)
+            (flight.subscription == target.claimed.subscription || flight.evaluating && of_route(flight.subscription))
+                && self.shared.channels.is_pending(target.claimed.subscription, flight.offset)
                 && !self.is_at_gate(flight.offset)
         };
         let mut offsets: Vec<u64> = flights.iter().filter(here).map(|flight| flight.offset).collect();
@@ -166,11 +183,11 @@ impl RouteTask {
                 continue;
             };
             tracing::warn!(route = %self.evaluator.route().id, offset, charges, "charged: it was alone when the program ended");
-            let (subscription, fault) = (target.subscription, Some(fault.clone()));
+            let (claimed, fault) = (target.claimed.clone(), Some(fault.clone()));
+            let subscription = claimed.subscription;
             let touch = Touch { subscription, offset, tries, charges, due: Some(now), at: now, fault };
-            let txn = Txn { touches: vec![touch], ..Txn::default() };
             // What cannot be stored is told by the store.
-            drop(commit(&self.shared, txn).await);
+            drop(annotate(&self.shared, &claimed, touch).await);
             if let Effect::Dead { offset, tries, fault, .. } = effect {
                 let Some(target) = self.targets.get_mut(at) else { return };
                 target.remove(offset, &self.shared.budget);
@@ -192,16 +209,16 @@ const ENDED: &str = "the program ended without being stopped while this message,
 /// What was tried before, and what is suspected. Where that takes the rules, which may be what kills the process, it is
 /// noted before; to a suspect they are applied when it is alone, and not here.
 fn known(
-    store: &Store,
+    channels: &dyn Channels,
     evaluator: &Evaluator,
     noted: &mut Noted,
     suspects: &[u64],
-    (channel, subscription): (ChannelNumber, SubscriptionNumber),
+    claimed: &Claimed,
     now: Timestamp,
-) -> Vec<Known> {
+) -> Result<Vec<Known>, ReadError> {
     let (order_by, circuit) = (&evaluator.route().order_by, &evaluator.route().circuit);
     let keyed = order_by.is_some() || circuit.is_some();
-    let touched = store.touched(subscription);
+    let (touched, subscription) = (channels.touched(&claimed.fence)?, claimed.subscription);
     let mut known = Vec::with_capacity(touched.len());
     let is_tried = |offset: &u64| touched.binary_search_by_key(offset, |touched| touched.offset).is_ok();
     for offset in suspects.iter().copied().filter(|offset| !is_tried(offset)) {
@@ -219,7 +236,7 @@ fn known(
     let is_suspect = |offset: u64| suspects.binary_search(&offset).is_ok();
     for (index, one) in touched.iter().enumerate() {
         let offset = one.offset;
-        let history = if index < HISTORIES_MAX { store.history(subscription, offset).ok() } else { None };
+        let history = if index < HISTORIES_MAX { channels.history(subscription, offset).ok() } else { None };
         let tries = history.map(|history| history.kept).unwrap_or_default();
         let failed = tries.iter().map(|tried| (tried.number, tried.at));
         let failing_for = failing_for(failed, now, evaluator.route().retry.max);
@@ -231,16 +248,16 @@ fn known(
             let next = touched.iter().skip(index).take(NOTED_AT_ONCE).map(|touched| touched.offset);
             noted.evaluating(subscription, next.filter(|offset| !is_suspect(*offset)));
         }
-        let (lane, circuit) = if keyed && !suspected { keys(store, evaluator, channel, offset) } else { (None, 0) };
+        let (lane, circuit) = if keyed && !suspected { keys(channels, evaluator, claimed, offset) } else { (None, 0) };
         let touched = Some(one.clone());
         known.push(Known { offset, suspected, touched, failing_for, last_failed_at, asked, lane, circuit });
     }
-    known
+    Ok(known)
 }
 
 /// Lane and circuit of a message. One that the rules no longer let through is found out when it is read to be sent.
-fn keys(store: &Store, evaluator: &Evaluator, channel: ChannelNumber, offset: u64) -> (Option<u64>, u64) {
-    let envelope = store.read(channel, offset).ok().and_then(|stored| stored.envelope().ok());
+fn keys(channels: &dyn Channels, evaluator: &Evaluator, claimed: &Claimed, offset: u64) -> (Option<u64>, u64) {
+    let envelope = claimed.read(channels, offset).ok().and_then(|stored| stored.envelope().ok());
     match envelope.map(|envelope| evaluator.evaluate(&Arc::new(envelope))) {
         Some(Evaluation::Routed(routed)) if routed.targets.iter().any(|to| !matches!(to, Addressed::Not)) => {
             (routed.lane, routed.circuit)

@@ -39,7 +39,7 @@ impl RouteTask {
         let target = self.targets.get(target)?;
         let time = &self.shared.time;
         let status = target.link.lend(|link| target.scheduler.status(link));
-        let pending = self.shared.store.subscription(target.subscription).map_or(0, |info| info.pending);
+        let pending = self.shared.channels.subscription(target.claimed.subscription).map_or(0, |info| info.pending);
         let (in_flight, scheduled) = (status.in_flight as u64, status.scheduled as u64);
         let circuit = status.circuit;
         let reason = circuit.fault.as_ref().map(|fault| Text::from(fault.to_string()));

@@ -13,6 +13,7 @@ use crossdock_model::{Fault, FaultClass, Text, Timestamp};
 use crossdock_store::{
     CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, ReadError, Settle, StoredMessage, Txn,
 };
+use std::{sync::Arc, time::Duration};
 
 impl RouteTask {
     /// Starts what may start, and submits it.
@@ -78,21 +79,22 @@ impl RouteTask {
         if offsets.is_empty() {
             return;
         }
-        let mut cold = Vec::new();
+        let (mut cold, claimed) = (Vec::new(), target.claimed.clone());
         for offset in offsets {
-            match self.shared.store.peek(self.channel.number, offset) {
-                Some(stored) => self.recalled_one(at, offset, Ok(stored)),
-                None => cold.push(offset),
+            match self.shared.channels.read(&claimed.fence, offset, Duration::ZERO) {
+                Ok(Some(stored)) => self.recalled_one(at, offset, Ok(stored)),
+                Ok(None) => cold.push(offset),
+                Err(error) => self.recalled_one(at, offset, Err(error)),
             }
         }
         if cold.is_empty() {
             return;
         }
         self.under_way += 1;
-        let (store, channel, events) = (self.shared.store.clone(), self.channel.number, self.events_to_self.clone());
+        let (channels, events) = (Arc::clone(&self.shared.channels), self.events_to_self.clone());
         self.shared.tasks.spawn("recall", async move {
             let lost = cold.clone();
-            let read = move || cold.into_iter().map(|offset| (offset, store.read(channel, offset))).collect();
+            let read = move || cold.into_iter().map(|offset| (offset, claimed.read(&*channels, offset))).collect();
             let messages: Vec<_> = blocking(read).await.unwrap_or_else(|| lost.into_iter().map(unread).collect());
             drop(events.send(RouteEvent::Recalled { target: at, messages }));
         });
@@ -161,9 +163,9 @@ impl RouteTask {
                 target.scheduler.forget(offset);
                 target.remove(offset, &self.shared.budget);
             }
-            ReadError::Io(error) => {
+            ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor => {
                 tracing::error!(route = %self.evaluator.route().id, offset, %error, "cannot read a message again");
-                let fault = Fault::new(FaultClass::Busy, "store.read", format!("reading the log failed: {error}"));
+                let fault = Fault::new(FaultClass::Busy, "store.read", error.to_string());
                 self.finish(at, vec![(offset, Err(fault))]);
             }
         }
@@ -197,15 +199,20 @@ impl RouteTask {
                 continue;
             };
             let message = EncodedMessage::new(&loaded.envelope, None);
-            txn.puts.push(Put::new(channel, message, u32::try_from(bundle).unwrap_or(u32::MAX)));
+            let put = Put::new(channel, message, u32::try_from(bundle).unwrap_or(u32::MAX));
+            txn.puts.push(put.in_place_of(target.claimed.subscription, *offset));
             settled.push(*offset);
         }
         let offsets = settled.iter().collect();
-        txn.settles.push(Settle { subscription: target.subscription, outcome: Outcome::Delivered, offsets: settled });
+        txn.settles.push(Settle {
+            subscription: target.claimed.subscription,
+            outcome: Outcome::Delivered,
+            offsets: settled,
+        });
         self.under_way += 1;
         let events = self.events_to_self.clone();
         let completion = move |result| drop(events.send(RouteEvent::Moved { target: at, offsets, result }));
-        self.shared.store.submit(txn, Box::new(completion));
+        self.shared.channels.commit(&self.fences, txn, Box::new(completion));
     }
 
     /// The store answered a move.
@@ -234,7 +241,9 @@ impl RouteTask {
                 let fault = Fault::rejected("channel.invalid", &*text);
                 offsets.into_iter().map(|offset| (offset, Err(fault.clone()))).collect()
             }
-            Err(error @ (CommitError::Failed(_) | CommitError::Closed)) => return self.shared.store_failed(&error),
+            Err(error @ (CommitError::Failed(_) | CommitError::Closed | CommitError::Fenced)) => {
+                return self.shared.store_failed(&error);
+            }
         };
         self.finish(at, results);
     }

@@ -7,10 +7,10 @@ use super::{
     reading::Reading,
     sink::SinkWay,
 };
-use crate::{account::Channel, limits, metrics::Histogram};
+use crate::{account::Channel, claims::Claimed, limits, metrics::Histogram};
 use crossdock_delivery::{Effect, Scheduler, Start};
 use crossdock_model::{Fault, Moment, Text, Timestamp};
-use crossdock_store::{StoredMessage, SubscriptionNumber};
+use crossdock_store::StoredMessage;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
@@ -22,7 +22,7 @@ pub(crate) struct Target {
     /// Its identity within the route.
     pub name: Text,
     /// Its place in the channel that the route reads.
-    pub subscription: SubscriptionNumber,
+    pub claimed: Claimed,
     /// What is sent when, and who is to blame.
     pub scheduler: Scheduler,
     /// Its connection's reachability.

@@ -3,7 +3,7 @@
 use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
 use crate::{crash::Permit, shared::Phase};
 use crossdock_model::{Fault, Moment};
-use crossdock_store::{CommitError, Txn};
+use crossdock_store::{CommitError, Completion};
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -60,6 +60,7 @@ impl RouteTask {
     /// Everything that can be done now.
     fn work(&mut self) {
         self.again = false;
+        self.extend_leases();
         self.hold_or_release();
         self.expire();
         self.ask_permit();
@@ -156,8 +157,11 @@ impl RouteTask {
             let scheduled = if self.held || self.permit == Permit::Nothing { None } else { target.wake_at(now) };
             let expires = target.deadlines.peek().map(|std::cmp::Reverse((at, _))| time.moment_of(*at));
             let parked = if reads { self.parked_until(at).map(|due| time.moment_of(due)) } else { None };
-            earliest = [earliest, scheduled, expires, parked].into_iter().flatten().min();
+            let leased = target.reading.leases.wake_at();
+            earliest = [earliest, scheduled, expires, parked, leased].into_iter().flatten().min();
         }
+        let leased = self.gate.as_ref().and_then(|gate| gate.reading.leases.wake_at());
+        let earliest = [earliest, leased].into_iter().flatten().min();
         let wake = time.instant(earliest);
         [self.grave.retry_at(), self.stopping].into_iter().flatten().fold(wake, Instant::min)
     }
@@ -181,22 +185,33 @@ impl RouteTask {
     /// Commits what the turn gathered; it rides a frame that is written anyway.
     fn flush(&mut self) {
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
-        while let Some(mut txn) = self.outbox.take(segment_bytes) {
+        while let Some(parcel) = self.outbox.take(segment_bytes) {
+            let completion = self.next_flush();
             // Nobody waits for company at the end.
-            txn.rides = self.stopping.is_none();
-            self.submit_flush(txn);
+            parcel.submit(&*self.shared.channels, &self.fences, self.stopping.is_none(), completion);
         }
         while let Some(txn) = self.sieve() {
-            self.submit_flush(txn);
+            let completion = self.next_flush();
+            self.shared.channels.commit(&self.fences, txn, completion);
             self.sieved(self.flushes.0);
         }
     }
 
-    fn submit_flush(&mut self, txn: Txn) {
+    fn next_flush(&mut self) -> Completion {
         self.flushes.0 += 1;
         let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
-        let completion = move |result| drop(events.send(RouteEvent::Flushed { sequence, result }));
-        self.shared.store.submit(txn, Box::new(completion));
+        Box::new(move |result| drop(events.send(RouteEvent::Flushed { sequence, result })))
+    }
+
+    /// What was fetched stays this gateway's while it is not settled.
+    fn extend_leases(&mut self) {
+        let (channels, now) = (&*self.shared.channels, self.shared.time.moment());
+        for target in &mut self.targets {
+            target.reading.leases.extend(channels, &target.claimed.fence, now);
+        }
+        if let Some(gate) = &mut self.gate {
+            gate.reading.leases.extend(channels, &gate.claimed.fence, now);
+        }
     }
 
     fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {

@@ -140,7 +140,7 @@ impl Pending {
         let committed = match result {
             Ok(committed) => committed,
             Err(CommitError::NoSpace | CommitError::Full { .. }) => return self.put_off(plan, settled),
-            Err(error @ (CommitError::Failed(_) | CommitError::Closed)) => {
+            Err(error @ (CommitError::Failed(_) | CommitError::Closed | CommitError::Fenced)) => {
                 plan.shared.store_failed(&error);
                 return self.refuse(plan, settled);
             }

@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
                 self.commits += 1;
                 let answers = self.answers.0.clone();
                 let completion = move |result| drop(answers.send((pending, result)));
-                self.plan.shared.store.submit(txn, Box::new(completion));
+                self.plan.shared.channels.commit(&[], txn, Box::new(completion));
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{Declared, gate_name, queue_group, subscription_name};
 use crate::{
     Evaluator, StartError,
     account::{Account, Channel, Door, Group},
+    claims::Claimed,
     handle::{DirectTarget, RouteHandle},
     limits,
     metrics::Histogram,
@@ -15,7 +16,6 @@ use crate::{
 use crossdock_config::{Channels, ConnectorSource, Destination, From, Idempotency, Route, Target};
 use crossdock_connector::{Connector, Diagnostics, OnRefused};
 use crossdock_model::Text;
-use crossdock_store::SubscriptionNumber;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{oneshot, watch};
 
@@ -94,7 +94,7 @@ impl Builder<'_> {
             direct: Vec::new(),
         };
         if let Some(channel) = &reads {
-            handle.account.group = Some(Group::new(route.id.clone(), Arc::clone(channel), &self.shared.store));
+            handle.account.group = Some(Group::new(route.id.clone(), Arc::clone(channel), &*self.shared.channels));
             let targets = self.targets(route, &mut handle)?;
             let gate = if route.steps.claims() { Some(self.subscription(&gate_name(route))?) } else { None };
             let (task, events) = RouteTask::new(RoutePlan {
@@ -132,7 +132,7 @@ impl Builder<'_> {
         let account = Account {
             name: group.clone(),
             door: None,
-            group: Some(Group::new(group.clone(), channel, &self.shared.store)),
+            group: Some(Group::new(group.clone(), channel, &*self.shared.channels)),
         };
         built.queues.push(QueueHandle { account, events, board });
         built.queue_tasks.push((group, task));
@@ -145,11 +145,11 @@ impl Builder<'_> {
             let delivery_seconds = Arc::new(Histogram::seconds());
             handle.deliveries.push((target.name.clone(), Arc::clone(&delivery_seconds)));
             let name = subscription_name(route, &target.name);
-            let subscription = self.subscription(&name)?;
+            let claimed = self.subscription(&name)?;
             let (destination, link) = self.destination(route, target)?;
             targets.push(TargetPlan {
                 name: target.name.clone(),
-                subscription,
+                claimed,
                 destination,
                 link,
                 per_redrive: target.idempotency == Idempotency::PerRedrive,
@@ -228,8 +228,9 @@ impl Builder<'_> {
         self.declared.channels.get(name).cloned().ok_or_else(|| missing(name))
     }
 
-    fn subscription(&self, name: &Text) -> Result<SubscriptionNumber, StartError> {
-        self.declared.subscriptions.get(name).copied().ok_or_else(|| missing(name))
+    fn subscription(&self, name: &Text) -> Result<Claimed, StartError> {
+        let number = self.declared.subscriptions.get(name);
+        number.and_then(|number| self.shared.claims.of(*number)).ok_or_else(|| missing(name))
     }
 
     fn connector(&self, name: &str) -> Result<&Arc<dyn Connector>, StartError> {

@@ -1,11 +1,11 @@
 //! Telling the store what the plan needs: channels, subscriptions, and what is called otherwise by now.
 
 use super::names::{Takeover, renamed_channels, takeover, wanted};
-use crate::account::Channel;
+use crate::{StartError, account::Channel, claims::Claims};
 use crossdock_config::{ChannelKind as PlanKind, ChannelUse, Plan, WhenFull as PlanWhenFull};
 use crossdock_model::Text;
 use crossdock_store::{
-    Amendment, ChannelKind, ChannelSpec, DeclareError, Retain, Store, SubscriptionNumber, SubscriptionSpec, WhenFull,
+    Amendment, ChannelKind, ChannelSpec, Channels, DeclareError, Retain, SubscriptionNumber, SubscriptionSpec, WhenFull,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,8 +17,8 @@ pub(crate) struct Declared {
     pub subscriptions: HashMap<Text, SubscriptionNumber>,
 }
 
-/// Declares everything. Blocks.
-pub(crate) fn declare(plan: &Plan, store: &Store) -> Result<Declared, DeclareError> {
+/// Declares everything, and claims it. Blocks.
+pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Claims), StartError> {
     let renamed = renamed_channels(plan, &store.channels());
     let rename = |(channel, name)| Amendment::RenameChannel { channel, name };
     amend(store, renamed.into_iter().map(rename).collect())?;
@@ -49,10 +49,11 @@ pub(crate) fn declare(plan: &Plan, store: &Store) -> Result<Declared, DeclareErr
         Some((channel.name.clone(), Arc::new(made)))
     });
     let channels = channels.collect();
-    Ok(Declared { channels, subscriptions: has.into_iter().map(|has| (has.name, has.number)).collect() })
+    let claims = Claims::take(store)?;
+    Ok((Declared { channels, subscriptions: has.into_iter().map(|has| (has.name, has.number)).collect() }, claims))
 }
 
-fn amend(store: &Store, amendments: Vec<Amendment>) -> Result<(), DeclareError> {
+fn amend(store: &dyn Channels, amendments: Vec<Amendment>) -> Result<(), DeclareError> {
     if amendments.is_empty() { Ok(()) } else { store.amend(amendments) }
 }
 

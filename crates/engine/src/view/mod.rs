@@ -64,6 +64,9 @@ pub enum RequestError {
     /// It cannot be done now: a full channel, a volume without room, a store that stopped.
     #[error("{0}")]
     Unavailable(String),
+    /// The channels of this gateway are of a kind that cannot do it.
+    #[error("{0}")]
+    Unsupported(String),
     /// Something inside went wrong.
     #[error("{0}")]
     Internal(String),

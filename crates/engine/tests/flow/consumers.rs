@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, until, wait};
 use crossdock_connector::Settlement;
-use crossdock_engine::{Delivery, MessageState, Receive, RequestError};
+use crossdock_engine::{Delivery, MessageState, MessageView, Receive, RequestError};
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -37,8 +37,15 @@ fn leases(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(|delivery| delivery.lease.to_string()).collect()
 }
 
-fn offsets(deliveries: &[Delivery]) -> Vec<u64> {
-    deliveries.iter().map(|delivery| delivery.message.offset).collect()
+/// The number that a message was sent with.
+fn number(message: &MessageView) -> u64 {
+    let payload = message.envelope.payload.as_ref().unwrap();
+    let digits = payload.strip_prefix(br#"{"n":"#).and_then(|rest| rest.strip_suffix(b"}")).unwrap();
+    std::str::from_utf8(digits).unwrap().parse().unwrap()
+}
+
+fn numbers(deliveries: &[Delivery]) -> Vec<u64> {
+    deliveries.iter().map(|delivery| number(&delivery.message)).collect()
 }
 
 /// Acknowledges; how many leases were stale.
@@ -68,14 +75,14 @@ fn what_is_acknowledged_is_gone_and_what_is_given_back_comes_again() {
     let rig = start();
     fill(&rig, 50);
     let first = take(&rig, 20, LONG);
-    assert_eq!(offsets(&first), (0..20).collect::<Vec<_>>());
+    assert_eq!(numbers(&first), (0..20).collect::<Vec<_>>());
     assert!(first.iter().all(|delivery| delivery.message.state == MessageState::InFlight));
-    assert_eq!(offsets(&take(&rig, 10, LONG)), (20..30).collect::<Vec<_>>());
+    assert_eq!(numbers(&take(&rig, 10, LONG)), (20..30).collect::<Vec<_>>());
     check(&rig, [0.0, 30.0, 0.0, 50.0]);
     let (done, back) = (leases(&first[..15]), leases(&first[15..]));
     assert_eq!((ack(&rig, &done), nack(&rig, &back, Duration::ZERO)), (0, 0));
     check(&rig, [15.0, 10.0, 0.0, 35.0]);
-    assert_eq!(offsets(&take(&rig, 1000, LONG)), (15..20).chain(30..50).collect::<Vec<_>>(), "what came back is first");
+    assert_eq!(numbers(&take(&rig, 1000, LONG)), (15..20).chain(30..50).collect::<Vec<_>>(), "what came back is first");
     assert_eq!((ack(&rig, &done), nack(&rig, &back, LONG), take(&rig, 9, LONG).len()), (15, 5, 0), "all stale");
     check(&rig, [15.0, 35.0, 0.0, 35.0]);
     let browsed = rig.block_on(rig.gateway().browse("q", None, 100)).unwrap();
@@ -132,7 +139,7 @@ fn consumers_who_wait_are_served_in_turn_and_one_who_left_gets_nothing() {
     fill(&rig, 4);
     let mut given: Vec<_> = (0..4).map(|_| received.recv_timeout(LONG).unwrap()).collect();
     given.sort_by_key(|(consumer, _)| *consumer);
-    let order: Vec<_> = given.iter().map(|(_, deliveries)| offsets(deliveries)).collect();
+    let order: Vec<_> = given.iter().map(|(_, deliveries)| numbers(deliveries)).collect();
     assert_eq!(order, [[0], [1], [2], [3]]);
     check(&rig, [0.0, 4.0, 0.0, 4.0]);
 }
@@ -152,12 +159,12 @@ fn what_is_put_off_stays_put_off_over_a_kill_and_leases_do_not() {
     rig.restart();
     check(&rig, [0.0, 0.0, 4.0, 8.0]);
     assert_eq!(ack(&rig, &lost[6..]), 4, "leases of another process");
-    assert_eq!(offsets(&take(&rig, 100, LONG)), [6, 7, 8, 9]);
+    assert_eq!(numbers(&take(&rig, 100, LONG)), [6, 7, 8, 9]);
     let late = wait("those that were put off", || Some(take(&rig, 100, LONG)).filter(|taken| !taken.is_empty()));
     assert!(began.elapsed() >= Duration::from_millis(2500), "too early: {:?}", began.elapsed());
-    let mut late: BTreeSet<u64> = offsets(&late).into_iter().collect();
+    let mut late: BTreeSet<u64> = numbers(&late).into_iter().collect();
     until("all three", || {
-        late.extend(offsets(&take(&rig, 100, LONG)));
+        late.extend(numbers(&take(&rig, 100, LONG)));
         late.len() == 3
     });
     check(&rig, [0.0, 7.0, 1.0, 8.0]);
@@ -174,7 +181,7 @@ fn a_backlog_on_disk_is_given_out_once_and_in_order() {
         let some = take(&rig, 90, LONG);
         assert!(!some.is_empty(), "{} of 700", taken.len());
         assert_eq!(ack(&rig, &leases(&some)), 0);
-        taken.extend(offsets(&some));
+        taken.extend(numbers(&some));
     }
     assert_eq!(taken, (0..700).collect::<Vec<_>>());
     check(&rig, [700.0, 0.0, 0.0, 0.0]);
@@ -206,8 +213,8 @@ fn messages_are_found_by_a_condition_where_they_stand() {
     };
     let first = page("mod!(.n, 7) == 0", None, 30).unwrap();
     let second = page("mod!(.n, 7) == 0", first.next.as_deref(), 30).unwrap();
-    let offsets: Vec<u64> = first.items.iter().chain(&second.items).map(|item| item.offset).collect();
-    assert_eq!(offsets, (0..300).filter(|n| n % 7 == 0).collect::<Vec<_>>());
+    let found: Vec<u64> = first.items.iter().chain(&second.items).map(number).collect();
+    assert_eq!(found, (0..300).filter(|n| n % 7 == 0).collect::<Vec<_>>());
     assert_eq!((first.items.len(), &second.next, first.items[1].state), (30, &None, MessageState::InFlight));
     // The last message is the last that was asked for: nothing is left.
     assert_eq!(page(".n == 299", None, 1).unwrap().next, None);

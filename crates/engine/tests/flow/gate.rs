@@ -231,7 +231,7 @@ fn end_over(rig: &Rig, alone: bool, flights: &[(SubscriptionNumber, u64)]) {
 
 /// The store of a rig that does not run.
 fn store(rig: &Rig) -> Store {
-    Store::open(Arc::clone(&rig.disk), Options::new(Arc::new(|| Timestamp(0)))).unwrap()
+    Store::open(Arc::clone(&rig.backend.disk), Options::new(Arc::new(|| Timestamp(0)))).unwrap()
 }
 
 fn subscription(store: &Store, name: &str) -> SubscriptionNumber {

@@ -7,6 +7,7 @@
     reason = "what fails in the rig fails the test that uses it"
 )]
 
+mod backend;
 mod rig;
 
 mod bounds;
@@ -18,4 +19,5 @@ mod expiry;
 mod faults;
 mod gate;
 mod restart;
+mod sync;
 mod through;

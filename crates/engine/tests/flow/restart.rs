@@ -4,7 +4,6 @@ use crate::rig::{Rig, envelope, peer::fault, until, world::Reply};
 use crossdock_connector::{Claim, Settlement};
 use crossdock_engine::{RouteState, TargetState};
 use crossdock_model::{Digest, FaultClass};
-use crossdock_store::{DiskOperation, FaultyDisk, MemoryDisk, Mishap};
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -168,30 +167,6 @@ fn a_stop_waits_for_no_retry_and_no_longer_than_it_may() {
     rig.world.script(|_| Reply::Taken);
     rig.restart();
     until("everything", || rig.world.taken().len() == 50);
-    rig.account();
-}
-
-#[test]
-fn a_failed_sync_ends_acknowledging_for_good() {
-    let disk = MemoryDisk::new();
-    let faulty = FaultyDisk::new(Arc::new(disk.clone()));
-    let mut rig = Rig::start_on(
-        "channels: { q: { queue: {} } }\nroutes: { r: { from: { ask: {} }, to: { queue: q } } }\n",
-        Arc::new(faulty.clone()),
-    );
-    assert!(matches!(rig.post("r", "{}"), Settlement::Stored { .. }));
-    faulty.plan(Some(DiskOperation::Sync), faulty.count(DiskOperation::Sync) + 1, Mishap::Fails);
-    let settlement = rig.post("r", "{}");
-    assert!(matches!(settlement, Settlement::Again { .. }), "{settlement:?}");
-    let reason = rig.block_on(rig.gateway().failed());
-    assert!(reason.contains("store"), "{reason}");
-    assert!(rig.gateway().ready().is_err());
-    assert!(matches!(rig.post("r", "{}"), Settlement::Again { .. }));
-    rig.kill();
-    rig.disk = Arc::new(disk);
-    rig.restart();
-    assert!(matches!(rig.post("r", "{}"), Settlement::Stored { .. }));
-    assert!(rig.gateway().ready().is_ok());
     rig.account();
 }
 

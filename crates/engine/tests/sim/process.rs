@@ -45,7 +45,7 @@ pub fn commit(store: &Store, txn: Txn) -> Result<Option<Committed>, Down> {
         Ok(committed) => Ok(Some(committed)),
         Err(CommitError::NoSpace) => Ok(None),
         Err(CommitError::Failed(_) | CommitError::Closed) => Err(Down),
-        Err(error @ (CommitError::Full { .. } | CommitError::Invalid(_))) => panic!("{error}"),
+        Err(error @ (CommitError::Full { .. } | CommitError::Invalid(_) | CommitError::Fenced)) => panic!("{error}"),
     }
 }
 

@@ -86,6 +86,12 @@ impl EncodedMessage {
     pub const fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
+
+    /// The message as it stands in a channel, for channels that keep it in a way of their own.
+    #[must_use]
+    pub fn stored(&self, offset: u64, appended_at: Timestamp) -> StoredMessage {
+        StoredMessage { offset, appended_at, id: self.id, body: self.body.clone() }
+    }
 }
 
 /// A message as it stands in a channel: a slice of the buffer that it was written from or read into. One that is held

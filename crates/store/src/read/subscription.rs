@@ -8,7 +8,7 @@ use crate::{
     state::{Channel, Place, State, Subscription},
 };
 
-const NOTHING: Fetched = Fetched { messages: Vec::new(), rest: Rest::Nothing };
+const NOTHING: Fetched = Fetched { messages: Vec::new(), rest: Rest::Nothing, lease: None };
 
 impl Shared {
     /// The next messages that are in memory.
@@ -16,7 +16,7 @@ impl Shared {
         let mut state = self.state();
         let Some((reader, channel)) = reader_of(&state, subscription) else { return NOTHING };
         if reader.is_held() {
-            return Fetched { messages: Vec::new(), rest: Rest::Held };
+            return Fetched { messages: Vec::new(), rest: Rest::Held, lease: None };
         }
         let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut at = reader.next_fresh(reader.cursor);
@@ -37,7 +37,7 @@ impl Shared {
         if let Some(reader) = state.subscriptions.get_mut(subscription.0) {
             reader.cursor = at;
         }
-        Fetched { messages, rest }
+        Fetched { messages, rest, lease: None }
     }
 
     /// The next messages, wherever they are.
@@ -74,7 +74,7 @@ impl Shared {
         }
         let rest =
             reader_of(&state, subscription).map_or(Rest::Nothing, |(reader, channel)| rest_of(&state, reader, channel));
-        Ok(Fetched { messages, rest })
+        Ok(Fetched { messages, rest, lease: None })
     }
 
     /// Sets the read cursor back.

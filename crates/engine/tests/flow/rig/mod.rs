@@ -1,13 +1,14 @@
-//! A gateway over a disk in memory, between scripted peers: what the tests of the engine are made of.
+//! A gateway over channels that outlive it, between scripted peers: what the tests of the engine are made of. What stands
+//! behind the channels is the business of the test binary that uses it.
 
 pub mod peer;
 pub mod world;
 
+use crate::backend::Backend;
 use crossdock_config::{ConfigFile, Environment, Plan, Protocol};
 use crossdock_connector::{Connector, Settlement};
 use crossdock_engine::{ChannelView, DeadFilter, DeadLetter, Gateway, Options, RouteView};
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
-use crossdock_store::{Disk, MemoryDisk, Store};
 use peer::{ASK, BROKER, Peer};
 use std::{
     collections::HashMap,
@@ -25,7 +26,7 @@ use world::World;
 /// A gateway and everything around it.
 pub struct Rig {
     pub world: Arc<World>,
-    pub disk: Arc<dyn Disk>,
+    pub backend: Backend,
     plan: Arc<Plan>,
     running: Option<(Runtime, Gateway)>,
     /// How far the calendar is ahead of the system's, in milliseconds.
@@ -64,15 +65,15 @@ pub fn plan(yaml: &str) -> Arc<Plan> {
 }
 
 impl Rig {
-    /// Starts a gateway on an empty disk.
+    /// Starts a gateway on nothing.
     pub fn start(yaml: &str) -> Self {
-        Self::start_on(yaml, Arc::new(MemoryDisk::new()))
+        Self::start_on(yaml, Backend::default())
     }
 
-    /// Starts a gateway on a disk.
-    pub fn start_on(yaml: &str, disk: Arc<dyn Disk>) -> Self {
+    /// Starts a gateway on what is there.
+    pub fn start_on(yaml: &str, backend: Backend) -> Self {
         let (world, ahead) = (Arc::default(), Arc::default());
-        let mut rig = Self { world, disk, plan: plan(yaml), running: None, ahead, seed: 7 };
+        let mut rig = Self { world, backend, plan: plan(yaml), running: None, ahead, seed: 7 };
         rig.restart();
         rig
     }
@@ -87,17 +88,14 @@ impl Rig {
             Timestamp(i64::try_from(now.as_millis()).unwrap() + ahead.load(Ordering::Relaxed))
         });
         self.seed += 1;
-        let mut options = Options::new(clock.clone(), self.seed);
+        let mut options = Options::new(clock, self.seed);
         options.boot = Some([1; 16]);
-        let mut store_options = crossdock_store::Options::new(clock);
-        store_options.segment_bytes = self.plan.gateway().store.segment_bytes;
-        options.observe(&mut store_options);
-        let store = Store::open(Arc::clone(&self.disk), store_options).unwrap();
+        let channels = self.backend.open(&self.plan, &options);
         let connectors: Vec<Arc<dyn Connector>> = vec![
             Arc::new(Peer::new(&ASK, Arc::clone(&self.world))),
             Arc::new(Peer::new(&BROKER, Arc::clone(&self.world))),
         ];
-        let gateway = runtime.block_on(Gateway::start(Arc::clone(&self.plan), connectors, store, options)).unwrap();
+        let gateway = runtime.block_on(Gateway::start(Arc::clone(&self.plan), connectors, channels, options)).unwrap();
         self.running = Some((runtime, gateway));
     }
 
