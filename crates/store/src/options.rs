@@ -32,7 +32,7 @@ pub struct Options {
     pub sync: SyncPolicy,
     /// Bytes of a segment [32 MiB]; from 64 KiB to 1 GiB in whole pages of 4 KiB. A message is at most half of it.
     pub segment_bytes: u64,
-    /// Bytes of frames that are kept in memory for readers that keep up [8 MiB].
+    /// Bytes of frames that are kept in memory for readers that keep up [4 MiB].
     pub window_bytes: u64,
     /// How long a [`crate::Txn`] that rides waits for company [20 ms].
     pub ride: Duration,
@@ -57,7 +57,7 @@ impl Options {
         Self {
             sync: SyncPolicy::Always,
             segment_bytes: 32 << 20,
-            window_bytes: 8 << 20,
+            window_bytes: 4 << 20,
             ride: Duration::from_millis(20),
             idle: Duration::from_secs(10),
             keys: Keyring::default(),

@@ -98,9 +98,11 @@ impl Plan {
             // Where a group begins is decided when partitions are assigned; this is for offsets that are gone.
             ("auto.offset.reset", "earliest"),
             // Memory: a full queue is asked again soon, so that a small one is enough.
-            ("queued.max.messages.kbytes", "8192"),
+            ("queued.max.messages.kbytes", "2048"),
             ("fetch.queue.backoff.ms", "5"),
-            ("fetch.max.bytes", "8388608"),
+            ("fetch.max.bytes", "2097152"),
+            // What a partition adds to an answer; a larger message comes alone.
+            ("max.partition.fetch.bytes", "262144"),
             ("topic.metadata.refresh.interval.ms", "10000"),
         ];
         self.connection.config(Side::Consumer, &own, &self.options)

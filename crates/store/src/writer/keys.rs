@@ -16,10 +16,11 @@ use std::{io, sync::Arc};
 const FILES_MAX: usize = 16;
 
 impl Writer {
-    /// Keys that no file has are written to one when there are as many of a scope as memory is to hold; a checkpoint
+    /// Keys that no file has are written to one when there are nearly as many of a scope as memory is to hold; a checkpoint
     /// will name it.
     pub fn write_keys_when_many(&mut self) -> Result<(), Trouble> {
-        if self.shared.state().keys.unsaved() < KEYS_HELD {
+        // Sooner than memory is full, so that what is held of a scope never outgrows its place.
+        if self.shared.state().keys.unsaved() < KEYS_HELD / 4 * 3 {
             return Ok(());
         }
         match self.write_keys() {
