@@ -64,6 +64,14 @@ impl Connector for Amqp {
         source::check(sources)
     }
 
+    fn advise(&self, connection: &ConnectionConfig) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        if let Ok(endpoint) = self.endpoint(Ok(connection)) {
+            endpoint.advice(&connection.settings).into_iter().for_each(|warning| found.push(warning));
+        }
+        found
+    }
+
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault> {
         let endpoint = self.endpoint(Ok(connection)).map_err(|found| wrong(&found))?;
         let link = Link::open(&endpoint, "check").await.map_err(|trouble| trouble.before_sending())?;

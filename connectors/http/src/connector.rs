@@ -52,6 +52,10 @@ impl Connector for Http {
         source::check(&self.doors, sources)
     }
 
+    fn advise(&self, connection: &ConnectionConfig) -> Diagnostics {
+        sink::advise(connection, &self.clients)
+    }
+
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault> {
         sink::probe(connection, &self.clients).await
     }

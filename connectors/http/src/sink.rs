@@ -9,7 +9,7 @@ mod private;
 mod request;
 mod sender;
 
-pub(crate) use clients::{Clients, probe};
+pub(crate) use clients::{Clients, advise, probe};
 
 use async_trait::async_trait;
 use client::Client;

@@ -5,7 +5,7 @@ use crate::{
     topic,
 };
 use bytes::Bytes;
-use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings, tls};
+use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings, clear_text, tls};
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -85,6 +85,14 @@ impl Broker {
                 })
             }
             _ => Err(found),
+        }
+    }
+
+    /// A warning of credentials that everybody on the way can read.
+    pub(crate) fn advice(&self, settings: &Settings) -> Option<Diagnostic> {
+        match self.security {
+            Security::Plain => clear_text::warning(settings, "url", [&*self.host], "write mqtts:// to use TLS"),
+            Security::Tls(_) | Security::SystemTls(_) => None,
         }
     }
 

@@ -130,6 +130,14 @@ impl Connector for Mqtt {
         found
     }
 
+    fn advise(&self, connection: &ConnectionConfig) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        if let Ok(broker) = Broker::new(connection, &self.folder, &self.store) {
+            broker.advice(&connection.settings).into_iter().for_each(|warning| found.push(warning));
+        }
+        found
+    }
+
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault> {
         let first = |found: Diagnostics| found.iter().next().map(|error| error.message.clone()).unwrap_or_default();
         let broker = Broker::new(connection, &self.folder, &self.store)

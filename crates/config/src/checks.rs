@@ -21,7 +21,11 @@ pub(crate) fn check(entries: &[&Entry], routes: &[Arc<Route>], names: &Names<'_>
     for route in routes {
         check_dead_letter(route, entries, context);
     }
-    check_unused(names, context);
+    // Said of a file that is right otherwise: where a name is misspelt, its connection only looks unused.
+    if !context.found.has_errors() {
+        check_unused(names, context);
+        advise(names, context);
+    }
 }
 
 /// A route whose dead letters go back into the queue it reads would read them for ever.
@@ -109,15 +113,21 @@ fn check_loops(entries: &[&Entry], names: &Names<'_>, context: &mut Context<'_>)
     }
 }
 
-/// Said of a file that is right otherwise: where a name is misspelt, its connection only looks unused.
 fn check_unused(names: &Names<'_>, context: &mut Context<'_>) {
-    if context.found.has_errors() {
-        return;
-    }
     for named in names.connections {
         if !names.seen.connections.contains(&named.name) {
             let message = format!("no route uses the connection `{}`", named.name);
             context.found.push(Diagnostic::warning("connection.unused", named.span, message));
+        }
+    }
+}
+
+/// What connectors have to say of the connections that are used.
+fn advise(names: &Names<'_>, context: &mut Context<'_>) {
+    let used = names.connections.iter().filter(|named| names.seen.connections.contains(&named.name));
+    for connection in used.filter_map(|named| named.connection.as_ref()) {
+        if let Some(connector) = names.connector(connection.connector) {
+            context.found.append(connector.advise(&connection.config));
         }
     }
 }

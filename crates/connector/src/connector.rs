@@ -38,6 +38,11 @@ pub trait Connector: Send + Sync {
     /// Conflicts between sources: two routes with one path, one client id. Each is said at the later source.
     fn check(&self, sources: &[SourceConfig]) -> Diagnostics;
 
+    /// What is to be known of a connection that is right otherwise, as warnings ([`crate::clear_text`]); without I/O.
+    fn advise(&self, _connection: &ConnectionConfig) -> Diagnostics {
+        Diagnostics::new()
+    }
+
     /// Whether the peer of a connection is there and takes the credentials (`check --connect`).
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 //!   messages asks its [`Formulas`].
 
 pub mod carriage;
+pub mod clear_text;
 mod config;
 mod connector;
 mod describe;

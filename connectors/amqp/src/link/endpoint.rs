@@ -1,6 +1,6 @@
 //! A connection's settings, made into what is needed to connect.
 
-use crossdock_connector::{ConnectionConfig, Diagnostics, Placed, Setting, Settings, tls};
+use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Placed, Setting, Settings, clear_text, tls};
 use crossdock_model::Text;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
@@ -95,6 +95,14 @@ impl Endpoint {
             connect_timeout: settings.duration("connect_timeout").unwrap_or(Duration::from_secs(5)),
             timeout: settings.duration("timeout").unwrap_or(Duration::from_secs(30)),
         })
+    }
+
+    /// A warning of credentials that everybody on the way can read.
+    pub fn advice(&self, settings: &Settings) -> Option<Diagnostic> {
+        match self.security {
+            Security::Plain => clear_text::warning(settings, "url", [&*self.host], "write amqps:// to use TLS"),
+            Security::System | Security::Custom(_) => None,
+        }
     }
 
     /// Host and port, to be shown.
@@ -231,6 +239,24 @@ mod tests {
             "amqp://h/%ff",
         ] {
             assert!(Place::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_without_tls_is_told() {
+        let pair = || serde_json::json!({ "user": "u", "password": "s3cret" });
+        for (section, is_told) in [
+            (serde_json::json!({ "url": "amqp://rabbit.example", "auth": pair() }), true),
+            (serde_json::json!({ "url": "amqp://u:s3cret@10.0.0.7/%2f" }), true),
+            (serde_json::json!({ "url": "amqps://u:s3cret@rabbit.example" }), false),
+            (serde_json::json!({ "url": "amqp://rabbit.example" }), false),
+            (serde_json::json!({ "url": "amqp://guest:guest@127.0.0.1:5672/%2f" }), false),
+        ] {
+            let settings = crossdock_testkit::suite::settings(crate::DESCRIPTION.connection.unwrap(), &section);
+            let config = ConnectionConfig { name: "rabbit".into(), settings };
+            let advice = Endpoint::new(&config, Path::new(".")).unwrap().advice(&config.settings);
+            assert_eq!(advice.as_ref().map(|one| one.code), is_told.then_some("connection.clear_text"), "{section}");
+            assert!(!format!("{advice:?}").contains("s3cret"), "{advice:?}");
         }
     }
 }

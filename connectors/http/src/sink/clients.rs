@@ -6,7 +6,7 @@ use super::{
     fault,
 };
 use bytes::Bytes;
-use crossdock_connector::{ConnectionConfig, Diagnostics, GatewayConfig};
+use crossdock_connector::{ConnectionConfig, Diagnostics, GatewayConfig, clear_text};
 use crossdock_model::Fault;
 use http::{Method, Request, Uri};
 use http_body_util::Full;
@@ -40,6 +40,18 @@ impl Clients {
         known.push((config.clone(), Arc::downgrade(&client)));
         Ok(client)
     }
+}
+
+/// A warning of credentials that everybody on the way can read.
+pub(crate) fn advise(config: &ConnectionConfig, clients: &Clients) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    if let Ok(client) = clients.of(config) {
+        let base = client.base();
+        let hint = "write https:// to use TLS";
+        let warning = || clear_text::warning(&config.settings, "base_url", [&*base.host], hint);
+        base.tls.is_none().then(warning).flatten().into_iter().for_each(|warning| found.push(warning));
+    }
+    found
 }
 
 /// Asks the service for its head: whatever it answers, it is there; only credentials may be refused.

@@ -65,3 +65,20 @@ async fn settings_that_cannot_be_meant_are_told() {
     check(tls(json!({ "ca": "none.pem" })), json!({}), &["http.tls"]);
     check(tls(json!({ "certificate": "none.pem" })), json!({}), &["http.tls"]);
 }
+
+#[test]
+fn credentials_without_tls_are_told() {
+    let http = Http::new(&gateway(&json!({})));
+    for (section, is_told) in [
+        (json!({ "base_url": "http://erp.example", "auth": { "bearer": "s3cret" } }), true),
+        (json!({ "base_url": "http://u:s3cret@erp.example/api" }), true),
+        (json!({ "base_url": "http://erp.example" }), false),
+        (json!({ "base_url": "https://erp.example", "auth": { "bearer": "s3cret" } }), false),
+        (json!({ "base_url": "http://localhost:8080", "auth": { "bearer": "s3cret" } }), false),
+    ] {
+        let found = http.advise(&sink(&section, &json!({})).connection.unwrap());
+        let codes: Vec<_> = found.iter().map(|one| one.code).collect();
+        assert_eq!(codes, if is_told { vec!["connection.clear_text"] } else { vec![] }, "{section}");
+        assert!(!found.has_errors() && !format!("{found:?}").contains("s3cret"), "{found:?}");
+    }
+}

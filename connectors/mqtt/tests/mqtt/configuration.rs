@@ -1,6 +1,6 @@
 //! What is found before anything is opened.
 
-use crate::common::{connector, message, sink_config, source_config};
+use crate::common::{connection, connector, message, sink_config, source_config};
 use crossdock_connector::{Connector, Diagnostics};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -86,4 +86,20 @@ fn a_preview_tells_topic_properties_and_losses() {
     assert!(three.headers.is_empty());
     assert_eq!(three.lost, ["content_type"]);
     assert_eq!(&*preview("5", "a/#").unwrap_err().code, "mqtt.topic");
+}
+
+#[test]
+fn a_password_without_tls_is_told() {
+    let auth = json!({ "user": "u", "password": "s3cret" });
+    for (section, expected) in [
+        (json!({ "url": "mqtt://10.0.0.7", "auth": auth }), vec!["connection.clear_text"]),
+        (json!({ "url": "mqtt://u:s3cret@floor.example" }), vec!["connection.clear_text"]),
+        (json!({ "url": "mqtts://floor.example", "auth": auth }), vec![]),
+        (json!({ "url": "mqtt://floor.example" }), vec![]),
+        (json!({ "url": "mqtt://[::1]", "auth": auth }), vec![]),
+    ] {
+        let found = connector(Path::new("unused")).advise(&connection(&section));
+        assert_eq!((codes(&found), found.has_errors()), (expected, false), "{section}");
+        assert!(found.iter().all(|one| !one.message.contains("s3cret")), "{found:?}");
+    }
 }
