@@ -138,12 +138,12 @@ impl Turns {
         }
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mine) = places.get_mut(who) else { return Permit::Everything };
-        let news = mine.wants != wants || (mine.busy && !busy);
+        let (news, lets_go) = (mine.wants != wants || (mine.busy && !busy), mine.wants && !wants);
         (mine.suspects, mine.wants, mine.busy) = (suspects, wants, busy);
         let over = places.iter().all(|place| place.suspects == 0);
         self.over.store(over, Ordering::Release);
         let first = places.iter().position(|place| place.wants);
-        if over || (news && first.is_some_and(|first| first != who)) || (news && !wants) {
+        if over || (news && first.is_some_and(|first| first != who)) || lets_go {
             places.iter().enumerate().filter(|(at, _)| *at != who).for_each(|(_, place)| place.bell.notify_one());
         } else if news && first == Some(who) {
             // Those that have come to rest since they asked last are to say so.
@@ -203,5 +203,29 @@ mod tests {
         assert_eq!(turns.ask(a, 0, false, false), Permit::Everything);
         assert_eq!(turns.ask(b, 0, false, true), Permit::Everything);
         assert!(turns.over.load(Ordering::Relaxed), "once for all");
+    }
+
+    #[test]
+    fn nobody_is_woken_over_a_suspect_whose_target_is_away() {
+        let crash = Crash::new(None, vec![flight(1)], None);
+        let turns = &crash.turns;
+        let bells = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+        let places = bells.each_ref().map(|bell| turns.join(Arc::clone(bell)));
+        let rung = |bell: &Arc<Notify>| std::pin::pin!(bell.notified()).as_mut().enable();
+        // Each is let go on, does nothing, and comes back: two who woke each other would do so for as long as it is away.
+        for _ in 0..3 {
+            for (suspects, who) in [1, 0].into_iter().zip(places) {
+                assert_eq!(turns.ask(who, suspects, false, false), Permit::Everything);
+            }
+            assert_eq!(bells.each_ref().map(rung), [false, false]);
+        }
+        // It is there again, and gone again: who may have begun something is asked, who stood still for it may go on.
+        assert_eq!(turns.ask(places[0], 1, true, false), Permit::Nothing);
+        assert_eq!(bells.each_ref().map(rung), [false, true]);
+        assert_eq!(turns.ask(places[1], 0, false, false), Permit::Nothing);
+        assert_eq!(bells.each_ref().map(rung), [true, false]);
+        assert_eq!(turns.ask(places[0], 1, true, false), Permit::Suspect);
+        assert_eq!(turns.ask(places[0], 1, false, false), Permit::Everything);
+        assert_eq!(bells.each_ref().map(rung), [false, true]);
     }
 }
