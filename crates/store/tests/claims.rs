@@ -34,7 +34,9 @@ fn annotate(channels: &dyn Channels, fences: &[Fence], touches: Vec<Touch>) -> R
 fn filled(count: u64) -> (Arc<dyn Channels>, ChannelNumber, SubscriptionNumber) {
     let store = open(&MemoryDisk::new());
     let (channel, reader) = queue(&store);
-    store.commit(puts(channel, 0..count, 200)).unwrap();
+    for first in (0..count).step_by(50) {
+        store.commit(puts(channel, first..count.min(first + 50), 200)).unwrap();
+    }
     (Arc::new(store), channel, reader)
 }
 
