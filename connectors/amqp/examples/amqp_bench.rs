@@ -2,7 +2,7 @@
 //! RabbitMQ: `CROSSDOCK_TEST_RABBIT=amqp://… cargo run --release -p crossdock-amqp --features brokers --example amqp_bench [ROUNDS [MESSAGES]]`.
 //!
 //! Payloads of 512 bytes, persistent, mandatory, confirmed; 1,000 in flight out, a prefetch of 500 in. The player of the
-//! engine settles what it gets at once: no store, no rules. CPU is this process's own (`/proc/self/task/*/schedstat`); the
+//! engine settles what it gets at once: no store, no rules. CPU is this process's own; the
 //! server's is not counted, but takes its share of the cores.
 #![expect(
     clippy::print_stdout,
@@ -18,6 +18,7 @@ use crossdock_connector::{
 };
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
 use crossdock_testkit::{
+    Meter, Whose,
     servers::{self, unique},
     suite::settings,
 };
@@ -63,21 +64,10 @@ async fn main() {
     }
 }
 
-/// CPU of this process, nanoseconds.
-fn cpu() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-    let run =
-        |task: PathBuf| std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok();
-    tasks.filter_map(run).sum()
-}
-
 async fn measure(name: &str, count: usize, work: impl Future<Output = ()>) {
-    let (before, begun) = (cpu(), Instant::now());
+    let meter = Meter::start(Whose::Process);
     work.await;
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (rate, each) =
-        (count as f64 / begun.elapsed().as_secs_f64(), cpu().saturating_sub(before) as f64 / 1000.0 / count as f64);
-    println!("{name:<48} {rate:>8.0}/s {each:>6.2} µs");
+    println!("{name:<48} {}", meter.read(count));
 }
 
 async fn channel(url: &str, queue: &str) -> Channel {

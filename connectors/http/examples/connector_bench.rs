@@ -13,15 +13,17 @@
 
 use bytes::Bytes;
 use crossdock_connector::{
-    Completions, ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, Outgoing, Placed, Rendered,
-    Setting, Settings, Settlement, SinkConfig, SourceConfig, Span, Ticket,
+    Completions, ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, HTTP_LISTENER, Outgoing,
+    Rendered, Settlement, SinkConfig, SourceConfig, Ticket,
 };
-use crossdock_http::Http;
+use crossdock_http::{DESCRIPTION, Http};
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
+use crossdock_testkit::{Meter, Whose, suite::settings};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -30,7 +32,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -41,13 +42,15 @@ use tokio::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The name of the threads of the side under test.
+const TESTED: &str = "tested";
 const REQUESTS: usize = 60_000;
 const CONNECTIONS_IN: usize = 32;
 const IN_FLIGHT_OUT: usize = 64;
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
-    let (tested, other) = (runtime("tested"), runtime("other"));
+    let (tested, other) = (runtime(TESTED), runtime("other"));
     let body = Bytes::from(vec![b'x'; 1024]);
     let (bare, source) = (tested.block_on(echo()), tested.block_on(source()));
     let peer = other.block_on(echo());
@@ -55,8 +58,8 @@ fn main() {
         for (name, address) in [("in, bare hyper echo", bare), ("in, the source", source)] {
             measure(name, || other.block_on(load(address, CONNECTIONS_IN, body.clone())));
         }
-        measure("out, bare hyper client", || tested.block_on(load(peer, IN_FLIGHT_OUT, body.clone())));
-        measure("out, the sink", || tested.block_on(sink(peer, body.clone())));
+        measure("out, bare hyper client", || on(&tested, load(peer, IN_FLIGHT_OUT, body.clone())));
+        measure("out, the sink", || on(&tested, sink(peer, body.clone())));
     }
 }
 
@@ -64,22 +67,15 @@ fn runtime(name: &'static str) -> Runtime {
     Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build().unwrap()
 }
 
-/// CPU of the tested runtime's threads, nanoseconds.
-fn cpu() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-    let tested =
-        tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "tested"));
-    let run =
-        |task: PathBuf| std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok();
-    tested.filter_map(run).sum()
+fn measure(name: &str, work: impl FnOnce()) {
+    let meter = Meter::start(Whose::Threads(TESTED));
+    work();
+    println!("{name:24} {}", meter.read(REQUESTS));
 }
 
-fn measure(name: &str, work: impl FnOnce()) {
-    let (cpu_before, begun) = (cpu(), Instant::now());
-    work();
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (micros, count) = ((cpu() - cpu_before) as f64 / 1000.0, REQUESTS as f64);
-    println!("{name:24} {:8.0}/s {:6.1} us CPU", count / begun.elapsed().as_secs_f64(), micros / count);
+/// Work on a thread of the runtime, whose time counts; that of the thread that waits here does not.
+fn on(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
+    runtime.block_on(runtime.spawn(work)).unwrap();
 }
 
 /// A server that reads a body and answers with a few bytes.
@@ -101,15 +97,9 @@ async fn echo() -> SocketAddr {
     address
 }
 
-fn section(values: Vec<(&'static str, Setting)>) -> Settings {
-    let mut section = Settings::empty(Span::default());
-    values.into_iter().for_each(|(name, value)| section.insert(name, Placed::new(value, Span::default())));
-    section
-}
-
 fn connector() -> Http {
     Http::new(&GatewayConfig {
-        http: section(vec![("listen", Setting::Text(Text::from_static("127.0.0.1:0")))]),
+        http: settings(HTTP_LISTENER, &json!({ "listen": "127.0.0.1:0" })),
         folder: PathBuf::new(),
         store: Text::new(),
         admin_url: Text::from_static("http://127.0.0.1:8090"),
@@ -120,7 +110,7 @@ fn connector() -> Http {
 /// The source, with a player that settles all it gets.
 async fn source() -> SocketAddr {
     let http = connector();
-    let settings = section(vec![("path", Setting::Text(Text::from_static("/in")))]);
+    let settings = settings(DESCRIPTION.source.unwrap(), &json!({ "path": "/in" }));
     let route = Text::from_static("in");
     let config = SourceConfig { route, connection: None, settings, formulas: Formulas::none(), folder: PathBuf::new() };
     let mut source = http.source(&config).unwrap();
@@ -178,16 +168,16 @@ async fn load(address: SocketAddr, connections: usize, body: Bytes) {
 /// Messages through a target, handed over in batches of 64.
 async fn sink(peer: SocketAddr, body: Bytes) {
     let http = connector();
-    let url = Setting::Text(Text::from(format!("http://{peer}")));
+    let connection = json!({ "base_url": format!("http://{peer}") });
     let config = SinkConfig {
         route: Text::from_static("out"),
         target: Text::from_static("erp"),
         ordinal: 0,
         connection: Some(ConnectionConfig {
             name: Text::from_static("erp"),
-            settings: section(vec![("base_url", url)]),
+            settings: settings(DESCRIPTION.connection.unwrap(), &connection),
         }),
-        settings: section(Vec::new()),
+        settings: settings(DESCRIPTION.target.unwrap(), &json!({ "connection": "erp" })),
         folder: PathBuf::new(),
         forward_origin: false,
         strict: false,

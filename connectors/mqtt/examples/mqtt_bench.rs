@@ -19,7 +19,7 @@ use crossdock_connector::{
 };
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
 use crossdock_mqtt::{DESCRIPTION, Mqtt};
-use crossdock_testkit::suite::settings;
+use crossdock_testkit::{Meter, Whose, suite::settings};
 use rumqttc_v4::{
     AckMode, AsyncClient, Incoming, MqttOptions, PublishOptions, QoS,
     mqttbytes::{self, v4},
@@ -32,7 +32,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,13 +40,15 @@ use tokio::{
     sync::Notify,
 };
 
+/// The name of the threads of the side under test.
+const TESTED: &str = "tested";
 const MESSAGES: usize = 200_000;
 const PAYLOAD_BYTES: usize = 300;
 const IN_FLIGHT: u16 = 1000;
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
-    let (tested, other) = (runtime("tested"), runtime("other"));
+    let (tested, other) = (runtime(TESTED), runtime("other"));
     let address = other.block_on(broker());
     for _ in 0..rounds {
         measure("in, bare rumqttc", &tested, bare_in(address));
@@ -61,23 +62,11 @@ fn runtime(name: &'static str) -> Runtime {
     Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build().unwrap()
 }
 
-/// CPU of the tested runtime's threads, nanoseconds.
-fn cpu() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-    let tested =
-        tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "tested"));
-    let run =
-        |task: PathBuf| std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok();
-    tested.filter_map(run).sum()
-}
-
 fn measure(name: &str, tested: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
-    let (cpu_before, begun) = (cpu(), Instant::now());
+    let meter = Meter::start(Whose::Threads(TESTED));
     // On a thread of the runtime, whose time counts; this one's does not.
     tested.block_on(tested.spawn(work)).unwrap();
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (micros, count) = ((cpu() - cpu_before) as f64 / 1000.0, MESSAGES as f64);
-    println!("{name:20} {:8.0}/s {:6.2} us CPU", count / begun.elapsed().as_secs_f64(), micros / count);
+    println!("{name:20} {}", meter.read(MESSAGES));
 }
 
 /// A broker: to who subscribes it sends [`MESSAGES`] messages, and confirms what it is sent.

@@ -1,12 +1,12 @@
 //! What the tests share: settings from JSON as if it were routes.yaml, a player of the engine, raw requests.
 
 use crossdock_connector::{
-    ConnectionConfig, Connector, Credit, Event, Field, Formulas, GatewayConfig, HTTP_LISTENER, Received, Settings,
-    Settlement, SinkConfig, SourceConfig, Span,
+    ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, HTTP_LISTENER, Received, Settlement,
+    SinkConfig, SourceConfig,
 };
 use crossdock_http::{DESCRIPTION, Http};
 use crossdock_model::{Fault, MessageId, Refusal, RefusalKind, Text, Violation};
-use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar};
+use crossdock_testkit::suite::settings;
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -22,33 +22,6 @@ use tokio::{
 };
 
 pub const SOON: Duration = Duration::from_secs(10);
-
-fn node(value: &Value) -> Node {
-    let scalar =
-        |text: String, quoted| NodeKind::Scalar(Scalar { text, quoted, masked: None, layout: Layout::default() });
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(_) | Value::Number(_) => scalar(value.to_string(), false),
-        Value::String(text) => scalar(text.clone(), true),
-        Value::Array(items) => NodeKind::Sequence(items.iter().map(node).collect()),
-        Value::Object(items) => NodeKind::Mapping(
-            items
-                .iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), value: node(value) })
-                .collect(),
-        ),
-    };
-    Node { span: Span::default(), kind }
-}
-
-/// A section as routes.yaml would give it.
-pub fn settings(fields: &'static [Field], section: &Value) -> Settings {
-    let mut reader = Reader::new();
-    let settings = reader.group(&node(section), fields);
-    let found = reader.finish();
-    assert!(found.is_empty(), "{found:?}");
-    settings
-}
 
 pub fn gateway(http: &Value) -> GatewayConfig {
     let mut section = json!({ "listen": "127.0.0.1:0" });

@@ -2,13 +2,13 @@
 
 use bytes::BytesMut;
 use crossdock_connector::{
-    Completions, ConnectionConfig, Connector, Credit, Event, Field, Formulas, GatewayConfig, Outgoing, Received,
-    Receiver, Rendered, RenderedValue, Results, Sender, Settings, Settlement, Settler, Sink, SinkConfig, Source,
-    SourceConfig, Ticket, Token,
+    Completions, ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, Outgoing, Received, Receiver,
+    Rendered, RenderedValue, Results, Sender, Settings, Settlement, Settler, Sink, SinkConfig, Source, SourceConfig,
+    Ticket, Token,
 };
 use crossdock_model::{Envelope, Fault, MessageId, Text, Timestamp};
 use crossdock_mqtt::{DESCRIPTION, Mqtt};
-use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar, Span};
+use crossdock_testkit::suite::settings;
 use rumqttc_v4::mqttbytes::v4;
 use rumqttc_v5::mqttbytes::v5;
 use serde_json::{Value, json};
@@ -25,33 +25,6 @@ use tokio::{
 
 pub const SOON: Duration = Duration::from_secs(20);
 pub const CREDIT: Credit = Credit { messages: 256, bytes: 1 << 24 };
-
-fn node(value: &Value) -> Node {
-    let scalar =
-        |text: String, quoted| NodeKind::Scalar(Scalar { text, quoted, masked: None, layout: Layout::default() });
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(_) | Value::Number(_) => scalar(value.to_string(), false),
-        Value::String(text) => scalar(text.clone(), true),
-        Value::Array(items) => NodeKind::Sequence(items.iter().map(node).collect()),
-        Value::Object(items) => NodeKind::Mapping(
-            items
-                .iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), value: node(value) })
-                .collect(),
-        ),
-    };
-    Node { span: Span::default(), kind }
-}
-
-/// A section as routes.yaml would give it.
-pub fn settings(fields: &'static [Field], section: &Value) -> Settings {
-    let mut reader = Reader::new();
-    let settings = reader.group(&node(section), fields);
-    let found = reader.finish();
-    assert!(found.is_empty(), "{found:?}");
-    settings
-}
 
 pub fn connector(state: &Path) -> Mqtt {
     Mqtt::new(&GatewayConfig {

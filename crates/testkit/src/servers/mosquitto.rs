@@ -2,7 +2,7 @@
 
 use super::{
     Certificates, PASSWORD, USER,
-    process::{Server, output, port},
+    process::{Server, has_a_life, output, port},
 };
 use rustix::process::geteuid;
 use std::{
@@ -128,39 +128,9 @@ impl Mosquitto {
     pub fn tls(&self) -> (&str, &Certificates) {
         self.tls_address.as_deref().zip(self.certificates.as_ref()).expect("a server started with TLS")
     }
-
-    /// Kills it (SIGKILL).
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Asks it to end (SIGTERM) and waits for it.
-    ///
-    /// # Panics
-    /// It does not end.
-    pub fn halt(&mut self) {
-        self.server.halt().unwrap_or_else(|error| panic!("{error}"));
-    }
-
-    /// Starts it again with the folder and ports it had, after asking it to end where it runs.
-    ///
-    /// # Panics
-    /// It does not end, or does not come up.
-    pub fn restart(&mut self) {
-        self.halt();
-        self.up().unwrap_or_else(|error| panic!("{error}"));
-    }
-
-    /// Stops its processes where they are (SIGSTOP): connections stay open and nobody answers.
-    pub fn freeze(&self) {
-        self.server.freeze();
-    }
-
-    /// Lets them go on.
-    pub fn thaw(&self) {
-        self.server.thaw();
-    }
 }
+
+has_a_life!(Mosquitto);
 
 /// Whether it answers a CONNECT of MQTT 3.1.1; which answer does not matter.
 fn answers(address: &str) -> io::Result<()> {

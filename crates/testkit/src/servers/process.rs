@@ -27,6 +27,46 @@ const TAIL_LINES: usize = 25;
 
 const WATCH: &str = include_str!("watch.sh");
 
+/// What every server can be made to do. Each has a `server` of this module, and `up` to start it.
+macro_rules! has_a_life {
+    ($name:ty) => {
+        impl $name {
+            /// Kills it (SIGKILL).
+            pub fn kill(&mut self) {
+                self.server.kill();
+            }
+
+            /// Asks it to end (SIGTERM) and waits for it.
+            ///
+            /// # Panics
+            /// It does not end.
+            pub fn halt(&mut self) {
+                self.server.halt().unwrap_or_else(|error| panic!("{error}"));
+            }
+
+            /// Starts it again with the folder and ports it had, after asking it to end where it runs.
+            ///
+            /// # Panics
+            /// It does not end, or does not come up.
+            pub fn restart(&mut self) {
+                self.halt();
+                self.up().unwrap_or_else(|error| panic!("{error}"));
+            }
+
+            /// Stops its processes where they are (SIGSTOP): connections stay open and nobody answers.
+            pub fn freeze(&self) {
+                self.server.freeze();
+            }
+
+            /// Lets them go on.
+            pub fn thaw(&self) {
+                self.server.thaw();
+            }
+        }
+    };
+}
+pub(super) use has_a_life;
+
 /// A server with its folder, which is removed with it.
 #[derive(Debug)]
 pub(super) struct Server {

@@ -5,7 +5,7 @@
 
 use super::{
     Certificates, PASSWORD, USER,
-    process::{Server, output, port},
+    process::{Server, has_a_life, output, port},
 };
 use std::{
     io::{self, Read as _, Write as _},
@@ -167,39 +167,9 @@ impl Rabbit {
         let said = output(command.args(["-q", "-n", "crossdock@localhost"]).args(arguments))?;
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
-
-    /// Kills it (SIGKILL).
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Asks it to end (SIGTERM) and waits for it.
-    ///
-    /// # Panics
-    /// It does not end.
-    pub fn halt(&mut self) {
-        self.server.halt().unwrap_or_else(|error| panic!("{error}"));
-    }
-
-    /// Starts it again with the folder and ports it had, after asking it to end where it runs.
-    ///
-    /// # Panics
-    /// It does not end, or does not come up.
-    pub fn restart(&mut self) {
-        self.halt();
-        self.up().unwrap_or_else(|error| panic!("{error}"));
-    }
-
-    /// Stops its processes where they are (SIGSTOP): connections stay open and nobody answers.
-    pub fn freeze(&self) {
-        self.server.freeze();
-    }
-
-    /// Lets them go on.
-    pub fn thaw(&self) {
-        self.server.thaw();
-    }
 }
+
+has_a_life!(Rabbit);
 
 /// Whether it answers the protocol header with `connection.start`.
 fn answers(address: &str) -> io::Result<()> {
