@@ -4,7 +4,7 @@ use crate::{
     lock,
     options::{self, Options, Side},
 };
-use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings};
+use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Settings, clear_text};
 use crossdock_model::Text;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError, types::RDKafkaErrorCode};
 use std::{fs::File, path::Path, sync::Mutex};
@@ -78,6 +78,17 @@ fn brokers(settings: &Settings) -> Result<String, Diagnostics> {
         found.push(settings.error("brokers", "kafka.broker", "there is no broker").hint("add a `HOST:PORT`"));
     }
     if found.has_errors() { Err(found) } else { Ok(list.join(",")) }
+}
+
+/// A warning of a password that everybody on the way can read. SCRAM tells nobody the password.
+pub(crate) fn advice(settings: &Settings) -> Option<Diagnostic> {
+    let is_plain = settings.group("auth")?.text("sasl").is_none_or(|mechanism| &**mechanism == "PLAIN");
+    if !is_plain || settings.group("tls").is_some() {
+        return None;
+    }
+    let brokers = settings.list("brokers").iter().filter_map(|placed| placed.value.as_text());
+    let hosts = brokers.map(|broker| broker.rsplit_once(':').map_or(&**broker, |(host, _)| host));
+    clear_text::warning(settings, "brokers", hosts, "add `tls: {}`, or take SCRAM-SHA-512 as `sasl`")
 }
 
 fn security(settings: &Settings, folder: &Path, config: &mut ClientConfig, found: &mut Diagnostics) {

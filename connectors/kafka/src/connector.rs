@@ -1,6 +1,6 @@
 //! The connector: what all `kafka` sources and targets of a gateway share.
 
-use crate::{DESCRIPTION, carriage, probe, sink, source};
+use crate::{DESCRIPTION, carriage, client, probe, sink, source};
 use async_trait::async_trait;
 use crossdock_connector::{
     Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Sink, SinkConfig,
@@ -46,6 +46,12 @@ impl Connector for Kafka {
 
     fn check(&self, sources: &[SourceConfig]) -> Diagnostics {
         source::check(sources)
+    }
+
+    fn advise(&self, connection: &ConnectionConfig) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        client::advice(&connection.settings).into_iter().for_each(|warning| found.push(warning));
+        found
     }
 
     async fn probe(&self, connection: &ConnectionConfig) -> Result<(), Fault> {

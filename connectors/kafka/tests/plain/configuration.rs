@@ -66,3 +66,21 @@ fn a_value_that_came_from_outside_is_not_shown() {
     let section = json!({ "topic": "t", "options": { "linger.ms": "often" } });
     check(kafka("s").sink(&sink_of(&brokers("a:1"), &section)).map(drop), &["`often` is no value for `linger.ms`"]);
 }
+
+#[test]
+fn a_password_without_tls_is_told() {
+    let auth = |sasl: &str| json!({ "sasl": sasl, "user": "u", "password": "s3cret" });
+    for (section, is_told) in [
+        (json!({ "brokers": ["localhost:9092", "kafka.example:9092"], "auth": auth("PLAIN") }), true),
+        (json!({ "brokers": ["kafka.example"], "auth": { "user": "u", "password": "s3cret" } }), true),
+        (json!({ "brokers": ["kafka.example:9092"], "auth": auth("PLAIN"), "tls": {} }), false),
+        (json!({ "brokers": ["kafka.example:9092"], "auth": auth("SCRAM-SHA-256") }), false),
+        (json!({ "brokers": ["127.0.0.1:9092", "[::1]:9093"], "auth": auth("PLAIN") }), false),
+        (json!({ "brokers": ["kafka.example:9092"] }), false),
+    ] {
+        let found = kafka("s").advise(&connection(&section));
+        let codes: Vec<_> = found.iter().map(|one| one.code).collect();
+        assert_eq!(codes, if is_told { vec!["connection.clear_text"] } else { vec![] }, "{section}");
+        assert!(!found.has_errors() && !format!("{found:?}").contains("s3cret"), "{found:?}");
+    }
+}
