@@ -10,22 +10,22 @@
 
 use bytes::Bytes;
 use crossdock_connector::{
-    Completions, ConnectionConfig, Connector, Credit, Event, Field, Formulas, GatewayConfig, Outgoing, Rendered,
-    RenderedValue, Results, Settings, Settlement, SinkConfig, SourceConfig, Span, Ticket, Token,
+    Completions, ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, Outgoing, Rendered,
+    RenderedValue, Results, Settings, Settlement, SinkConfig, SourceConfig, Ticket, Token,
 };
 use crossdock_kafka::{DESCRIPTION, Kafka};
 use crossdock_model::{MessageId, Text};
-use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar};
-use crossdock_testkit::servers;
+use crossdock_testkit::{Meter, Whose, servers, suite::settings};
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     consumer::{BaseConsumer, Consumer},
     message::DeliveryResult,
     producer::{BaseProducer, BaseRecord, ProducerContext},
 };
+use serde_json::json;
 use std::{
     collections::HashMap,
-    env, fs,
+    env,
     io::Write as _,
     path::PathBuf,
     process::ExitCode,
@@ -82,11 +82,9 @@ fn fill(broker: &str, topic: &str, count: u64) {
 fn compare(broker: &str, from: &str, to: &str, count: u64, wanted: &[String]) {
     for (name, run) in [("bare", bare as fn(&str, &str, &str, u64)), ("connector", connector)] {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            let (began, before) = (Instant::now(), cpu());
+            let meter = Meter::start(Whose::Process);
             run(broker, from, to, count);
-            let (took, spent) = (began.elapsed().as_secs_f64(), (cpu() - before).as_secs_f64());
-            let (rate, each) = (count as f64 / took, spent * 1e6 / count as f64);
-            say(&format!("{name:10} {rate:9.0} msg/s {each:6.2} us CPU/msg"));
+            say(&format!("{name:10} {}", meter.read(usize::try_from(count).unwrap_or(usize::MAX))));
         }
     }
 }
@@ -95,14 +93,6 @@ fn say(text: &str) -> ExitCode {
     // Nobody is left to tell if this fails.
     let _ = writeln!(std::io::stdout(), "{text}");
     ExitCode::FAILURE
-}
-
-/// CPU time of the process, from its fourteenth and fifteenth field of `/proc/self/stat`, in hundredths of a second.
-fn cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
 }
 
 fn group() -> String {
@@ -230,50 +220,31 @@ async fn bridge(broker: &str, from: &str, to: &str, count: u64) {
 }
 
 fn connection(broker: &str) -> Option<ConnectionConfig> {
-    let fields = DESCRIPTION.connection.unwrap_or_default();
-    let settings = settings(fields, vec![("brokers", list(broker))]);
+    let settings = settings(DESCRIPTION.connection.unwrap_or_default(), &json!({ "brokers": [broker] }));
     Some(ConnectionConfig { name: Text::from_static("bus"), settings })
 }
 
 fn source(broker: &str, topic: &str) -> SourceConfig {
-    let entries = vec![("connection", scalar("bus")), ("topics", list(topic))];
+    let section = json!({ "connection": "bus", "topics": [topic] });
     SourceConfig {
         route: Text::from(group()),
         connection: connection(broker),
-        settings: settings(DESCRIPTION.source.unwrap_or_default(), entries),
+        settings: settings(DESCRIPTION.source.unwrap_or_default(), &section),
         formulas: Formulas::none(),
         folder: PathBuf::new(),
     }
 }
 
 fn sink(broker: &str, topic: &str) -> SinkConfig {
-    let entries = vec![("connection", scalar("bus")), ("topic", scalar(topic))];
+    let section = json!({ "connection": "bus", "topic": topic });
     SinkConfig {
         route: Text::from_static("bench"),
         target: Text::from_static("bus"),
         ordinal: 0,
         connection: connection(broker),
-        settings: settings(DESCRIPTION.target.unwrap_or_default(), entries),
+        settings: settings(DESCRIPTION.target.unwrap_or_default(), &section),
         folder: PathBuf::new(),
         forward_origin: false,
         strict: false,
     }
-}
-
-fn settings(fields: &'static [Field], entries: Vec<(&str, NodeKind)>) -> Settings {
-    let entries = entries.into_iter().map(|(key, kind)| Entry {
-        key: key.to_owned(),
-        key_span: Span::default(),
-        value: Node { span: Span::default(), kind },
-    });
-    let node = Node { span: Span::default(), kind: NodeKind::Mapping(entries.collect()) };
-    Reader::new().group(&node, fields)
-}
-
-fn scalar(text: &str) -> NodeKind {
-    NodeKind::Scalar(Scalar { text: text.to_owned(), quoted: true, masked: None, layout: Layout::default() })
-}
-
-fn list(text: &str) -> NodeKind {
-    NodeKind::Sequence(vec![Node { span: Span::default(), kind: scalar(text) }])
 }

@@ -1,14 +1,13 @@
 //! What the tests share: settings from JSON as if it were routes.yaml, players of the engine, a client of Kafka's own.
 
 use crossdock_connector::{
-    Completions, ConnectionConfig, Connector, Credit, Event, Field, Formulas, GatewayConfig, Outgoing, Received,
-    Receiver, Rendered, RenderedValue, Results, Sender, Settings, Settlement, Settler, SinkConfig, Source,
-    SourceConfig, SourceError, Span, Ticket, Token,
+    Completions, ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, Outgoing, Received, Receiver,
+    Rendered, RenderedValue, Results, Sender, Settings, Settlement, Settler, SinkConfig, Source, SourceConfig,
+    SourceError, Ticket, Token,
 };
 use crossdock_kafka::{DESCRIPTION, Kafka};
 use crossdock_model::{Envelope, Fault, MessageId, Text, Timestamp};
-use crossdock_settings::{Entry, Layout, Node, NodeKind, Reader, Scalar};
-use crossdock_testkit::servers;
+use crossdock_testkit::{servers, suite::settings};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -25,32 +24,6 @@ use tokio::time::timeout;
 
 pub const LONG: Duration = Duration::from_secs(60);
 pub const CREDIT: Credit = Credit { messages: 1000, bytes: 1 << 20 };
-
-fn node(value: &Value) -> Node {
-    let scalar =
-        |text: String, quoted| NodeKind::Scalar(Scalar { text, quoted, masked: None, layout: Layout::default() });
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(_) | Value::Number(_) => scalar(value.to_string(), false),
-        Value::String(text) => scalar(text.clone(), true),
-        Value::Array(items) => NodeKind::Sequence(items.iter().map(node).collect()),
-        Value::Object(items) => NodeKind::Mapping(
-            items
-                .iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), value: node(value) })
-                .collect(),
-        ),
-    };
-    Node { span: Span::default(), kind }
-}
-
-pub fn settings(fields: &'static [Field], section: &Value) -> Settings {
-    let mut reader = Reader::new();
-    let settings = reader.group(&node(section), fields);
-    let found = reader.finish();
-    assert!(found.is_empty(), "{found:?}");
-    settings
-}
 
 /// A gateway whose store has this name.
 pub fn kafka(store: &str) -> Kafka {
