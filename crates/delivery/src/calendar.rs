@@ -6,10 +6,12 @@ use crossdock_model::Timestamp;
 use std::time::Duration;
 
 /// What is left of a wait: no more than there was of it, should the calendar have gone back since it was noted. Where that
-/// is not known it is taken for the longest that a target may ask for.
+/// is not known it is taken for the longest that a target may ask for; and it is never longer than any wait is, should the
+/// calendar have gone on between the two times that were noted.
 #[must_use]
-pub fn wait_left(due: Timestamp, noted_at: Option<Timestamp>, now: Timestamp) -> Duration {
-    due.since(now).min(noted_at.map_or(RETRY_AFTER_MAX, |at| due.since(at)))
+pub fn wait_left(due: Timestamp, noted_at: Option<Timestamp>, now: Timestamp, retry_max: Duration) -> Duration {
+    let noted = noted_at.map_or(RETRY_AFTER_MAX, |at| due.since(at));
+    due.since(now).min(noted).min(retry_max.max(RETRY_AFTER_MAX))
 }
 
 /// How long a message has been failing, by its tries: number and time, in order; some may be missing. Between two tries in
@@ -36,7 +38,8 @@ mod tests {
     #[test]
     fn a_wait_is_never_longer_than_it_was() {
         let check = |due, noted_at: Option<i64>, now, left: i64| {
-            let found = wait_left(Timestamp(due), noted_at.map(Timestamp), Timestamp(now));
+            let retry_max = Duration::from_secs(300);
+            let found = wait_left(Timestamp(due), noted_at.map(Timestamp), Timestamp(now), retry_max);
             assert_eq!(found, Duration::from_millis(left as u64));
         };
         check(5000, Some(1000), 2000, 3000);
@@ -45,6 +48,8 @@ mod tests {
         check(5000, None, 2000 - DAY, HOUR);
         // It was noted before the calendar went on by a day.
         check(5000, Some(1000), 2000 + DAY, 0);
+        // It was noted anew after that, and then the calendar went back.
+        check(5000 + DAY, Some(1000), 6000, HOUR);
     }
 
     #[test]

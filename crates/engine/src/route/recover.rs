@@ -130,13 +130,13 @@ impl RouteTask {
 
     fn admit_again(&mut self, at: usize, known: &Known) {
         let time = &self.shared.time;
-        let (now, moment) = (time.now(), time.moment());
+        let (now, moment, retry_max) = (time.now(), time.moment(), self.evaluator.route().retry.max);
         let Some(target) = self.targets.get_mut(at) else { return };
         let Known { offset, suspected, .. } = *known;
         let prior = known.touched.as_ref().map(|Touched { tries, charges, due, .. }| Prior {
             tries: *tries,
             charges: *charges,
-            due: due.map_or(moment, |due| moment.after(wait_left(due, known.last_failed_at, now))),
+            due: due.map_or(moment, |due| moment.after(wait_left(due, known.last_failed_at, now, retry_max))),
             asked: known.asked,
             failing_for: known.failing_for,
         });

@@ -76,7 +76,7 @@ impl Route {
                 let history = store.history(target.subscription, touched.offset).unwrap_or_default();
                 let last = history.kept.last();
                 let noted_at = last.map(|last| last.at);
-                let wait = touched.due.map_or(Duration::ZERO, |due| wait_left(due, noted_at, calendar));
+                let wait = touched.due.map_or(Duration::ZERO, |due| wait_left(due, noted_at, calendar, self.retry_max));
                 let tries = history.kept.iter().map(|tried| (tried.number, tried.at));
                 let asked = last.and_then(|last| last.fault.as_ref()).is_some_and(|f| f.class == FaultClass::Busy);
                 let prior = Prior {
