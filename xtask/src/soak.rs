@@ -25,6 +25,12 @@ const SOAKS: &[Soak] = &[
         per_kill: 1,
     },
     Soak {
+        name: "schedules",
+        arguments: &["test", "--package", "crossdock-engine", "--features", "soak", "--test", "sim"],
+        variable: "SIM_SCHEDULES",
+        per_kill: 2,
+    },
+    Soak {
         name: "delivery",
         arguments: &["test", "--package", "crossdock-delivery"],
         variable: "PROPTEST_CASES",

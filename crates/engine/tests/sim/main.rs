@@ -8,6 +8,8 @@
 //!                                          ─► everything heals, time goes on until all is done ─► what is promised holds
 //! ```
 //!
+//! A second kind, with the feature `soak`, runs the real gateway (`whole`).
+//!
 //! `SIM_SEED=N` runs one schedule and tells what happens in it, `SIM_SCHEDULES=N` so many [15,000]. Seeds that fail are kept in
 //! `seeds.txt`, which is run first.
 
@@ -18,6 +20,8 @@ mod process;
 mod route;
 mod seeds;
 mod target;
+#[cfg(feature = "soak")]
+mod whole;
 
 use seeds::Seeds;
 
