@@ -55,6 +55,8 @@ pub(super) struct Context {
     pub under_way: AtomicUsize,
     /// Records that it was given since it last had none.
     pub company: AtomicUsize,
+    /// Events that a poll has heard: deliveries, errors, log lines.
+    pub heard: AtomicUsize,
 }
 
 impl Context {
@@ -71,11 +73,6 @@ impl Context {
     /// A session has no records under way any more, or does not care for them.
     pub fn leave(&self, place: u16) {
         lock(&self.sessions).known.remove(&usize::from(place));
-    }
-
-    /// How many answers are gathered.
-    pub fn gathered(&self) -> usize {
-        lock(&self.answers).len()
     }
 
     /// Posts what was gathered.
@@ -111,10 +108,12 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         client::log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         self.troubles.note(&error, reason);
     }
 }
@@ -130,6 +129,7 @@ impl ProducerContext for Context {
                 Err(self.failed(code, message, name))
             }
         };
+        self.heard.fetch_add(1, Ordering::Relaxed);
         self.under_way.fetch_sub(1, Ordering::AcqRel);
         lock(&self.answers).push((name, answer));
     }
@@ -145,5 +145,14 @@ mod tests {
             assert_eq!(name(place, ticket).map(parts), Some((usize::from(place), ticket)));
         }
         assert_eq!(name(0, 1 << 48), None);
+    }
+
+    #[test]
+    fn what_is_no_delivery_is_heard_too() {
+        let context = Context::default();
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        context.log(RDKafkaLogLevel::Debug, "FAIL", "refused");
+        assert_eq!(context.heard.load(Ordering::Relaxed), 2);
+        assert!(context.troubles.is_down());
     }
 }

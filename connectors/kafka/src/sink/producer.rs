@@ -92,11 +92,12 @@ impl Producer {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// Hears what is there of deliveries; whether any was.
+    /// Hears an event, if there is one; whether there was.
     fn hears(&self) -> bool {
-        let before = self.context().gathered();
+        let heard = || self.context().heard.load(Ordering::Relaxed);
+        let before = heard();
         self.inner.poll(Duration::ZERO);
-        self.context().gathered() > before
+        heard() != before
     }
 
     /// Asks the brokers whether they are there. Waits.
