@@ -176,7 +176,7 @@ impl RouteTask {
         let Some(target) = self.targets.get_mut(at) else { return };
         let entry = Entry { lane: routed.lane, circuit: routed.circuit, ..Entry::fresh(offset) };
         if target.scheduler.admit(now, entry) {
-            let live = Live { stage: Stage::Waiting, loaded: Some(loaded), deadline };
+            let live = Live { stage: Stage::Waiting, loaded: Some(loaded), deadline, due: None };
             target.insert(offset, live, &self.shared.budget);
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Live {
     pub loaded: Option<Loaded>,
     /// When nobody wants it any more; none also where that is not known yet (after a restart).
     pub deadline: Option<Timestamp>,
+    /// When it may be tried again by the store's note of its last try, if there is one.
+    pub due: Option<Timestamp>,
 }
 
 /// Where a message of a target stands.

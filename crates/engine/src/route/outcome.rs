@@ -82,7 +82,11 @@ impl RouteTask {
                 let Some(target) = self.targets.get_mut(at) else { return };
                 target.noted.change();
                 let now = self.shared.time.now();
+                let mut due = now.after(wait);
                 if let Some(live) = target.live.get_mut(&offset) {
+                    // A charge does not put off the try: the calendar may have gone on since its end was noted.
+                    due = live.due.filter(|_| !tried).map_or(due, |noted| noted.min(due));
+                    live.due = Some(due);
                     let loaded = live.loaded.take();
                     if let Some(deadline) = live.deadline {
                         target.deadlines.push(std::cmp::Reverse((deadline, offset)));
@@ -91,7 +95,7 @@ impl RouteTask {
                 }
                 tracing::debug!(offset, tries, charges, ?wait, tried, %fault, "a try failed");
                 let subscription = target.claimed.subscription;
-                let (due, fault) = (Some(now.after(wait)), Some(fault));
+                let (due, fault) = (Some(due), Some(fault));
                 self.outbox.touch(Touch { subscription, offset, tries, charges, due, at: now, fault });
             }
             Effect::Dead { offset, tries, fault, tried, .. } => {

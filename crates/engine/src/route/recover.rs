@@ -147,7 +147,8 @@ impl RouteTask {
         let entry = Entry { lane, circuit, prior, crash_suspect: suspected, ..Entry::fresh(offset) };
         if target.scheduler.admit(moment, entry) {
             // Its deadline is found out when it is read again.
-            let live = Live { stage: Stage::Waiting, loaded: None, deadline: None };
+            let due = known.touched.as_ref().and_then(|touched| touched.due);
+            let live = Live { stage: Stage::Waiting, loaded: None, deadline: None, due };
             target.insert(offset, live, &self.shared.budget);
         }
     }

@@ -103,6 +103,30 @@ fn p23_what_waits_for_its_next_try_waits_no_longer_because_the_calendar_went_bac
     }
 }
 
+/// The calendar goes on a day between a try and the charge for it, which another message's success brings, and then back.
+#[test]
+fn p23_what_was_charged_in_between_waits_no_longer_either() {
+    let mut rig = Rig::start(&routes().replacen("initial: 20ms, factor: 2, max: 100ms", "initial: 3s, max: 3s", 1));
+    rig.world.script(|got| match got.payload.as_str() {
+        "1" => Reply::Fault(fault(FaultClass::Failed, "ask.failed")),
+        _ => Reply::Taken,
+    });
+    rig.push_now("plain", "1");
+    until("its note", || rig.route("plain").targets[0].scheduled == 1);
+    rig.jump_by(DAY);
+    rig.push_now("plain", "2");
+    // Settled no earlier than the charge is noted.
+    until("the other one is delivered", || rig.route("plain").counts.delivered == 1);
+    rig.kill();
+    rig.jump_by(-DAY);
+    rig.world.script(|_| Reply::Taken);
+    let began = Instant::now();
+    rig.restart();
+    until("it is delivered", || rig.route("plain").counts.stored == 0);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    rig.account();
+}
+
 #[test]
 fn p23_a_constant_delay_is_over_when_the_calendar_says_that_the_message_is_of_the_future() {
     for jump in [DAY, -DAY] {
