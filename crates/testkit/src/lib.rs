@@ -3,7 +3,7 @@
 //!
 //! Everything here speaks the outside contract only (command line, HTTP, metrics) and knows no crate of ours, so that a test
 //! tells what a user would see; but for the `suite` of connectors (a feature), which plays the engine. Whatever goes wrong panics with what was awaited: it fails the test that asked for it.
-//! Threads are plain ones; sockets are on loopback, on ports the system chose.
+//! Threads are plain ones; sockets are on loopback, on ports that are free.
 
 #![expect(clippy::panic, clippy::expect_used, reason = "what fails here fails the test that asked for it")]
 
@@ -14,6 +14,7 @@ mod load;
 mod meter;
 mod metrics;
 mod partner;
+mod port;
 mod proxy;
 mod random;
 pub mod servers;
@@ -30,10 +31,11 @@ pub use load::Load;
 pub use meter::{Meter, Whose};
 pub use metrics::Metrics;
 pub use partner::{Answer, Partner, Request};
+pub use port::free_port;
 pub use proxy::{Direction, Proxy};
 pub use random::{Random, seed};
 pub use volume::Volume;
-pub use wait::{free_port, pause, try_wait_for, wait, wait_for};
+pub use wait::{pause, try_wait_for, wait, wait_for};
 pub use wire::Response;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

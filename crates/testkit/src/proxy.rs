@@ -4,7 +4,7 @@
 //! request has [`Proxy::passed`] in the other, then [`Proxy::cut`]. A half-open connection is one that is stalled: it stays
 //! open, takes what the kernel's buffers hold, and nothing comes.
 
-use crate::{lock, servers::port, wait::pause};
+use crate::{free_port, lock, wait::pause};
 use std::{
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
@@ -103,7 +103,7 @@ impl Proxy {
     }
 
     fn make(server: &str, rewrite: impl FnOnce(u16) -> Option<(Vec<u8>, Vec<u8>)>) -> Self {
-        let port = port().unwrap_or_else(|error| panic!("{error}"));
+        let port = free_port();
         let shared = Shared {
             server: server.to_owned(),
             rewrite: rewrite(port),

@@ -1,17 +1,9 @@
 //! Waiting for conditions instead of for time.
 
 use std::{
-    net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
-
-/// A port of loopback that nobody listens on at the moment.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
-    listener.local_addr().expect("the port that was bound").port()
-}
 
 /// Waits up to 15 seconds for the condition and gives its value.
 ///

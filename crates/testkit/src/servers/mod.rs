@@ -15,7 +15,6 @@ mod rabbit;
 pub use certificates::Certificates;
 pub use kafka::{Kafka, KafkaOptions, create_topic};
 pub use mosquitto::{Mosquitto, MosquittoOptions};
-pub(crate) use process::port;
 pub use rabbit::{Rabbit, RabbitOptions};
 
 use std::{

@@ -2,8 +2,9 @@
 
 use super::{
     Certificates, PASSWORD, USER,
-    process::{Server, has_a_life, output, port},
+    process::{Server, has_a_life, output},
 };
+use crate::free_port;
 use rustix::process::geteuid;
 use std::{
     io::{self, Read as _, Write as _},
@@ -65,7 +66,7 @@ impl Mosquitto {
     fn prepare(options: &MosquittoOptions) -> Result<Self, String> {
         let server = Server::new("mosquitto")?;
         let folder = server.path("");
-        let address = format!("127.0.0.1:{}", port()?);
+        let address = format!("127.0.0.1:{}", free_port());
         let listener = |address: &str| format!("listener {}\n", address.rsplit(':').next().unwrap_or_default());
         let mut text = format!(
             "{} 127.0.0.1\npersistence true\npersistence_location {}/\nautosave_interval 1\nmax_queued_messages 0\nlog_dest stderr\n",
@@ -85,7 +86,7 @@ impl Mosquitto {
         }
         let (mut tls_address, mut certificates) = (None, None);
         if options.tls {
-            let (made, at) = (Certificates::make(&folder)?, format!("127.0.0.1:{}", port()?));
+            let (made, at) = (Certificates::make(&folder)?, format!("127.0.0.1:{}", free_port()));
             let (ca, server, key) = (made.ca.display(), made.server.display(), made.server_key.display());
             text.push_str(&format!(
                 "{} 127.0.0.1\ncafile {ca}\ncertfile {server}\nkeyfile {key}\n",

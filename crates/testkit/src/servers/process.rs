@@ -10,7 +10,6 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    net::TcpListener,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -215,19 +214,6 @@ fn tail(path: &Path) -> String {
     let log = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = log.lines().collect();
     lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
-}
-
-/// A port of loopback below those that the system gives to outgoing connections, so that a server that was stopped finds it
-/// free when it starts again.
-pub(crate) fn port() -> Result<u16, String> {
-    use std::{
-        collections::hash_map::RandomState,
-        hash::{BuildHasher as _, Hasher as _},
-    };
-    let mut tries = (0..1000).map(|_| 10_000 + (RandomState::new().build_hasher().finish() % 20_000) as u16);
-    tries
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .ok_or_else(|| "no port of loopback is free".into())
 }
 
 /// Runs a command to its end and gives what it said.

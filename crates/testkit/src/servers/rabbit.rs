@@ -5,8 +5,9 @@
 
 use super::{
     Certificates, PASSWORD, USER,
-    process::{Server, has_a_life, output, port},
+    process::{Server, has_a_life, output},
 };
+use crate::free_port;
 use std::{
     io::{self, Read as _, Write as _},
     net::TcpStream,
@@ -73,11 +74,11 @@ impl Rabbit {
 
     fn prepare(options: &RabbitOptions) -> Result<Self, String> {
         let server = Server::new("rabbitmq")?;
-        let address = format!("127.0.0.1:{}", port()?);
+        let address = format!("127.0.0.1:{}", free_port());
         let mut text = format!("listeners.tcp.1 = {address}\nloopback_users = none\n");
         let (mut tls_address, mut certificates, mut plugins) = (None, None, "[].");
         if options.tls {
-            let (made, at) = (Certificates::make(&server.path(""))?, format!("127.0.0.1:{}", port()?));
+            let (made, at) = (Certificates::make(&server.path(""))?, format!("127.0.0.1:{}", free_port()));
             let (ca, certificate, key) = (made.ca.display(), made.server.display(), made.server_key.display());
             text.push_str(&format!(
                 "listeners.ssl.1 = {at}\nssl_options.cacertfile = {ca}\nssl_options.certfile = {certificate}\nssl_options.keyfile = \
@@ -89,7 +90,7 @@ impl Rabbit {
         server.write("plugins", plugins)?;
         server.write("rabbitmq.conf", &format!("{text}{}\n", options.settings))?;
         let url = format!("amqp://guest:guest@{address}/%2f");
-        let (name_server_port, distribution_port) = (port()?, port()?);
+        let (name_server_port, distribution_port) = (free_port(), free_port());
         Ok(Self { server, address, tls_address, url, certificates, name_server_port, distribution_port })
     }
 

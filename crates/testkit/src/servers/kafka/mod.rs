@@ -5,8 +5,9 @@ mod wire;
 
 use super::{
     Certificates, PASSWORD, USER,
-    process::{Server, has_a_life, output, port},
+    process::{Server, has_a_life, output},
 };
+use crate::free_port;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -93,7 +94,7 @@ impl Kafka {
 
     fn prepare(options: &KafkaOptions) -> Result<Self, String> {
         let (server, jars) = (Server::new("kafka")?, jars::folder()?);
-        let (address, controller) = (format!("127.0.0.1:{}", port()?), format!("127.0.0.1:{}", port()?));
+        let (address, controller) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         let secured = if options.secured { Some(Secured::make(&server.path(""))?) } else { None };
         let mut listeners = format!("PLAINTEXT://{address}");
         let mut settings = String::new();
@@ -200,9 +201,9 @@ has_a_life!(Kafka);
 
 impl Secured {
     fn make(folder: &Path) -> Result<Self, String> {
-        let address = || port().map(|port| format!("127.0.0.1:{port}"));
+        let address = || format!("127.0.0.1:{}", free_port());
         let certificates = Certificates::make(folder)?;
-        Ok(Self { login: address()?, tls: address()?, tls_login: address()?, certificates })
+        Ok(Self { login: address(), tls: address(), tls_login: address(), certificates })
     }
 }
 
