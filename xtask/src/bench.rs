@@ -25,6 +25,12 @@ const BENCHES: &[Bench] = &[
         example: "log_bench",
     },
     Bench {
+        name: "scale",
+        about: "ten and a thousand queues, a cold backlog of a thousand, dead letters among many, latency at a steady rate",
+        package: "crossdock-store",
+        example: "scale_bench",
+    },
+    Bench {
         name: "rules",
         about: "parse, JSON Schema, a mapping of ten fields, encode: a 522-byte order on one core",
         package: "crossdock-rules",

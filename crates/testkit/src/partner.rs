@@ -1,7 +1,8 @@
 //! A partner system over HTTP that answers as scripted and keeps what it got.
 
 use crate::{
-    lock,
+    free_port, lock,
+    port::listen,
     wait::pause,
     wire::{self, read_message},
 };
@@ -106,7 +107,7 @@ impl Partner {
             is_down: AtomicBool::new(true),
             connections: Mutex::default(),
         };
-        let mut partner = Self { port: 0, shared: Arc::new(shared), listener: None };
+        let mut partner = Self { port: free_port(), shared: Arc::new(shared), listener: None };
         partner.up();
         partner
     }
@@ -131,8 +132,7 @@ impl Partner {
         if self.listener.is_some() {
             return;
         }
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the partner's port");
-        self.port = listener.local_addr().expect("the port that was bound").port();
+        let listener = listen(self.port);
         self.shared.is_down.store(false, Ordering::SeqCst);
         let shared = Arc::clone(&self.shared);
         self.listener = Some(thread::spawn(move || accept(&listener, &shared)));

@@ -1,9 +1,10 @@
 //! Ports of loopback for what tests start.
 
-use crate::lock;
+use crate::{lock, wait};
 use std::{
     collections::{HashSet, hash_map::RandomState},
     hash::{BuildHasher as _, Hasher as _},
+    io::ErrorKind,
     net::TcpListener,
     ops::Range,
     sync::Mutex,
@@ -33,15 +34,49 @@ pub fn free_port() -> u16 {
     panic!("none of {TRIES} ports of loopback between {} and {} is free", PORTS.start, PORTS.end)
 }
 
+/// Listens on a port that was free a moment ago. A child of this process holds every socket between its fork and its exec,
+/// so one that was just closed may still be in the way: that is waited for.
+///
+/// # Panics
+/// Somebody else listens there.
+#[track_caller]
+pub fn listen(port: u16) -> TcpListener {
+    wait(&format!("port {port} to be free"), || match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => Some(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+        Err(error) => panic!("port {port}: {error}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
+    use std::{
+        process::Command,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
     #[test]
     fn nobody_is_given_a_port_twice() {
         let threads: Vec<_> = (0..8).map(|_| thread::spawn(|| [(); 200].map(|()| free_port()))).collect();
         let ports: Vec<u16> = threads.into_iter().flat_map(|given| given.join().unwrap()).collect();
         assert_eq!(ports.iter().collect::<HashSet<_>>().len(), ports.len());
+    }
+    #[test]
+    fn a_port_is_free_again_though_children_are_started() {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let starting = thread::spawn(|| {
+            while !DONE.load(Ordering::Relaxed) {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        for _ in 0..500 {
+            let port = free_port();
+            drop(listen(port));
+            drop(listen(port));
+        }
+        DONE.store(true, Ordering::Relaxed);
+        starting.join().unwrap();
     }
 }

@@ -4,7 +4,7 @@
 //! request has [`Proxy::passed`] in the other, then [`Proxy::cut`]. A half-open connection is one that is stalled: it stays
 //! open, takes what the kernel's buffers hold, and nothing comes.
 
-use crate::{free_port, lock, wait::pause};
+use crate::{free_port, lock, port::listen, wait::pause};
 use std::{
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
@@ -193,7 +193,7 @@ impl Proxy {
         if self.listener.is_some() {
             return;
         }
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the proxy's port");
+        let listener = listen(self.port);
         self.shared.is_down.store(false, Ordering::SeqCst);
         let shared = Arc::clone(&self.shared);
         self.listener = Some(thread::spawn(move || accept(&listener, &shared)));
