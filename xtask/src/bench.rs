@@ -49,6 +49,12 @@ const BENCHES: &[Bench] = &[
         example: "http_bench",
     },
     Bench {
+        name: "backlog",
+        about: "the whole program: ten million messages behind a partner that answers nobody, a kill, and the way out",
+        package: "crossdock",
+        example: "backlog_bench",
+    },
+    Bench {
         name: "http_connector",
         about: "what the http connector alone costs a message, in and out, beside hyper's server and client",
         package: "crossdock-http",

@@ -1,8 +1,8 @@
 //! Measures what size and number cost: queues, backlog, latency at a steady rate.
 //!
-//! `cargo run --release -p crossdock-store --example scale_bench -- [FOLDER] [SECONDS]`
+//! `cargo run --release -p crossdock-store --example scale_bench -- [FOLDER] [SECONDS] [MEASURE]`
 //!
-//! Each measure is a line `name value`:
+//! Each measure, or the one that is named, is a line `name value`:
 //! - `queues`: batches of 256 messages of 512 bytes through 10 queues and through 1,000, in turn, in one run: CPU a message.
 //!   Each batch goes to one queue, the queues take turns; `spread` is the worst there is: each message to another queue;
 //! - `interleaved`: a backlog of 1,000 queues, each message to the next one; cleaned; then one queue after another drained
@@ -37,20 +37,28 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let only = arguments.next();
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let folder = tempfile::tempdir_in(folder).unwrap();
     let time = Duration::from_secs(seconds);
     for round in 0..3 {
-        for count in [10, 1000] {
+        for count in [10, 1000].into_iter().filter(|_| is_wanted("queues")) {
             for run in [BATCH, 1] {
                 let cpu = queues(&folder.path().join(format!("q{round}-{count}-{run}")), count, run, time);
                 let spread = if run == 1 { "spread." } else { "" };
                 show(&format!("queues.{count}.{spread}cpu_microseconds_per_message"), cpu, round);
             }
         }
-        latency(&folder.path().join(format!("latency{round}")), time, round);
+        if is_wanted("latency") {
+            latency(&folder.path().join(format!("latency{round}")), time, round);
+        }
     }
-    interleaved(&folder.path().join("interleaved"), 2000);
-    dead(&folder.path().join("dead"), 2_000_000);
+    if is_wanted("interleaved") {
+        interleaved(&folder.path().join("interleaved"), 2000);
+    }
+    if is_wanted("dead") {
+        dead(&folder.path().join("dead"), 2_000_000);
+    }
 }
 
 fn show(name: &str, value: f64, round: usize) {
