@@ -198,7 +198,7 @@ fn latency(folder: &Path, time: Duration, round: usize) {
             took
         });
         for step in 0..steps {
-            std::thread::sleep(
+            std::thread::park_timeout(
                 (begun + Duration::from_millis(u64::from(step))).saturating_duration_since(Instant::now()),
             );
             for _ in 0..10 {

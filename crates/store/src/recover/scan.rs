@@ -176,14 +176,20 @@ fn begins_frame(head: &[u8], seal: Seal) -> u32 {
     u32::from(magic) + u32::from(incarnation)
 }
 
+/// Whether a header of the segment that the file was before stands there: it is whole under the incarnation that it names.
+fn is_of_earlier_use(head: &[u8], seal: Seal) -> bool {
+    let named = head.get(8..16).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    let earlier = named.filter(|named| *named != seal.incarnation).map(Seal::new);
+    earlier.is_some_and(|earlier| !matches!(FrameHeader::decode(earlier, head), Ok(None)))
+}
+
 /// What was begun as a frame at the end, without the zeros behind it. One mark is enough: a bit may have flipped in the
-/// other. In a file that was used before, old bytes stand behind the end, which have neither.
+/// other. In a file that was used before, old bytes stand behind the end: a frame of then, or what has neither mark.
 fn torn_at(chunks: &mut Chunks, seal: Seal, at: u64) -> Result<Option<Range<u64>>, ScanError> {
-    let marks = chunks.get(at, HEADER_BYTES)?.map_or(0, |head| begins_frame(head, seal));
-    if marks == 0 {
+    let head = chunks.get(at, HEADER_BYTES)?.unwrap_or_default();
+    if begins_frame(head, seal) == 0 || is_of_earlier_use(head, seal) {
         return Ok(None);
     }
-    let head = chunks.get(at, HEADER_BYTES)?.unwrap_or_default();
     let told = FrameHeader::decode(seal, head).map_err(ScanError::Newer)?.map(|(header, _)| header.frame_bytes);
     let most = told.map_or(4 << 20, u64::from).min(chunks.length() - at);
     let bytes = chunks.get(at, usize::try_from(most).unwrap_or(usize::MAX))?.unwrap_or_default();

@@ -47,6 +47,12 @@ pub fn encrypted<T>(act: impl FnOnce() -> T) -> T {
     with_keys(Keyring::new(Some(key('a')), vec![key('b')]), act)
 }
 
+/// The same without a key, then with one.
+pub fn either_way(act: impl Fn()) {
+    act();
+    encrypted(act);
+}
+
 /// The key of 64 equal digits.
 pub fn key(digit: char) -> MasterKey {
     MasterKey::from_hex(&digit.to_string().repeat(64)).unwrap()
