@@ -21,6 +21,8 @@ fn drains_under_load_and_ends_with_zero() {
         assert_eq!(gateway.terminate(LIMIT), Stopped::Status(0), "{}", gateway.log_tail());
     }
     gateway.start();
+    // Whoever came while it stopped heard that he should come again, not that there is nothing.
+    assert!(load.statuses().is_subset(&[202, 503].into()), "{:?}", load.statuses());
     let (acknowledged, sent) = load.stop();
     eprintln!("{} acknowledged of {sent} sent", acknowledged.len());
     assert!(acknowledged.len() > 50, "too few to prove anything: {}", acknowledged.len());

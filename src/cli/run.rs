@@ -90,7 +90,11 @@ async fn run(plan: Arc<Plan>) -> Outcome {
             tracing::error!(%reason, "the gateway cannot go on");
             // What was acknowledged is on disk; nothing more can be promised, so nothing is waited for.
             let _ = running.stop(Instant::now()).await;
-            Err(Failure::other(format!("the gateway cannot go on: {reason}; what was acknowledged is safe")))
+            Err(Failure::other(format!(
+                "the gateway cannot go on: {reason}; what was acknowledged is safe: if the disk failed (the system's log \
+                 tells), mend that first, then start the gateway again, which recovers; if it does not, `crossdock verify` \
+                 says what is wrong"
+            )))
         }
     }
 }

@@ -46,7 +46,7 @@ const STEPS: &[Plan] = &[
     },
     Plan {
         name: "sync",
-        about: "between reading a request and answering it the store is synced, seen from outside by strace",
+        about: "the store is synced before each answer, and a failed sync is the end, seen from outside by strace",
         arguments: &["test", "--package", "crossdock", "--features", "strace", "--test", "sync"],
         needs: &[Need::Program("strace", "strace")],
     },

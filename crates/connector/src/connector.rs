@@ -75,6 +75,7 @@ pub trait Connector: Send + Sync {
     /// What makes it impossible.
     async fn start(&self) -> Result<(), StartError>;
 
-    /// Takes nothing new from now on (HTTP answers 503), lets what was received be settled until `by`, then closes.
+    /// Takes nothing new from its first poll on (HTTP answers 503), lets what was received be settled until `by`, then closes.
+    /// The sources are there until that first poll.
     async fn stop(&self, by: Instant);
 }

@@ -18,10 +18,15 @@ use crossdock_model::{Envelope, MessageId, Text};
 use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, EncodedMessage, Put, Txn};
 use std::{
     collections::HashMap,
+    future::poll_fn,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
-use tokio::sync::{Mutex, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinSet,
+};
 
 /// A running gateway; clones are handles to the same one. It goes on without handles until [`Gateway::shutdown`].
 #[derive(Clone)]
@@ -158,12 +163,8 @@ impl Gateway {
         let until = tokio::time::Instant::from_std(by);
         let shared = &self.0.shared;
         shared.crash.close().await;
+        let mut stops = begin_stops(&self.0.connectors, by).await;
         shared.phase.send_replace(Phase::Draining { by: until });
-        let mut stops = tokio::task::JoinSet::new();
-        for connector in &self.0.connectors {
-            let connector = Arc::clone(connector);
-            stops.spawn(async move { connector.stop(by).await });
-        }
         // A connector that overstays is left behind: the process ends.
         drop(tokio::time::timeout_at(until, async { while stops.join_next().await.is_some() {} }).await);
         shared.phase.send_replace(Phase::Closing { by: until });
@@ -275,6 +276,29 @@ async fn start_connectors(connectors: &[Arc<dyn Connector>]) -> Result<(), Start
         }
     }
     Ok(())
+}
+
+/// Has every connector stop, and waits until each has begun to: only then may the sources go, or whoever sends meanwhile hears
+/// that there is no such path (404) instead of that he should come again (503). Each has a task of its own, so that a panic
+/// is no more than that.
+async fn begin_stops(connectors: &[Arc<dyn Connector>], by: Instant) -> JoinSet<()> {
+    let mut stops = JoinSet::new();
+    // Nothing is ever sent: it is closed when the last one has begun.
+    let (beginning, mut begun) = mpsc::channel::<()>(1);
+    for connector in connectors {
+        let (connector, beginning) = (Arc::clone(connector), beginning.clone());
+        stops.spawn(async move {
+            let mut stop = connector.stop(by);
+            let has_ended = poll_fn(|context| Poll::Ready(stop.as_mut().poll(context).is_ready())).await;
+            drop(beginning);
+            if !has_ended {
+                stop.await;
+            }
+        });
+    }
+    drop(beginning);
+    let _closed = begun.recv().await;
+    stops
 }
 
 pub(crate) fn no_route(id: &str) -> RequestError {

@@ -153,10 +153,19 @@ impl Gateway {
     /// It does not run, or does not end in time.
     #[must_use]
     pub fn terminate(&mut self, within: Duration) -> Stopped {
-        let mut process = self.process.take().expect("a running gateway");
-        let id = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let id = i32::try_from(self.process_id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(id, Signal::TERM).expect("the signal to be sent");
-        let status = wait_for(within, "the gateway to end after SIGTERM", || process.try_wait().expect("its status"));
+        self.wait_until_ended(within)
+    }
+
+    /// Waits until it has ended, by itself or because it was told to.
+    ///
+    /// # Panics
+    /// It does not run, or does not end in time.
+    #[must_use]
+    pub fn wait_until_ended(&mut self, within: Duration) -> Stopped {
+        let mut process = self.process.take().expect("a running gateway");
+        let status = wait_for(within, "the gateway to end", || process.try_wait().expect("its status"));
         status.code().map_or(Stopped::Signal, Stopped::Status)
     }
 

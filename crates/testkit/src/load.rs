@@ -25,6 +25,7 @@ type Body = dyn Fn(&str) -> String + Send + Sync;
 struct Shared {
     is_over: AtomicBool,
     acknowledged: Mutex<BTreeSet<String>>,
+    statuses: Mutex<BTreeSet<u16>>,
     sent: AtomicU64,
 }
 
@@ -47,6 +48,12 @@ impl Load {
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         lock(&self.shared.acknowledged).len()
+    }
+
+    /// With what statuses requests were answered so far.
+    #[must_use]
+    pub fn statuses(&self) -> BTreeSet<u16> {
+        lock(&self.shared.statuses).clone()
     }
 
     /// Ends the load; gives the names that were acknowledged, and how many requests were sent.
@@ -76,6 +83,7 @@ fn send_all(shared: &Shared, port: u16, path: &str, sender: usize, body: &Body) 
         shared.sent.fetch_add(1, Ordering::SeqCst);
         let mut open = open;
         if let Ok(answer) = open.send("POST", path, &[("content-type", "application/json")], body(&name).as_bytes()) {
+            lock(&shared.statuses).insert(answer.status);
             if answer.status == 202 {
                 lock(&shared.acknowledged).insert(name);
             }
