@@ -3,6 +3,7 @@
 
 use super::{RouteTask, target::Target};
 use crate::{crash::Permit, shared::Shared};
+use crossdock_config::OnFailure;
 use crossdock_store::{Flight, FlightRegion, SubscriptionNumber};
 use std::collections::HashSet;
 
@@ -121,6 +122,30 @@ impl RouteTask {
                 self.note(at, std::iter::empty());
             }
         }
+    }
+
+    /// Whether a suspect is cleared once the rules have been applied to it alone, and is not to be sent before its turn. Where
+    /// a route keeps the order of keys that is so of one to which only the rules were applied when the process ended: unlike
+    /// one that was being sent it may have others of its key before it.
+    pub(super) fn is_cleared(&mut self, at: usize, offset: u64) -> bool {
+        let route = self.evaluator.route();
+        let in_order = route.order_by.is_some() && matches!(route.on_failure, OnFailure::BlockKey);
+        let evaluated = |flight: &Flight| flight.offset == offset && flight.evaluating;
+        let Some(target) = self.targets.get_mut(at).filter(|_| in_order) else { return false };
+        // The subscriptions of a route share their offsets; what other routes left does no harm. One that was tried stays:
+        // it was the first of its key.
+        target.scheduler.alone() == Some(offset)
+            && self.shared.crash.suspects.iter().any(evaluated)
+            && target.noted.was_early(offset)
+    }
+
+    /// Lets a suspect go that is cleared: it is fetched when its turn comes.
+    pub(super) fn fetch_in_turn(&mut self, at: usize, offset: u64) {
+        let Some(target) = self.targets.get_mut(at) else { return };
+        target.unsent(offset);
+        target.scheduler.forget(offset);
+        target.remove(offset, &self.shared.budget);
+        self.again = true;
     }
 
     /// Notes of messages that wait again, or were never sent, are taken back.

@@ -122,6 +122,9 @@ impl RouteTask {
             Err(error) => return self.unreadable(at, offset, &error),
         };
         let Some((loaded, deadline)) = self.load_again(at, stored) else { return };
+        if self.is_cleared(at, offset) {
+            return self.fetch_in_turn(at, offset);
+        }
         let Some(target) = self.targets.get_mut(at) else { return };
         target.load(loaded.bytes(), &self.shared.budget);
         if let Some(live) = target.live.get_mut(&offset) {
