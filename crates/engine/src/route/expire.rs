@@ -23,8 +23,8 @@ impl RouteTask {
         self.shared.tasks.spawn(format!("expiry of {}", self.channel.name), task.run());
     }
 
-    /// What nobody wants any more goes for each target that is not busy with it. One that was fetched and that the
-    /// target does not have is being evaluated, buried or settled, which finds out by itself.
+    /// What nobody wants any more goes for each target that is not busy with it, also out of a delay. One that was fetched
+    /// and that the target does not have otherwise is being evaluated, buried or settled, which finds out by itself.
     pub(super) fn expired(&mut self, offsets: &[u64]) {
         let now = self.shared.time.now();
         for offset in offsets.iter().copied() {
@@ -42,7 +42,13 @@ impl RouteTask {
                     None if offset >= target.fetched_below => {
                         self.outbox.settle(target.claimed.subscription, Outcome::Expired, offset);
                     }
-                    None => {}
+                    None => {
+                        // Fetched, and waiting for the end of its delay.
+                        if let Ok(place) = target.parked.binary_search_by_key(&offset, |stored| stored.offset) {
+                            drop(target.parked.remove(place));
+                            self.settle(at, offset, Outcome::Expired);
+                        }
+                    }
                 }
             }
         }

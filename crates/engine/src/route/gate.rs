@@ -121,7 +121,7 @@ impl RouteTask {
                 gate.sifted.push(Sifted { offset, id, received_at, keys });
                 self.cache.keep(offset, &Evaluation::Routed(routed), bytes, targets);
             }
-            Found::Evaluation(Evaluation::Filtered { .. }) => self.settle_for_all(offset, Outcome::Filtered),
+            Found::Evaluation(Evaluation::Filtered { step }) => self.filtered(offset, &step),
             Found::Evaluation(Evaluation::Fault(fault)) => self.bury_for_all(stored, fault),
             Found::Expired => self.settle_for_all(offset, Outcome::Expired),
             Found::Damaged => self.settle_damaged(offset),

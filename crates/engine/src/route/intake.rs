@@ -163,7 +163,7 @@ impl RouteTask {
         }
         let routed = match result {
             Found::Evaluation(Evaluation::Routed(routed)) => routed,
-            Found::Evaluation(Evaluation::Filtered { .. }) => return self.settle_for_all(offset, Outcome::Filtered),
+            Found::Evaluation(Evaluation::Filtered { step }) => return self.filtered(offset, &step),
             Found::Evaluation(Evaluation::Fault(fault)) => return self.bury_for_all(stored, fault),
             Found::Expired => return self.settle(at, offset, Outcome::Expired),
             Found::Damaged => return self.settle_damaged(offset),
@@ -222,9 +222,18 @@ impl RouteTask {
         here
     }
 
+    /// A step lets a message go no further.
+    pub(super) fn filtered(&mut self, offset: u64, step: &str) {
+        tracing::debug!(route = %self.evaluator.route().id, offset, step, "a message is filtered");
+        self.settle_for_all(offset, Outcome::Filtered);
+    }
+
     /// A message is done for one target.
     pub(super) fn settle(&mut self, at: usize, offset: u64, outcome: Outcome) {
         let Some(target) = self.targets.get_mut(at) else { return };
+        if outcome == Outcome::Expired {
+            tracing::debug!(route = %self.evaluator.route().id, offset, "a message has expired");
+        }
         target.scheduler.forget(offset);
         target.remove(offset, &self.shared.budget);
         self.outbox.settle(target.claimed.subscription, outcome, offset);
