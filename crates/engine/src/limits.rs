@@ -14,8 +14,6 @@
 //! | consumers that wait, a queue | 1,024 | |
 //! | payloads in the whole process | | 128 MiB, and for each source and target a least share of 64 KiB beyond |
 
-use crossdock_delivery::{HELD_MAX, VOICES_MAX};
-use crossdock_store::TOUCHED_MAX;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -71,8 +69,6 @@ pub(crate) const EXPIRY_MESSAGES_MAX: usize = 256;
 pub(crate) const SIFT_MESSAGES_MAX: usize = 20_000;
 /// Messages that such a search reads at once.
 pub(crate) const SIFT_PAGE: usize = 128;
-/// The store never refuses a scheduler what it wants to hold.
-const _: () = assert!(TOUCHED_MAX >= LEASED_MAX && TOUCHED_MAX >= HELD_MAX + VOICES_MAX + 8 * WINDOW_MESSAGES_MAX);
 /// How soon what found a channel full, or the volume, is tried again.
 pub(crate) const FULL_PAUSE: Duration = Duration::from_millis(500);
 

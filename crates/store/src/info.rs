@@ -102,6 +102,8 @@ pub struct StoreCounts {
     pub damaged: u64,
     /// Keys that were forgotten before they ran out since it was opened, because their scope was full.
     pub keys_forgotten: u64,
+    /// Messages with tries on record that are in memory, of the subscription that has most of them.
+    pub tried_in_memory: u64,
     /// Whether only settlements and moves to dead letters are taken because the volume is full.
     pub full: bool,
 }
@@ -168,9 +170,6 @@ pub enum Rest {
     More,
     /// More, which must be read from disk: fetch it cold, from a thread that may block.
     Cold,
-    /// The subscription has as many messages with tries on record as it may have; it goes on when some are settled
-    /// (the watch tells).
-    Held,
 }
 
 /// A part of what stands in a channel.

@@ -35,6 +35,7 @@ mod recover;
 mod shared;
 mod state;
 mod store;
+mod tries;
 mod txn;
 mod verify;
 mod writer;
@@ -57,7 +58,6 @@ pub use names::{
 };
 pub use notes::{End, Ends, Flight, FlightNotes, FlightRegion};
 pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
-pub use state::TOUCHED_MAX;
 pub use store::{Store, Watch};
 pub use txn::{
     CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutId, PutResult, Settle, Sieve,

@@ -36,6 +36,9 @@ pub struct Options {
     pub window_bytes: u64,
     /// How long a [`crate::Txn`] that rides waits for company [20 ms].
     pub ride: Duration,
+    /// Messages with tries on record that are kept in memory, of each subscription [4,096]; what is known of the others is in
+    /// files.
+    pub tried_in_memory_max: usize,
     /// After this long without a frame the store tidies up: checkpoint, spare removed, active segment trimmed [10 s].
     pub idle: Duration,
     /// The keys of encryption at rest [none: what is written is plain].
@@ -59,6 +62,7 @@ impl Options {
             segment_bytes: 32 << 20,
             window_bytes: 4 << 20,
             ride: Duration::from_millis(20),
+            tried_in_memory_max: 4096,
             idle: Duration::from_secs(10),
             keys: Keyring::default(),
             clock,

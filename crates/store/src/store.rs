@@ -264,9 +264,11 @@ impl Store {
         self.shared.follow(subscription, followed);
     }
 
-    /// The messages with tries on record, by offset: after opening, what [`Self::fetch`] does not give.
-    #[must_use]
-    pub fn touched(&self, subscription: SubscriptionNumber) -> Vec<Touched> {
+    /// The messages with tries on record, by offset: after opening, what [`Self::fetch`] does not give. Blocks.
+    ///
+    /// # Errors
+    /// If the system fails.
+    pub fn touched(&self, subscription: SubscriptionNumber) -> Result<Vec<Touched>, ReadError> {
         self.shared.touched(subscription)
     }
 
@@ -326,9 +328,9 @@ impl Store {
     pub fn counts(&self) -> StoreCounts {
         let meters = &self.shared.meters;
         let files = self.shared.disk.list("");
-        let (damaged, keys_forgotten) = {
+        let (damaged, keys_forgotten, tried_in_memory) = {
             let state = self.shared.state();
-            (state.damaged, state.keys.forgotten)
+            (state.damaged, state.keys.forgotten, state.held_max() as u64)
         };
         StoreCounts {
             bytes: files.iter().flatten().map(|file| file.bytes).sum(),
@@ -338,6 +340,7 @@ impl Store {
             sync_time: Duration::from_nanos(meters.sync_nanos.load(Relaxed)),
             damaged,
             keys_forgotten,
+            tried_in_memory,
             full: meters.full.load(Relaxed),
         }
     }

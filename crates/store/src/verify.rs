@@ -3,11 +3,12 @@
 use crate::{
     Disk, Keyring, OffsetRun, OpenError, OpenMode,
     checkpoint::{self, CheckpointRead, Extra, Header},
-    cipher::missing_key,
+    cipher::{FileError, missing_key},
     format::{BLOCK_BYTES, RecordKind, SegmentHeader, SegmentRead, number_of, segment_name},
     keys::{self, Opened, file_name},
     recover::{Chunks, Found, Newest, ScannedFrame, failed, newest_checkpoint, scan, scan_failed, sealed, take_lock},
     state::{OpenIndex, Segment, State},
+    tries::{self, RunError},
 };
 use crossdock_model::Text;
 use std::{io, ops::Range};
@@ -80,6 +81,7 @@ pub fn verify_with(disk: &dyn Disk, keys: &Keyring) -> Result<Report, OpenError>
         }
     };
     key_files(disk, &extra, keys, &mut report)?;
+    try_files(disk, &extra, keys, &mut report)?;
     let files = disk.list("").map_err(|error| failed("listing the data folder", "", error))?;
     let mut numbers: Vec<u64> = files.iter().filter_map(|file| number_of(&file.name, ".log")).collect();
     numbers.sort_unstable();
@@ -126,6 +128,23 @@ fn key_files(disk: &dyn Disk, extra: &Extra, keys: &Keyring, report: &mut Report
         let sound = is_sound(disk, *number, keys).map_err(|error| failed("reading keys", &name, error))?;
         if !sound {
             report.find(&name, 0, "it is damaged or gone; repetitions of its keys may be stored again");
+        }
+    }
+    Ok(())
+}
+
+fn try_files(disk: &dyn Disk, extra: &Extra, keys: &Keyring, report: &mut Report) -> Result<(), OpenError> {
+    for number in &extra.try_files {
+        let name = tries::file_name(*number);
+        let read = tries::open(disk, *number, keys)
+            .and_then(|file| (0..file.blocks()).try_for_each(|block| file.block(block).map(drop)));
+        match read {
+            Ok(()) => {}
+            Err(RunError::Io(error)) => return Err(failed("reading tries", &name, error)),
+            Err(RunError::Key(why @ FileError::NoKey(_))) => report.leave(&name, sealed(why, keys).to_string()),
+            Err(why @ (RunError::Damaged(_) | RunError::Key(_))) => {
+                report.find(&name, 0, format!("{why}; some of its messages count as never tried"));
+            }
         }
     }
     Ok(())

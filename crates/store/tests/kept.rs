@@ -141,7 +141,7 @@ fn check(store: &Store, later: u64) {
         assert_eq!(stored.envelope().unwrap(), rich(n as u64));
     }
     assert_eq!(store.read(queue, 31).unwrap().envelope().unwrap(), message_of(31));
-    let [touched] = &store.touched(a)[..] else { panic!("one was tried") };
+    let [touched] = &store.touched(a).unwrap()[..] else { panic!("one was tried") };
     assert_eq!((touched.offset, touched.tries, touched.charges, touched.due), (31, 3, 1, Some(Timestamp(1003))));
     let history = store.history(a, 31).unwrap();
     let texts: Vec<String> = history.kept.iter().map(|tried| tried.fault.as_ref().unwrap().text.to_string()).collect();

@@ -29,7 +29,7 @@ fn view(disk: &MemoryDisk) -> Vec<String> {
     }
     for reader in store.subscriptions() {
         seen.push(format!("{reader:?} {:?}", store.group_counts(&reader.group)));
-        for touched in store.touched(reader.number) {
+        for touched in store.touched(reader.number).unwrap() {
             seen.push(format!("{touched:?} {:?}", store.history(reader.number, touched.offset).unwrap()));
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     expiry::ExpiryTask,
     route::{Outbox, Reading},
     shared::{Phase, Shared},
+    tasks::blocking,
 };
 use crossdock_config::ChannelKind;
 use crossdock_model::Moment;
@@ -78,7 +79,7 @@ impl QueueTask {
 
     /// Works until the gateway has closed its connectors.
     pub async fn run(mut self) {
-        self.recover();
+        self.recover().await;
         self.find_expired();
         let mut phase = self.shared.phase.subscribe();
         loop {
@@ -155,13 +156,15 @@ impl QueueTask {
     }
 
     /// What was put off by an earlier process, or tried by a route that read the queue before: a fetch does not give it.
-    fn recover(&mut self) {
+    async fn recover(&mut self) {
+        let (channels, fence) = (Arc::clone(&self.shared.channels), self.claimed.fence.clone());
+        let touched = match blocking(move || channels.touched(&fence)).await {
+            Some(Ok(touched)) => touched,
+            Some(Err(error)) => return self.shared.signals.fail(&format!("what was put off cannot be read: {error}")),
+            None => return self.shared.signals.fail("the thread that read what was put off was lost"),
+        };
         let time = &self.shared.time;
         let now = time.now();
-        let touched = match self.shared.channels.touched(&self.claimed.fence) {
-            Ok(touched) => touched,
-            Err(error) => return self.shared.signals.fail(&format!("what was put off cannot be read: {error}")),
-        };
         for touched in touched {
             let due = touched.due.filter(|due| *due > now).map(|due| time.moment_of(due));
             self.table.put_back(touched.offset, due);

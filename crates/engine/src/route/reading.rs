@@ -86,7 +86,7 @@ impl Reading {
     pub const fn fetched(&mut self, rest: Rest) {
         self.stand = match rest {
             Rest::More | Rest::Cold => Stand::More,
-            Rest::Nothing | Rest::Held => Stand::Dry,
+            Rest::Nothing => Stand::Dry,
         };
     }
 

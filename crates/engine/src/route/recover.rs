@@ -88,9 +88,11 @@ impl RouteTask {
     async fn recover_gate(&mut self) {
         let Some(claimed) = self.gate.as_ref().map(|gate| gate.claimed.clone()) else { return };
         let subscription = claimed.subscription;
-        let mut touched = match self.shared.channels.touched(&claimed.fence) {
-            Ok(touched) => touched,
-            Err(error) => return self.cannot_recover(&error),
+        let (channels, fence) = (Arc::clone(&self.shared.channels), claimed.fence.clone());
+        let mut touched = match blocking(move || channels.touched(&fence)).await {
+            Some(Ok(touched)) => touched,
+            Some(Err(error)) => return self.cannot_recover(&error),
+            None => return self.shared.signals.fail("the thread that read what was tried before was lost"),
         };
         let mut offsets = self.at_gate(&self.shared.crash.suspects);
         let charged = self.at_gate(self.shared.crash.charged.as_slice()).first().copied();

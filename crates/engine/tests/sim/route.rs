@@ -72,7 +72,7 @@ impl Route {
     /// What was tried before comes first.
     pub fn recover(&mut self, store: &Store, now: Moment, calendar: Timestamp) -> Result<(), Down> {
         for target in &mut self.targets {
-            for touched in store.touched(target.subscription) {
+            for touched in store.touched(target.subscription).map_err(|_| Down)? {
                 let history = store.history(target.subscription, touched.offset).unwrap_or_default();
                 let last = history.kept.last();
                 let noted_at = last.map(|last| last.at);

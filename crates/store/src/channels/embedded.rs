@@ -127,7 +127,7 @@ impl Channels for Store {
     }
 
     fn touched(&self, fence: &Fence) -> Result<Vec<Touched>, ReadError> {
-        Ok(self.under(fence, |subscription| Self::touched(self, subscription))?)
+        self.under(fence, |subscription| Self::touched(self, subscription))?
     }
 
     fn annotate(&self, fences: &[Fence], annotations: Annotations, completion: Completion) {

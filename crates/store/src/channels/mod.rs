@@ -166,7 +166,7 @@ pub trait Channels: Send + Sync {
     /// See [`ReadError`].
     fn read(&self, fence: &Fence, offset: u64, wait: Duration) -> Result<Option<StoredMessage>, ReadError>;
 
-    /// The messages with tries on record, by offset: what no fetch gives.
+    /// The messages with tries on record, by offset: what no fetch gives. Blocks.
     ///
     /// # Errors
     /// See [`ReadError`].

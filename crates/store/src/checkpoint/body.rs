@@ -8,11 +8,12 @@
 //! 4 segments     number of · (number · kind, 128 more with a key · [key: 4] · incarnation: 8 · first sequence · last sequence · end)…
 //! 5 keys         number of scopes · (number · name)… · number of key files · (generation)…
 //! 6 operations   number of · operation…
+//! 7 tries        number of · (number of a file of tries)…, oldest first; absent where there is none
 //!
 //! settled        floor · number of pages · (page · 0 full | 1 number of runs (gap · count)… | 2 bits: 8192)…
 //! runs           number of · (first · count · segment · live · live bytes)…
 //! outcomes       number of · (outcome · first · count)…
-//! touched        number of · (offset · tries · charges · mask · [due] · number of · (try · segment · at)…)…
+//! touched        those in memory: number of · (offset · tries · charges · mask · [due] · number of · (try · segment · at)…)…
 //! ```
 //! The zeros are masks of fields to come.
 
@@ -20,11 +21,12 @@ use crate::{
     OffsetRun,
     cipher::KeyId,
     format::{Write, kind_number, outcome_number, put_operation},
-    message::{notes::mask_of, words::put_text},
+    message::words::put_text,
     state::{
         Channel, State, Subscription,
         settled::{PAGE_OFFSETS, Page, Settled},
     },
+    tries::put_touched,
 };
 
 pub const NUMBERS: u8 = 1;
@@ -33,6 +35,7 @@ pub const SUBSCRIPTIONS: u8 = 3;
 pub const SEGMENTS: u8 = 4;
 pub const KEYS: u8 = 5;
 pub const OPERATIONS: u8 = 6;
+pub const TRIES: u8 = 7;
 
 pub const PAGE_FULL: u8 = 0;
 pub const PAGE_RUNS: u8 = 1;
@@ -53,6 +56,8 @@ pub struct Extra {
     pub secret: [u8; 16],
     /// The generations of the key files.
     pub key_files: Vec<u64>,
+    /// The numbers of the files of tries.
+    pub try_files: Vec<u64>,
 }
 
 pub fn encode(state: &State, extra: &Extra) -> Vec<u8> {
@@ -92,6 +97,10 @@ pub fn encode(state: &State, extra: &Extra) -> Vec<u8> {
         put_all(to, extra.key_files.iter(), |to, generation| to.put_varint(*generation));
     });
     section(&mut to, OPERATIONS, |to| put_all(to, state.operations.iter(), put_operation));
+    // A version that knows of no such files refuses the store while there are any, and only then.
+    if !extra.try_files.is_empty() {
+        section(&mut to, TRIES, |to| put_all(to, extra.try_files.iter(), |to, number| to.put_varint(*number)));
+    }
     to
 }
 
@@ -139,19 +148,9 @@ fn put_subscription(to: &mut Vec<u8>, number: u32, reader: &Subscription) {
         to.put_varint(run.first);
         to.put_varint(run.count);
     });
-    put_all(to, reader.touched.iter(), |to, (offset, message)| {
+    put_all(to, reader.touched.held().iter(), |to, (offset, message)| {
         to.put_varint(*offset);
-        to.put_varint(u64::from(message.tries));
-        to.put_varint(u64::from(message.charges));
-        to.put_varint(mask_of(&[message.due.is_some()]));
-        if let Some(due) = message.due {
-            to.put_signed(due.millis());
-        }
-        put_all(to, message.history.iter(), |to, (number, place)| {
-            to.put_varint(u64::from(*number));
-            to.put_varint(place.segment);
-            to.put_varint(u64::from(place.at));
-        });
+        put_touched(to, message);
     });
 }
 

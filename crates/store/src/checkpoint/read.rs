@@ -2,7 +2,7 @@
 
 use super::body::{
     BITS_BYTES, CHANNELS, ENCRYPTED, Extra, KEYS, NUMBERS, OPERATIONS, PAGE_BITS, PAGE_FULL, PAGE_RUNS, SEGMENTS,
-    SUBSCRIPTIONS,
+    SUBSCRIPTIONS, TRIES,
 };
 use crate::{
     DecodeError, OffsetRun,
@@ -10,12 +10,13 @@ use crate::{
     format::{Reader, SegmentKind, channel_kind, operation, outcome},
     message::{notes, words},
     state::{
-        Channel, Group, Place, Run, Segment, State, Subscription, TouchedMessage,
+        Channel, Group, Run, Segment, State, Subscription, Touches,
         settled::{Outcomes, PAGE_OFFSETS, Page, Settled},
     },
+    tries,
 };
 use bytes::Bytes;
-use crossdock_model::{Text, Timestamp};
+use crossdock_model::Text;
 use std::collections::BTreeMap;
 
 /// Makes the state of a checkpoint's body.
@@ -33,6 +34,10 @@ pub fn decode_body(body: &Bytes) -> Result<(State, Extra), DecodeError> {
             KEYS => keys(section, body, &mut state, &mut extra)?,
             OPERATIONS => all(section, |reader| {
                 state.operations.push(operation(reader, body)?);
+                Ok(())
+            })?,
+            TRIES => all(section, |reader| {
+                extra.try_files.push(reader.varint()?);
                 Ok(())
             })?,
             _ => return Err(DecodeError("a section is not known: a newer version wrote it")),
@@ -99,7 +104,7 @@ fn subscription(reader: &mut Reader<'_>, body: &Bytes, state: &mut State) -> Res
     let mut touched = BTreeMap::new();
     all(reader, |reader| {
         let offset = reader.varint()?;
-        touched.insert(offset, touched_message(reader)?);
+        touched.insert(offset, tries::touched(reader)?);
         Ok(())
     })?;
     let cursor = settled.floor();
@@ -113,25 +118,13 @@ fn subscription(reader: &mut Reader<'_>, body: &Bytes, state: &mut State) -> Res
         outcomes,
         pending: 0,
         cursor,
-        touched,
+        touched: Touches::of(touched),
         watch: None,
         behind: None,
         followers: Vec::new(),
     };
     state.subscriptions.insert(number, subscription);
     Ok(())
-}
-
-fn touched_message(reader: &mut Reader<'_>) -> Result<TouchedMessage, DecodeError> {
-    let (tries, charges) = (reader.varint_u32()?, reader.varint_u32()?);
-    let mask = notes::mask(reader, 1)?;
-    let due = if notes::has(mask, 0) { Some(Timestamp(reader.signed()?)) } else { None };
-    let mut history = Vec::new();
-    all(reader, |reader| {
-        history.push((reader.varint_u32()?, Place { segment: reader.varint()?, at: reader.varint_u32()? }));
-        Ok(())
-    })?;
-    Ok(TouchedMessage { tries, charges, due, history })
 }
 
 fn segment(reader: &mut Reader<'_>, state: &mut State) -> Result<(), DecodeError> {
@@ -211,7 +204,7 @@ fn connect(state: &mut State) {
                 channel.groups.push(Group { name, members: vec![number], counts });
             }
         }
-        for (_, place) in reader.touched.values().flat_map(|message| &message.history) {
+        for (_, place) in reader.touched.held().values().flat_map(|message| &message.history) {
             state.segments.pin(*place);
         }
     }

@@ -1,4 +1,4 @@
-//! Files that are written whole: checkpoints and the files of deduplication keys.
+//! Files that are written whole: checkpoints and the files of deduplication keys and of tries.
 //!
 //! ```text
 //! key's id 4 · salt 16, random · encrypted content · tag 16
@@ -22,6 +22,7 @@ const SALT_BYTES: usize = 16;
 pub enum FileKind {
     Checkpoint,
     Keys,
+    Tries,
 }
 
 impl FileKind {
@@ -30,6 +31,7 @@ impl FileKind {
         match self {
             Self::Checkpoint => b"checkpoint",
             Self::Keys => b"keys",
+            Self::Tries => b"tries",
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::{
 };
 use std::{collections::VecDeque, io};
 
+/// Messages with tries on record that are looked at at once.
+const TRIED_AT_ONCE: usize = 1024;
+
 /// What is to be done.
 pub struct Job {
     kind: SegmentKind,
@@ -17,6 +20,8 @@ pub struct Job {
     pub sources: Vec<u64>,
     pieces: VecDeque<Piece>,
     touches: VecDeque<MovedTouch>,
+    /// From which message on, by subscription and offset, tries are still to be looked for; none if all were.
+    next_tried: Option<(u32, u64)>,
     pub target: Option<Target>,
 }
 
@@ -51,18 +56,14 @@ impl Job {
             }
         }
         let pinned = |number: &u64| state.segments.get(*number).is_some_and(|segment| segment.pins > 0);
-        let mut touches = VecDeque::new();
-        if choice.sources.iter().any(pinned) {
-            for (subscription, reader) in state.subscriptions.iter() {
-                for (offset, message) in &reader.touched {
-                    let here = message.history.iter().map(|(_, place)| *place);
-                    let here = here.filter(|place| choice.sources.contains(&place.segment));
-                    touches.extend(here.map(|from| MovedTouch { subscription, offset: *offset, from, to: None }));
-                }
-            }
-        }
+        let next_tried = choice.sources.iter().any(pinned).then_some((0, 0));
         let Choice { kind, sources } = choice;
-        Self { kind, sources, pieces, touches, target: None }
+        Self { kind, sources, pieces, touches: VecDeque::new(), next_tried, target: None }
+    }
+
+    /// Whether nothing is left to be copied.
+    fn is_done(&self) -> bool {
+        self.pieces.is_empty() && self.touches.is_empty() && self.next_tried.is_none()
     }
 
     /// Whether the target is as large as a segment: the run at hand is the last one that goes into it.
@@ -73,7 +74,7 @@ impl Job {
     /// Whether a target is as large as a segment, or nothing follows that could be added.
     fn is_target_full(&self, segment_bytes: u64) -> bool {
         let between = self.pieces.front().is_none_or(Piece::is_untouched);
-        (self.holds_a_segment(segment_bytes) && between) || (self.pieces.is_empty() && self.touches.is_empty())
+        (self.holds_a_segment(segment_bytes) && between) || self.is_done()
     }
 }
 
@@ -91,6 +92,7 @@ impl Writer {
             self.cleaner.spoiled.extend(job.sources.iter().copied());
             job.pieces.clear();
             job.touches.clear();
+            job.next_tried = None;
             return job.target.take().map_or(Ok(()), |target| target.remove(&*self.shared.disk)).map(|()| true);
         }
         if !draft.is_empty() {
@@ -111,13 +113,14 @@ impl Writer {
             && let Some(target) = job.target.take()
         {
             let (kind, bytes) = (target.kind(), target.end);
-            let copies = target.finish(&*self.shared.disk)?;
-            let (number, runs) = (copies.number, copies.runs.len());
+            let mut copies = target.finish(&*self.shared.disk)?;
+            let (number, runs, touches) = (copies.number, copies.runs.len(), std::mem::take(&mut copies.touches));
             self.state().take_over(copies);
+            self.move_touches(&touches)?;
             self.seal_in_state(number);
             tracing::debug!(segment = number, ?kind, bytes, runs, "messages were moved to a segment of copies");
         }
-        Ok(job.pieces.is_empty() && job.touches.is_empty())
+        Ok(job.is_done())
     }
 
     /// Adds copies of messages to a frame; what it finishes with it.
@@ -167,6 +170,9 @@ impl Writer {
         draft: &mut Draft,
         touches: &mut Vec<(MovedTouch, bool)>,
     ) -> io::Result<()> {
+        if job.pieces.is_empty() && job.touches.is_empty() {
+            self.find_touches(job)?;
+        }
         while job.pieces.is_empty() && draft.frame_bytes() < bytes {
             let Some(touch) = job.touches.pop_front() else { return Ok(()) };
             let MovedTouch { subscription, offset, from, .. } = touch;
@@ -176,6 +182,44 @@ impl Writer {
             }
             touches.push((touch, body.is_some()));
         }
+        Ok(())
+    }
+
+    /// Finds the next tries whose records are in the segments that are emptied: looks at so many messages and no more, so that
+    /// a step stays a small one and not all are in memory.
+    fn find_touches(&self, job: &mut Job) -> io::Result<()> {
+        while let Some((subscription, from)) = job.next_tried {
+            let (entries, next) = self.shared.touched_from(subscription, from, TRIED_AT_ONCE)?;
+            let is_last = subscription + 1 >= self.state().subscriptions.next_number();
+            let following = if is_last { None } else { Some((subscription + 1, 0)) };
+            job.next_tried = next.map(|next| (subscription, next)).or(following);
+            for entry in &entries {
+                let here = entry.message.history.iter().map(|(_, place)| *place);
+                let here = here.filter(|place| job.sources.contains(&place.segment));
+                let offset = entry.offset;
+                job.touches.extend(here.map(|from| MovedTouch { subscription, offset, from, to: None }));
+            }
+            if !entries.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the copies of tries count: those of messages that files have are taken back into memory for it, some at a time.
+    fn move_touches(&mut self, touches: &[MovedTouch]) -> Result<(), Trouble> {
+        // Memory takes half as many again as it may hold, for as long as that lasts.
+        let at_once = (self.shared.options.tried_in_memory_max / 2).max(1);
+        for some in touches.chunks(at_once) {
+            self.recall(some.iter().map(|touch| (touch.subscription, touch.offset)));
+            {
+                let mut state = self.state();
+                some.iter().for_each(|touch| state.move_touch(*touch));
+            }
+            self.spill_when_many()?;
+        }
+        // What the files pinned of what was emptied they pin no more.
+        self.count_pins();
         Ok(())
     }
 

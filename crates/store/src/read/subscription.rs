@@ -5,8 +5,12 @@ use crate::{
     Fetched, History, ReadError, Rest, StoredMessage, SubscriptionNumber, Touched, Try, Watch,
     format::{self, RecordKind},
     shared::Shared,
-    state::{Channel, Place, State, Subscription},
+    state::{Channel, State, Subscription},
+    tries::Entry,
 };
+
+/// Messages with tries on record that are read at once.
+const TOUCHED_AT_ONCE: usize = 8192;
 
 const NOTHING: Fetched = Fetched { messages: Vec::new(), rest: Rest::Nothing, lease: None };
 
@@ -15,9 +19,6 @@ impl Shared {
     pub fn fetch(&self, subscription: SubscriptionNumber, messages_max: usize, bytes_max: usize) -> Fetched {
         let mut state = self.state();
         let Some((reader, channel)) = reader_of(&state, subscription) else { return NOTHING };
-        if reader.is_held() {
-            return Fetched { messages: Vec::new(), rest: Rest::Held, lease: None };
-        }
         let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut at = reader.next_fresh(reader.cursor);
         let end = end_of(&state, reader, channel);
@@ -109,27 +110,28 @@ impl Shared {
         }
     }
 
-    /// What has tries on record.
-    pub fn touched(&self, subscription: SubscriptionNumber) -> Vec<Touched> {
-        let state = self.state();
-        let Some(reader) = state.subscriptions.get(subscription.0) else { return Vec::new() };
-        let touched = reader.touched.iter().map(|(offset, message)| Touched {
-            offset: *offset,
-            tries: message.tries,
-            charges: message.charges,
-            due: message.due,
-        });
-        touched.collect()
+    /// What has tries on record. Blocks where files have it.
+    pub fn touched(&self, subscription: SubscriptionNumber) -> Result<Vec<Touched>, ReadError> {
+        let (mut touched, mut from) = (Vec::new(), Some(0));
+        while let Some(at) = from {
+            let (entries, next) = self.touched_from(subscription.0, at, TOUCHED_AT_ONCE)?;
+            touched.extend(entries.into_iter().map(|Entry { offset, message, .. }| Touched {
+                offset,
+                tries: message.tries,
+                charges: message.charges,
+                due: message.due,
+            }));
+            from = next;
+        }
+        Ok(touched)
     }
 
     /// The tries of a message.
     pub fn history(&self, subscription: SubscriptionNumber, offset: u64) -> Result<History, ReadError> {
-        let (total, places): (u32, Vec<Place>) = {
-            let state = self.state();
-            let reader = state.subscriptions.get(subscription.0).ok_or(ReadError::Gone)?;
-            let Some(message) = reader.touched.get(&offset) else { return Ok(History::default()) };
-            (message.tries, message.history.iter().map(|(_, place)| *place).collect())
-        };
+        if self.state().subscriptions.get(subscription.0).is_none() {
+            return Err(ReadError::Gone);
+        }
+        let Some((total, places)) = self.tried(subscription.0, offset)? else { return Ok(History::default()) };
         let mut kept = Vec::with_capacity(places.len());
         for place in places {
             let Some(body) = self.read_record(place, RecordKind::Touch, subscription.0, offset)? else { continue };
@@ -156,7 +158,6 @@ fn end_of(state: &State, reader: &Subscription, channel: &Channel) -> u64 {
 fn rest_of(state: &State, reader: &Subscription, channel: &Channel) -> Rest {
     let next = reader.next_fresh(reader.cursor);
     match channel.recent.get(next) {
-        _ if reader.is_held() => Rest::Held,
         _ if next >= end_of(state, reader, channel) => Rest::Nothing,
         Some(_) => Rest::More,
         None => Rest::Cold,

@@ -10,6 +10,7 @@ mod quarantine;
 mod replay;
 mod scan;
 mod segments;
+mod tries;
 
 pub use quarantine::keep_bytes;
 pub use scan::{Chunks, Found, ScanError, ScannedFrame, scan};
@@ -25,7 +26,7 @@ use crate::{
     meters::Meters,
     shared::Shared,
     state::State,
-    writer::{Company, Log, SPARE, Writer, read_keys, remove_file},
+    writer::{Company, Log, SPARE, TryFiles, Writer, read_keys, remove_file},
 };
 use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
@@ -54,7 +55,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Shared>, Write
     check_options(&options)?;
     let lock = take_lock(&*disk)?;
     let recovered = match newest_checkpoint(&*disk)? {
-        Some(newest) => recover(&*disk, newest, &options.keys)?,
+        Some(newest) => recover(&*disk, newest, &options)?,
         None => make(&*disk, &options)?,
     };
     let Recovered { header, state, extra, clean, rekeyed } = recovered;
@@ -139,7 +140,7 @@ fn make(disk: &dyn Disk, options: &Options) -> Result<Recovered, OpenError> {
     for (to, from) in secret.iter_mut().zip(draw().to_le_bytes().into_iter().chain(draw().to_le_bytes())) {
         *to = from;
     }
-    let (state, extra) = (State::default(), Extra { next_segment: 1, secret, key_files: Vec::new() });
+    let (state, extra) = (State::default(), Extra { next_segment: 1, secret, ..Extra::default() });
     let mut header = Header { clean: true, store: draw() as u32, generation: 0, log: checkpoint::LogEnd::default() };
     for _ in checkpoint::FILES {
         header.generation += 1;
@@ -170,12 +171,13 @@ pub fn sealed(error: FileError, keys: &Keyring) -> OpenError {
 }
 
 /// The state of a checkpoint and of the frames beyond it.
-fn recover(disk: &dyn Disk, newest: Newest, keys: &Keyring) -> Result<Recovered, OpenError> {
-    let Newest { mut header, body, both } = newest;
+fn recover(disk: &dyn Disk, newest: Newest, options: &Options) -> Result<Recovered, OpenError> {
+    let (Newest { mut header, body, both }, keys) = (newest, &options.keys);
     let rekeyed = body.key() != keys.current();
     let body = body.open(&header, keys).map_err(|error| sealed(error, keys))?;
     let newer = |why: crate::DecodeError| OpenError::Newer { what: Text::from_static(why.0) };
     let (mut state, mut extra) = checkpoint::decode_body(&body).map_err(newer)?;
+    tries::load(disk, &extra, keys, &mut state)?;
     let found = segments::find(disk, &header, &state, &extra)?;
     segments::check_keys(disk, &state, &header, &found, keys)?;
     for number in &extra.key_files {
@@ -187,7 +189,8 @@ fn recover(disk: &dyn Disk, newest: Newest, keys: &Keyring) -> Result<Recovered,
     if clean {
         segments::forget_removed(&mut state, &found);
     } else {
-        header.log = segments::replay(disk, &mut state, &header, &found, keys)?;
+        header.log = segments::replay(disk, &mut state, &header, &found, options)?;
+        tries::count_pins(&mut state)?;
         segments::check_short(disk, &mut state, keys)?;
         state.begin_account();
         extra.next_segment = extra.next_segment.max(found.last + 1);
@@ -228,6 +231,10 @@ fn assemble(
         spare,
         active: None,
     };
+    let last_try_files = [extra.try_files.clone(), extra.try_files.clone()];
+    let all = tries::files(&*shared.disk).map_err(|error| failed("listing the data folder", "", error))?;
+    let next = all.iter().max().map_or(1, |last| last + 1);
+    let tries = TryFiles { next, all, named: last_try_files, patience: None };
     let next_key_file = extra.key_files.iter().max().map_or(1, |last| last + 1);
     let (key_files, named_key_files) = (extra.key_files.clone(), [extra.key_files.clone(), extra.key_files.clone()]);
     let writer = Writer {
@@ -240,6 +247,7 @@ fn assemble(
         key_files,
         named_key_files,
         extra,
+        tries,
         bytes_since_checkpoint: 0,
         rekeyed: false,
         sync_time: Duration::ZERO,
@@ -270,7 +278,7 @@ impl Writer {
         }
     }
 
-    /// Removes files that an interrupted making or removal left.
+    /// Removes files that an interrupted making or removal left. Files of tries went with the checkpoints.
     fn clear_away(&self) -> io::Result<()> {
         let disk = &*self.shared.disk;
         let state = self.shared.state();

@@ -10,12 +10,13 @@
 use super::{
     quarantine,
     scan::{Chunks, Found, ScanError, ScannedFrame, scan},
+    tries::Tries,
 };
 use crate::{
     Disk,
     checkpoint::LogEnd,
     cipher::Unsealer,
-    format::RECORD_BYTES,
+    format::{RECORD_BYTES, RecordKind},
     state::{AppliedFrame, State},
 };
 use std::ops::Range;
@@ -34,11 +35,12 @@ pub struct Replay<'a> {
     torn: Option<(u64, Range<u64>)>,
     /// Frames lost to damage.
     pub lost_frames: u64,
+    tries: Tries<'a>,
 }
 
 impl<'a> Replay<'a> {
-    pub fn new(disk: &'a dyn Disk, state: &'a mut State, end: LogEnd) -> Self {
-        Self { disk, state, end, synced: end.sequence, held: Vec::new(), torn: None, lost_frames: 0 }
+    pub fn new(disk: &'a dyn Disk, state: &'a mut State, end: LogEnd, tries: Tries<'a>) -> Self {
+        Self { disk, state, end, synced: end.sequence, held: Vec::new(), torn: None, lost_frames: 0, tries }
     }
 
     /// Takes in the frames of a segment from a place on.
@@ -96,7 +98,11 @@ impl<'a> Replay<'a> {
             records: frame.records,
             buffer: None,
         };
+        Tries::before(self.state, &applied);
         self.state.apply(&applied).map_err(ScanError::Newer)?;
+        if applied.records.iter().any(|record| record.entry.kind == RecordKind::Touch) {
+            self.tries.after(self.state).map_err(ScanError::Io)?;
+        }
         self.end = LogEnd { sequence: frame.header.sequence, segment, end, checksum: frame.checksum };
         Ok(())
     }

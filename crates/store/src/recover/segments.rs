@@ -4,9 +4,10 @@ use super::{
     failed, quarantine,
     replay::Replay,
     scan::{Chunks, Found, ScanError, frame_at, scan},
+    tries::Tries,
 };
 use crate::{
-    Disk, Keyring, OpenError, OpenMode,
+    Disk, Keyring, OpenError, OpenMode, Options,
     checkpoint::{Extra, Header, LogEnd},
     cipher::{KeyId, Unsealer, missing_key},
     disk::is_missing,
@@ -109,10 +110,12 @@ pub fn replay(
     state: &mut State,
     header: &Header,
     found: &Present,
-    keys: &Keyring,
+    options: &Options,
 ) -> Result<LogEnd, OpenError> {
+    let keys = &options.keys;
+    let tries = Tries::new(disk, options).map_err(|error| failed("listing the data folder", "", error))?;
     let known = state.segments.get(header.log.segment).map(Segment::seal);
-    let mut replay = Replay::new(disk, state, header.log);
+    let mut replay = Replay::new(disk, state, header.log, tries);
     if let (Some(seal), Some(_)) = (known, found.length(header.log.segment)) {
         let number = header.log.segment;
         let mut chunks = durable(disk, number)?;

@@ -93,7 +93,7 @@ impl State {
             group: subscription.group.clone(),
             floor: subscription.settled.floor(),
             pending: subscription.pending,
-            touched: subscription.touched.len() as u64,
+            touched: subscription.touched.len(),
         })
     }
 }

@@ -1,9 +1,6 @@
 //! Taking in a frame.
 
-use super::{
-    Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State,
-    subscription::{TouchedMessage, Update},
-};
+use super::{Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State, subscription::Update};
 use crate::{
     ChannelKind, DecodeError, OffsetRun, Operation, OperationState, Touch, Watch,
     format::{self, Entry, RECORD_BYTES, Reader, RecordKind},
@@ -111,23 +108,16 @@ impl State {
         self.subscriptions.get(reader)?.watch.as_ref().map(Arc::clone)
     }
 
-    /// Settles. Who can fetch again, though nothing new came, is relieved: the subscription, if it had as many messages
-    /// with tries on record as it may have and no longer has; and those that follow it, if it has come further.
+    /// Settles. Who can fetch again, though nothing new came, is relieved: those that follow the subscription, if it has come
+    /// further.
     fn apply_settle(&mut self, record: &Applied, relieved: &mut Vec<u32>) -> Result<(), DecodeError> {
         let number = record.entry.number;
         let (outcome, offsets) = format::settle(&record.body)?;
-        let look = |state: &Self| {
-            let reader = state.subscriptions.get(number);
-            reader.map_or((false, 0), |reader| (reader.is_held(), reader.settled.floor()))
-        };
-        let (held, floor) = look(self);
+        let look = |state: &Self| state.subscriptions.get(number).map_or(0, |reader| reader.settled.floor());
+        let floor = look(self);
         self.reveal(number, offsets.runs().iter().map(|r| r.first + r.count).max());
         self.settle(number, outcome, &offsets);
-        let (still_held, risen) = look(self);
-        if held && !still_held {
-            relieved.push(number);
-        }
-        if risen > floor
+        if look(self) > floor
             && let Some(reader) = self.subscriptions.get(number)
         {
             relieved.extend(&reader.followers);
@@ -202,8 +192,7 @@ impl State {
         if subscription.settled.has(touch.offset) {
             return;
         }
-        let known: &mut TouchedMessage = subscription.touched.entry(touch.offset).or_default();
-        match known.update(touch, place) {
+        match subscription.touched.hold(touch.offset).update(touch, place) {
             Update::Noted => {}
             Update::Kept => self.segments.pin(place),
             Update::Replaces(dropped) => {

@@ -1,9 +1,8 @@
 //! Channels and subscriptions: declared, renamed, retired.
 
-use super::{Channel, Group, State, Subscription, settle::settled_by_all, settled::Outcomes};
+use super::{Channel, Group, State, Subscription, Touches, settle::settled_by_all, settled::Outcomes};
 use crate::{ChannelKind, GroupCounts, OffsetRun, format::Declaration};
 use crossdock_model::Text;
-use std::collections::BTreeMap;
 
 impl State {
     /// Takes in a declaration.
@@ -44,7 +43,7 @@ impl State {
         let cursor = settled.floor();
         channel.subscriptions.push(number);
         self.subscription_numbers.insert(name.clone(), number);
-        let (outcomes, touched) = (Outcomes::default(), BTreeMap::new());
+        let (outcomes, touched) = (Outcomes::default(), Touches::default());
         let channel = channel_number;
         let (watch, behind, followers) = (None, None, Vec::new());
         let subscription = Subscription {
@@ -106,7 +105,7 @@ impl State {
     fn retire_subscription(&mut self, number: u32) {
         let Some(subscription) = self.subscriptions.remove(number) else { return };
         self.subscription_numbers.remove(&subscription.name);
-        for (_, place) in subscription.touched.values().flat_map(|message| &message.history) {
+        for (_, place) in subscription.touched.held().values().flat_map(|message| &message.history) {
             self.segments.unpin(*place);
         }
         self.leave_group(number, subscription.channel);

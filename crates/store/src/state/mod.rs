@@ -10,10 +10,13 @@ mod declare;
 mod keys;
 mod moved;
 mod numbered;
+mod offsets;
+mod runs;
 mod segments;
 mod settle;
 pub mod settled;
 mod subscription;
+mod touches;
 mod window;
 
 pub use apply::{Applied, AppliedFrame};
@@ -21,8 +24,11 @@ pub use channel::{Bounds, Channel, Group, Run};
 pub use keys::{KEYS_HELD, Keys};
 pub use moved::{Copies, MovedRun, MovedTouch};
 pub use numbered::Numbered;
+pub use offsets::OffsetSet;
+pub use runs::{Made, Pins, Run as TryRun, Spill, count_pins};
 pub use segments::{OpenIndex, Place, PlacedRun, Segment, Segments, time_at};
-pub use subscription::{Subscription, TOUCHED_MAX, TouchedMessage};
+pub use subscription::{Subscription, TouchedMessage};
+pub use touches::Touches;
 pub use window::{HeldFrame, Slot, Window};
 
 use crate::{OffsetRun, Operation};
@@ -40,6 +46,8 @@ pub struct State {
     /// Oldest first.
     pub operations: Vec<Operation>,
     pub segments: Segments,
+    /// The files of tries that count, oldest first.
+    pub runs: Vec<TryRun>,
     /// Of segments whose index is not on disk.
     pub open_indexes: BTreeMap<u64, OpenIndex>,
     pub window: Window,

@@ -34,9 +34,9 @@ pub struct Copies {
 
 impl State {
     /// Has the copies count. What was settled since they were made is not live there either; what is no longer where it
-    /// was copied from is left alone.
+    /// was copied from is left alone. Tries are moved one by one ([`Self::move_touch`]).
     pub fn take_over(&mut self, copies: Copies) {
-        let Copies { number, segment, index, runs, touches } = copies;
+        let Copies { number, segment, index, runs, touches: _ } = copies;
         self.segments.insert(number, segment);
         self.open_indexes.insert(number, index);
         let mut changed = BTreeSet::new();
@@ -55,14 +55,12 @@ impl State {
                 channel.runs = joined(std::mem::take(&mut channel.runs), number);
             }
         }
-        for touch in touches {
-            self.move_touch(touch);
-        }
     }
 
-    fn move_touch(&mut self, moved: MovedTouch) {
+    /// Has the copy of a try count. What is known of the message must be in memory.
+    pub fn move_touch(&mut self, moved: MovedTouch) {
         let reader = self.subscriptions.get_mut(moved.subscription);
-        let Some(message) = reader.and_then(|reader| reader.touched.get_mut(&moved.offset)) else { return };
+        let Some(message) = reader.and_then(|reader| reader.touched.held_mut(moved.offset)) else { return };
         let Some(at) = message.history.iter().position(|(_, place)| *place == moved.from) else { return };
         match (moved.to, message.history.get_mut(at)) {
             (Some(to), Some((_, place))) => {

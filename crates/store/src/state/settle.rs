@@ -25,12 +25,7 @@ impl State {
     fn settled(&mut self, number: u32, run: OffsetRun, outcome: Outcome) {
         let Some(subscription) = self.subscriptions.get_mut(number) else { return };
         subscription.pending = subscription.pending.saturating_sub(run.count);
-        let mut freed = Vec::new();
-        if !subscription.touched.is_empty() {
-            let touched: Vec<u64> =
-                subscription.touched.range(run.first..run.first + run.count).map(|(o, _)| *o).collect();
-            freed.extend(touched.into_iter().filter_map(|offset| subscription.touched.remove(&offset)));
-        }
+        let freed = subscription.touched.settle(run);
         let Some(channel) = self.channels.get_mut(subscription.channel) else { return };
         let alone = channel.subscriptions.len() == 1;
         let group = channel.groups.iter_mut().find(|group| group.members.contains(&number));

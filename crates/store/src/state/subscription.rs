@@ -3,14 +3,11 @@
 use super::{
     segments::Place,
     settled::{Outcomes, Settled},
+    touches::Touches,
 };
 use crate::{History, Touch, Watch};
 use crossdock_model::{Text, Timestamp};
-use std::{collections::BTreeMap, fmt};
-
-/// With this many messages with tries on record, a subscription takes no fresh ones. It bounds memory and is no rule of
-/// delivery: whoever decides what is tried must hold fewer, or what it wants next would not be given to it.
-pub const TOUCHED_MAX: usize = 81_920;
+use std::fmt;
 
 /// A reader of a channel.
 #[derive(Clone)]
@@ -28,7 +25,7 @@ pub struct Subscription {
     /// The next offset that a fetch looks at.
     pub cursor: u64,
     /// What is not settled and has tries on record.
-    pub touched: BTreeMap<u64, TouchedMessage>,
+    pub touched: Touches,
     pub watch: Option<Watch>,
     /// The subscription that it follows: it reads only what that one has settled, with all before.
     pub behind: Option<u32>,
@@ -75,15 +72,10 @@ pub enum Update {
 }
 
 impl Subscription {
-    /// Whether it takes no fresh messages until some of those with tries on record are settled.
-    pub fn is_held(&self) -> bool {
-        self.touched.len() >= TOUCHED_MAX
-    }
-
     /// What a fetch looks at next: not settled, without tries on record.
     pub fn next_fresh(&self, from: u64) -> u64 {
         let mut at = self.settled.next_open(from);
-        while self.touched.contains_key(&at) {
+        while self.touched.has(at) {
             at = self.settled.next_open(at + 1);
         }
         at

@@ -40,6 +40,7 @@ impl Writer {
     /// Writes the state into the file whose turn it is. What it says is durable before it.
     pub fn checkpoint(&mut self, clean: bool) -> Result<(), Trouble> {
         self.log.sync()?;
+        self.write_tries()?;
         self.write_keys()?;
         self.extra.next_segment = self.log.next_segment;
         let header = self.next_header(clean);
@@ -56,6 +57,7 @@ impl Writer {
         self.generation += 1;
         let [_, last] = self.checkpointed;
         self.checkpointed = [last, self.log.end.sequence];
+        self.forget_old_tries()?;
         self.forget_old_keys()
     }
 

@@ -8,7 +8,10 @@ use super::{
     plan::{Limits, Plan, weight},
     rescue::Rescued,
 };
-use crate::{CommitError, Committed, Completion, SyncPolicy, Txn, Watch, format::encode_index, format::index_name};
+use crate::{
+    CommitError, Committed, Completion, SyncPolicy, Txn, Watch, format::RecordKind, format::encode_index,
+    format::index_name,
+};
 use std::{collections::VecDeque, time::Instant};
 
 /// No frame is larger, but for a single decision that is.
@@ -80,6 +83,7 @@ impl Writer {
             reserve_only: self.space.is_low(),
         };
         let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
+        self.recall_tried(group.iter().map(|(txn, _)| txn));
         let recalled = Recalled::read(&self.shared, group.iter().map(|(txn, _)| txn), now);
         let ((draft, moved), answers, may_use_reserve) = {
             let state = self.shared.state();
@@ -119,6 +123,7 @@ impl Writer {
             SyncPolicy::Always => self.sync()?,
             SyncPolicy::Every(_) | SyncPolicy::Never => {}
         }
+        let tried = applied.records.iter().any(|record| record.entry.kind == RecordKind::Touch);
         let watches: Vec<Watch> = {
             let mut state = self.state();
             let watches = state.apply(&applied);
@@ -127,6 +132,9 @@ impl Writer {
             watches.unwrap_or_default()
         };
         watches.iter().for_each(|watch| watch());
+        if tried {
+            self.spill_when_many()?;
+        }
         if self.bytes_since_checkpoint >= self.checkpoint_bytes() {
             return self.checkpoint_when_due();
         }

@@ -16,6 +16,7 @@ mod plan;
 mod queue;
 mod rescue;
 mod space;
+mod tries;
 
 pub use company::Company;
 pub use draft::{Draft, Stamp};
@@ -23,6 +24,7 @@ pub use keys::read_keys;
 pub use log::{Log, SPARE, Trouble};
 pub use queue::{Declare, Queue, Request, Woken};
 pub use space::{Watermark, remove_file};
+pub use tries::{TryFiles, locate, pins_of, read_or_tell};
 
 use crate::{CommitError, DiskLock, SyncPolicy, checkpoint::Extra, cleaner::Cleaner, shared::Shared, state::State};
 use crossdock_model::Text;
@@ -46,8 +48,9 @@ pub struct Writer {
     pub key_files: Vec<u64>,
     /// Those that the checkpoint before the last names, and the last.
     pub named_key_files: [Vec<u64>; 2],
+    pub tries: TryFiles,
     pub bytes_since_checkpoint: u64,
-    /// Whether the store was written under another key than now, or plain: the files of keys are written anew.
+    /// Whether the store was written under another key than now, or plain: the files of keys and tries are written anew.
     pub rekeyed: bool,
     /// Bounds the wait for company: how long a sync takes, on average.
     pub sync_time: Duration,

@@ -127,7 +127,7 @@ impl Life {
     }
 
     fn touch(&self, model: &mut Model, dice: &mut Dice) -> Result<(), CommitError> {
-        let known = self.store.touched(self.reader);
+        let Ok(known) = self.store.touched(self.reader) else { return Ok(()) };
         let some = self.some(dice);
         let tries =
             |offset: u64| known.iter().find(|touched| touched.offset == offset).map_or(0, |touched| touched.tries);
@@ -139,7 +139,7 @@ impl Life {
     /// Holds what the store has against the model, and fixes in the model what was in doubt.
     pub fn check(&self, model: &mut Model, story: &str) {
         let mut found: BTreeMap<u64, Where> = BTreeMap::new();
-        let touched = self.store.touched(self.reader);
+        let touched = self.store.touched(self.reader).unwrap();
         let tries = |offset: u64| touched.iter().find(|t| t.offset == offset).map_or(0, |t| t.tries);
         for message in self.all(self.queue) {
             let place = Where::Queue(tries(message.offset));
