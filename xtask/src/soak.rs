@@ -1,4 +1,5 @@
-//! The tests that find more the longer they run, run long: kills of the real program, and simulations.
+//! The tests that find more the longer they run, run long: kills of the real program, a backlog behind a partner who never
+//! answers, and simulations.
 
 use crate::command::{command, step};
 use anyhow::{Context as _, Result, bail};
@@ -23,6 +24,12 @@ const SOAKS: &[Soak] = &[
         arguments: &["test", "--package", "crossdock", "--test", "ledger"],
         variable: "CROSSDOCK_KILLS",
         per_kill: 1,
+    },
+    Soak {
+        name: "memory",
+        arguments: &["test", "--package", "crossdock", "--test", "memory"],
+        variable: "CROSSDOCK_BACKLOG",
+        per_kill: 10_000,
     },
     Soak {
         name: "schedules",
