@@ -1,11 +1,12 @@
 //! Measures the log against a raw append-and-sync loop of the same batch size, alternating, in one run.
 //!
-//! `cargo run --release -p crossdock-store --example log_bench -- [FOLDER] [SECONDS]`
+//! `cargo run --release -p crossdock-store --example log_bench -- [FOLDER] [SECONDS] [MEASURE]`
 //!
-//! Three measures, each a line `name value unit`:
+//! Three measures, or the one that is named, each a line `name value unit`:
 //! - `flow`: batches of 256 messages of 512 bytes appended, fetched and settled, a sync per group: CPU and bytes
 //!   written a message;
-//! - `appenders`: 256 appenders with one message each on its way, beside the raw loop;
+//! - `appenders`: 256 appenders with one message each on its way, beside the raw loop, which overwrites one file or, as a log
+//!   does, writes where nothing was written before;
 //! - `cold`: a backlog written, then fetched from disk and settled, with the process's resident set.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, not part of the gateway")]
 
@@ -23,6 +24,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 256;
 const PAYLOAD_BYTES: usize = 512;
 
@@ -30,17 +35,28 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let only = arguments.next();
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let folder = tempfile::tempdir_in(folder).unwrap();
     let time = Duration::from_secs(seconds);
     for round in 0..3 {
-        let raw_batches = raw(&folder.path().join("raw"), BATCH * PAYLOAD_BYTES, time);
-        show("raw.messages_per_second", raw_batches * BATCH as f64, round);
-        let appended = appenders(&folder.path().join(format!("appenders{round}")), time);
-        show("appenders.messages_per_second", appended, round);
-        show("appenders.share_of_raw", appended / (raw_batches * BATCH as f64), round);
-        flow(&folder.path().join(format!("flow{round}")), time, round);
+        if is_wanted("appenders") {
+            let raw =
+                |overwrites| raw(&folder.path().join("raw"), BATCH * PAYLOAD_BYTES, time, overwrites) * BATCH as f64;
+            let (over, anew) = (raw(true), raw(false));
+            show("raw.overwriting.messages_per_second", over, round);
+            show("raw.appending.messages_per_second", anew, round);
+            let appended = appenders(&folder.path().join(format!("appenders{round}")), time);
+            show("appenders.messages_per_second", appended, round);
+            show("appenders.share_of_raw_appending", appended / anew, round);
+        }
+        if is_wanted("flow") {
+            flow(&folder.path().join(format!("flow{round}")), time, round);
+        }
     }
-    cold(&folder.path().join("cold"), 1_000_000);
+    if is_wanted("cold") {
+        cold(&folder.path().join("cold"), 1_000_000);
+    }
 }
 
 fn show(name: &str, value: f64, round: usize) {
@@ -48,18 +64,30 @@ fn show(name: &str, value: f64, round: usize) {
     std::io::stdout().flush().unwrap();
 }
 
-/// Appends and syncs, into a file with room made before; appends a second.
-fn raw(path: &Path, bytes: usize, time: Duration) -> f64 {
-    let file = fs::File::create(path).unwrap();
-    let length = 64_u64 << 20;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).unwrap();
+/// Writes and syncs batches, one after the other, with room made before; batches a second. Either into one file over and over, or,
+/// as a log does, always into blocks that were never written: the file system notes of each that it has been, for which a sync
+/// waits.
+fn raw(path: &Path, bytes: usize, time: Duration, overwrites: bool) -> f64 {
+    let length = 32_u64 << 20;
+    let make = || {
+        let file = fs::File::create(path).unwrap();
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).unwrap();
+        file
+    };
     let buffer = vec![b'x'; bytes];
-    let (begun, mut count, mut at) = (Instant::now(), 0_u64, 0);
+    let (mut file, begun, mut count, mut at) = (make(), Instant::now(), 0_u64, 0);
     while begun.elapsed() < time {
         file.write_all_at(&buffer, at).unwrap();
         file.sync_data().unwrap();
-        at = if at + 2 * bytes as u64 > length { 0 } else { at + bytes as u64 };
+        at += bytes as u64;
         count += 1;
+        if at + bytes as u64 > length {
+            at = 0;
+            if !overwrites {
+                fs::remove_file(path).unwrap();
+                file = make();
+            }
+        }
     }
     let rate = count as f64 / begun.elapsed().as_secs_f64();
     fs::remove_file(path).unwrap();
@@ -91,7 +119,7 @@ fn appenders(folder: &Path, time: Duration) -> f64 {
     let store = open(folder);
     let (channel, _) = queue(&store);
     let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
-    let answered = Arc::new((Mutex::new(Vec::with_capacity(BATCH)), Condvar::new()));
+    let answered = Arc::new(AtomicU64::new(0));
     let submit = || {
         let txn = Txn { puts: vec![Put::new(channel, message(&payload), 0)], ..Txn::default() };
         let answered = Arc::clone(&answered);
@@ -102,21 +130,22 @@ fn appenders(folder: &Path, time: Duration) -> f64 {
                 if matches!(result, Err(crossdock_store::CommitError::Closed)) {
                     return;
                 }
-                answered.0.lock().unwrap().push(result.unwrap());
-                answered.1.notify_one();
+                drop(result.unwrap());
+                answered.fetch_add(1, Relaxed);
             }),
         );
     };
     let (begun, mut total) = (Instant::now(), 0);
     (0..BATCH).for_each(|_| submit());
-    let mut ready = Vec::with_capacity(BATCH);
     while begun.elapsed() < time {
-        {
-            let waiting = answered.1.wait_while(answered.0.lock().unwrap(), |answers| answers.is_empty());
-            std::mem::swap(&mut *waiting.unwrap(), &mut ready);
+        match answered.swap(0, Relaxed) {
+            // Not put to sleep: what is measured is not how fast a thread is woken for each answer.
+            0 => std::thread::yield_now(),
+            ready => {
+                total += ready;
+                (0..ready).for_each(|_| submit());
+            }
         }
-        total += ready.len();
-        ready.drain(..).for_each(|_| submit());
     }
     let (rate, counts) = (total as f64 / begun.elapsed().as_secs_f64(), store.counts());
     let sync_time = counts.sync_time.as_micros() as f64 / counts.syncs as f64;
