@@ -52,7 +52,10 @@ macro_rules! has_a_life {
                 self.up().unwrap_or_else(|error| panic!("{error}"));
             }
 
-            /// Stops its processes where they are (SIGSTOP): connections stay open and nobody answers.
+            /// Stops its processes where they are (SIGSTOP), and waits until they stand: connections stay open and nobody answers.
+            ///
+            /// # Panics
+            /// They do not stop.
             pub fn freeze(&self) {
                 self.server.freeze();
             }
@@ -136,8 +139,16 @@ impl Server {
     }
 
     /// Stops all its processes where they are (SIGSTOP), so that connections stay open and nobody answers.
+    ///
+    /// # Panics
+    /// They do not stop.
     pub(super) fn freeze(&self) {
-        self.process.iter().for_each(|process| process.signal(Signal::STOP));
+        if let Some(process) = &self.process {
+            process.signal(Signal::STOP);
+            // On a busy machine a thread may go on for a while, and answer.
+            let stopped = try_wait_for(STOPPED_WITHIN, || is_frozen(process.group).then_some(()));
+            assert!(stopped.is_some(), "{} did not stop where it was", self.name);
+        }
     }
 
     /// Lets them go on.
@@ -209,6 +220,21 @@ fn stat_is_alive(stat: &str, of_group: &str) -> bool {
     group == Some(of_group) && !has_ended
 }
 
+/// Whether no thread of the group's processes runs.
+fn is_frozen(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().to_string();
+    let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let stat = |folder: &PathBuf| fs::read_to_string(folder.join("stat")).unwrap_or_default();
+    let mut processes = inside(Path::new("/proc")).filter(|process| stat_is_alive(&stat(process), &group));
+    processes.all(|process| inside(&process.join("task")).all(|thread| stat_is_stopped(&stat(&thread))))
+}
+
+/// Whether a thread's line of `/proc` says that it is stopped, or has ended; what is gone has no line.
+fn stat_is_stopped(stat: &str) -> bool {
+    let state = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').next());
+    matches!(state, Some("T" | "Z" | "X" | ""))
+}
+
 /// The last lines of a log.
 fn tail(path: &Path) -> String {
     let log = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
@@ -230,6 +256,19 @@ pub(super) fn output(command: &mut Command) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_waits_for_a_disk_is_not_stopped_yet() {
+        for (line, expected) in [
+            ("19250 (2_scheduler) T 1 19211 19211 0 -1 4194560 9 0", true),
+            ("19250 (of (T) x) R 1 19211 19211 0 -1 4194560 9 0", false),
+            ("19250 (2_scheduler) D 1 19211 19211 0 -1 4194560 9 0", false),
+            ("19250 (2_scheduler) Z 1 19211 19211 0 -1 4194560 9 0", true),
+            ("", true),
+        ] {
+            assert_eq!(stat_is_stopped(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn what_still_has_threads_is_alive() {
