@@ -16,6 +16,7 @@
 //!
 //! There is no async runtime in here. What may block says so: call it from a thread that may.
 
+mod blocks;
 mod channels;
 mod checkpoint;
 mod cipher;

@@ -1,15 +1,13 @@
 //! Writing a file of keys: what is in memory, merged with files that it replaces, in one pass and little memory.
 
-use super::{
-    BLOCK_RECORDS, FLAG_ENCRYPTED, HEADER_BYTES, INDEX, KeyFile, MAGIC, RECORD_BYTES, Record, Run, VERSION, associated,
-    file_name, filter::Filter, put_record,
+use super::{BLOCK_RECORDS, KIND, KeyFile, RECORD_BYTES, Record, Run, file_name, filter::Filter, put_record};
+use crate::{
+    Disk, OpenMode, Options,
+    blocks::{Output, Written},
+    format::Write,
 };
-use crate::{Disk, DiskFile, OpenMode, Options, cipher::FileKind, format::Write};
 use crossdock_model::{Digest, Timestamp};
 use std::{cmp::Ordering, collections::VecDeque, io, sync::Arc};
-
-/// Written at once.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// Where records come from: sorted by scope and hash.
 pub enum Source {
@@ -69,13 +67,8 @@ pub fn write(
     let file = disk.open(&file_name(number), OpenMode::Create)?;
     file.truncate(0)?;
     let mut builder = Builder {
-        options,
-        number,
-        file,
-        at: HEADER_BYTES as u64,
-        buffer: Vec::with_capacity(BUFFER_BYTES + RECORD_BYTES * BLOCK_RECORDS),
+        output: Output::new(KIND, number, options, file),
         block: Vec::with_capacity(RECORD_BYTES * BLOCK_RECORDS),
-        blocks: 0,
         records: 0,
         runs: Vec::new(),
         fences: Vec::new(),
@@ -121,13 +114,8 @@ fn place(record: &Record) -> (u32, Digest) {
 }
 
 struct Builder<'a> {
-    options: &'a Options,
-    number: u64,
-    file: Arc<dyn DiskFile>,
-    at: u64,
-    buffer: Vec<u8>,
+    output: Output<'a>,
     block: Vec<u8>,
-    blocks: u64,
     records: u64,
     runs: Vec<Run>,
     fences: Vec<(u32, Digest)>,
@@ -166,31 +154,13 @@ impl Builder<'_> {
     fn end_block(&mut self) -> io::Result<()> {
         let mut content = std::mem::take(&mut self.block);
         content.resize(RECORD_BYTES * BLOCK_RECORDS, 0);
-        let sealed = self.sealed(self.blocks, content)?;
-        self.buffer.put_u32(crc32c::crc32c(&sealed));
-        self.buffer.put_raw(&sealed);
-        self.blocks += 1;
-        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.write_at(&self.buffer, self.at)?;
-        self.at += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn sealed(&self, block: u64, content: Vec<u8>) -> io::Result<Vec<u8>> {
-        let Options { keys, random, .. } = self.options;
-        let sealed = keys.encrypt_file(FileKind::Keys, &associated(self.number, block), &**random, content);
-        sealed.map_err(|_| io::Error::other("encrypting failed"))
+        self.output.put(content).map(drop)
     }
 
     fn end(mut self) -> io::Result<KeyFile> {
         if !self.block.is_empty() {
             self.end_block()?;
         }
-        self.flush()?;
         let mut index = Vec::new();
         index.put_varint(self.runs.len() as u64);
         for run in &self.runs {
@@ -206,22 +176,8 @@ impl Builder<'_> {
             index.put_varint(u64::from(*scope));
             index.put_raw(&hash.0);
         }
-        let index = self.sealed(INDEX, index)?;
-        self.file.write_at(&index, self.at)?;
-        let encrypted = self.options.keys.current().is_some();
-        let mut header = Vec::with_capacity(HEADER_BYTES);
-        header.put_raw(&MAGIC);
-        header.put_u16(VERSION);
-        header.put_u16(0);
-        header.put_u64(self.at);
-        header.put_u64(index.len() as u64);
-        header.put_u32(crc32c::crc32c(&index));
-        header.put_u32(if encrypted { FLAG_ENCRYPTED } else { 0 });
-        header.put_u64(self.records);
-        header.resize(HEADER_BYTES - 4, 0);
-        header.put_u32(crc32c::crc32c(&header));
-        self.file.write_at(&header, 0)?;
-        let Self { options, number, file, records, runs, fences, .. } = self;
-        Ok(KeyFile { number, runs, records, file, keys: options.keys.clone(), encrypted, fences })
+        let Self { output, records, runs, fences, .. } = self;
+        let Written { file, sealed, .. } = output.end(index, &records.to_le_bytes())?;
+        Ok(KeyFile { runs, records, file, sealed, fences })
     }
 }

@@ -1,12 +1,11 @@
 //! Files of keys: what was seen longer ago than what is in memory, as sorted runs, each with a filter.
 //!
 //! ```text
-//! header: 64 │ blocks of 64 records │ index
+//! a file of blocks (`blocks`) of 64 records each
 //!
-//! header   magic "CDKK" 4 · version 4 · place of the index 8 · bytes of the index 8 · CRC-32C of the index 4 · flags 4
-//!          (1: blocks and index are encrypted) · records 8 · zeros 20 · CRC-32C of the above 4
+//! header   magic "CDKK", version 2, and of its own: records 8
 //! record   64 bytes: hash 16 · body hash 16 · id 16 · until 8 · sequence 8; by scope and hash
-//! block    CRC-32C 4 · records, padded with zeros; 36 more where it is encrypted (`cipher`), bound to file and block
+//! block    records, padded with zeros; 36 more where it is encrypted
 //! index    number of runs · (scope · records · first sequence · last sequence · latest until: signed · filter)…
 //!          number of blocks · (scope · hash: 16 of its first record)…
 //! ```
@@ -30,24 +29,23 @@ pub use build::{Source, write};
 
 use crate::{
     DecodeError, Disk, DiskFile, Keyring, OpenMode,
+    blocks::{HEADER_BYTES, Header, INDEX, Kind, Sealed, checked, read},
     cipher::FileKind,
     disk::is_missing,
     format::{Key, Reader, Write},
 };
 use crossdock_model::{Digest, MessageId, Timestamp};
 use filter::Filter;
-use std::{borrow::Cow, io, sync::Arc};
+use std::{io, sync::Arc};
 
 const MAGIC: [u8; 4] = *b"CDKK";
-const VERSION: u16 = 2;
-const FLAG_ENCRYPTED: u32 = 1;
-const HEADER_BYTES: usize = 64;
+const KIND: Kind = Kind { magic: MAGIC, version: 2, cipher: FileKind::Keys };
 const RECORD_BYTES: usize = 64;
 const BLOCK_RECORDS: usize = 64;
+/// Whichever key is missing or wrong.
+const SEALED: DecodeError = DecodeError("it does not open under the keys that are given");
 /// What a block is longer by where it is encrypted.
 const SEAL_BYTES: usize = 36;
-/// What stands in the place of a block's number for the index.
-const INDEX: u64 = u64::MAX;
 
 /// A key, and its place among those of its scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,12 +69,10 @@ pub struct Run {
 
 /// A file of keys, open for reading.
 pub struct KeyFile {
-    pub number: u64,
     pub runs: Vec<Run>,
     pub records: u64,
     file: Arc<dyn DiskFile>,
-    keys: Keyring,
-    encrypted: bool,
+    sealed: Sealed,
     /// The first record of each block, by scope and hash.
     fences: Vec<(u32, Digest)>,
 }
@@ -112,52 +108,18 @@ pub fn open(disk: &dyn Disk, number: u64, keys: &Keyring) -> io::Result<Opened> 
         let decoded = earlier::decode(&read(&*file, 0, bytes)?, number, keys);
         return Ok(decoded.map_or_else(Opened::Damaged, Opened::Earlier));
     }
-    let place = match index_place(&header) {
-        Ok(place) => place,
+    let header = match Header::decode(KIND, &header) {
+        Ok(header) => header,
         Err(why) => return Ok(Opened::Damaged(why)),
     };
-    let index = read(&*file, place.at, place.bytes)?;
-    let opened = open_index(file, &place, index, number, keys);
-    Ok(opened.map_or_else(Opened::Damaged, Opened::Whole))
+    let index = read(&*file, header.index_at, header.index_bytes)?;
+    let sealed = Sealed { kind: KIND, number, keys: keys.clone(), encrypted: header.encrypted };
+    Ok(open_index(file, &header, sealed, &index).map_or_else(Opened::Damaged, Opened::Whole))
 }
 
-struct IndexPlace {
-    at: u64,
-    bytes: usize,
-    checksum: u32,
-    encrypted: bool,
-    records: u64,
-}
-
-/// Where the header says that the index is.
-fn index_place(header: &[u8]) -> Result<IndexPlace, DecodeError> {
-    let mut reader = Reader::new(header);
-    let (magic, version, _) = (reader.array()?, reader.u16()?, reader.u16()?);
-    let (at, bytes, checksum, flags, records) =
-        (reader.u64()?, reader.u64()?, reader.u32()?, reader.u32()?, reader.u64()?);
-    reader.raw(20)?;
-    if reader.u32()? != crc32c::crc32c(header.get(..HEADER_BYTES - 4).unwrap_or_default()) || magic != MAGIC {
-        return Err(DecodeError("its checksum does not hold"));
-    }
-    if version != VERSION || flags & !FLAG_ENCRYPTED != 0 {
-        return Err(DecodeError("a newer version wrote it"));
-    }
-    let bytes = usize::try_from(bytes).map_err(|_| DecodeError("its index is too large"))?;
-    Ok(IndexPlace { at, bytes, checksum, encrypted: flags & FLAG_ENCRYPTED != 0, records })
-}
-
-fn open_index(
-    file: Arc<dyn DiskFile>,
-    place: &IndexPlace,
-    index: Vec<u8>,
-    number: u64,
-    keys: &Keyring,
-) -> Result<KeyFile, DecodeError> {
-    let IndexPlace { checksum, encrypted, records, .. } = *place;
-    if crc32c::crc32c(&index) != checksum {
-        return Err(DecodeError("the checksum of its index does not hold"));
-    }
-    let index = unsealed(keys, encrypted, number, INDEX, &index)?;
+fn open_index(file: Arc<dyn DiskFile>, header: &Header, sealed: Sealed, index: &[u8]) -> Result<KeyFile, DecodeError> {
+    header.check_index(index)?;
+    let index = sealed.open(INDEX, index).map_err(|_| SEALED)?;
     let mut reader = Reader::new(&index);
     let mut runs = Vec::new();
     for _ in 0..reader.count()? {
@@ -174,10 +136,16 @@ fn open_index(
     for _ in 0..reader.count()? {
         fences.push((reader.varint_u32()?, Digest(reader.array()?)));
     }
-    Ok(KeyFile { number, runs, records, file, keys: keys.clone(), encrypted, fences })
+    let records = Reader::new(&header.own).u64()?;
+    Ok(KeyFile { runs, records, file, sealed, fences })
 }
 
 impl KeyFile {
+    /// Its number, which its name has.
+    pub const fn number(&self) -> u64 {
+        self.sealed.number
+    }
+
     /// Whether the filter of the scope's run lets the hash through: it may be there.
     pub fn may_have(&self, scope: u32, hash: Digest) -> bool {
         self.runs.iter().any(|run| run.scope == scope && run.filter.has(hash))
@@ -214,7 +182,7 @@ impl KeyFile {
         match self.decode(block, &bytes) {
             Ok(records) => Ok(records),
             Err(why) => {
-                let file = file_name(self.number);
+                let file = file_name(self.number());
                 tracing::error!(file, block, %why, "keys are damaged: repetitions of them may be stored again");
                 Ok(Vec::new())
             }
@@ -229,15 +197,11 @@ impl KeyFile {
     }
 
     fn stride(&self) -> usize {
-        4 + RECORD_BYTES * BLOCK_RECORDS + if self.encrypted { SEAL_BYTES } else { 0 }
+        4 + RECORD_BYTES * BLOCK_RECORDS + if self.sealed.encrypted { SEAL_BYTES } else { 0 }
     }
 
     fn decode(&self, block: u64, bytes: &[u8]) -> Result<Vec<Record>, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        if reader.u32()? != crc32c::crc32c(reader.rest()) {
-            return Err(DecodeError("its checksum does not hold"));
-        }
-        let content = unsealed(&self.keys, self.encrypted, self.number, block, reader.rest())?;
+        let content = self.sealed.open(block, checked(bytes)?).map_err(|_| SEALED)?;
         let mut reader = Reader::new(&content);
         let first = block * BLOCK_RECORDS as u64;
         let count = self.records.saturating_sub(first).min(BLOCK_RECORDS as u64);
@@ -271,37 +235,4 @@ fn put_record(to: &mut Vec<u8>, record: &Record) {
     to.put_raw(record.key.id.as_bytes());
     to.put_u64(record.key.until.millis().cast_unsigned());
     to.put_u64(record.sequence);
-}
-
-/// What a part of an encrypted file is bound to.
-fn associated(number: u64, block: u64) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    let (file, part) = bytes.split_at_mut(8);
-    file.copy_from_slice(&number.to_le_bytes());
-    part.copy_from_slice(&block.to_le_bytes());
-    bytes
-}
-
-fn unsealed<'a>(
-    keys: &Keyring,
-    encrypted: bool,
-    number: u64,
-    block: u64,
-    bytes: &'a [u8],
-) -> Result<Cow<'a, [u8]>, DecodeError> {
-    if !encrypted {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let opened = keys.decrypt_file(FileKind::Keys, &associated(number, block), bytes);
-    opened.map(Cow::Owned).map_err(|_| DecodeError("it does not open under the keys that are given"))
-}
-
-/// Reads so many bytes, or as many as there are.
-fn read(file: &dyn DiskFile, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    // A place that no file has is damage, and must not ask for all of memory.
-    let left = file.length()?.saturating_sub(at);
-    let mut buffer = vec![0; bytes.min(usize::try_from(left).unwrap_or(usize::MAX))];
-    let read = file.read_at(&mut buffer, at)?;
-    buffer.truncate(read);
-    Ok(buffer)
 }

@@ -115,9 +115,10 @@ pub fn files(disk: &dyn Disk) -> io::Result<Vec<u64>> {
 pub fn count_pins(state: &mut State) -> Result<(), OpenError> {
     state.forget_spent_runs();
     for file in state.runs_to_count() {
-        let counts = |entry: &Entry| state.is_spilled(file.number, entry.subscription, entry.offset);
-        let pins = pins_of(&file, &counts).map_err(|error| failed("reading tries", &file_name(file.number), error))?;
-        state.counted_run(file.number, pins);
+        let counts = |entry: &Entry| state.is_spilled(file.number(), entry.subscription, entry.offset);
+        let pins =
+            pins_of(&file, &counts).map_err(|error| failed("reading tries", &file_name(file.number()), error))?;
+        state.counted_run(file.number(), pins);
     }
     Ok(())
 }

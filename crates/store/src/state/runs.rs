@@ -49,7 +49,7 @@ impl State {
     /// The file that has what counts of a message, if memory does not.
     pub fn run_of(&self, subscription: u32, offset: u64) -> Option<Arc<RunFile>> {
         let number = self.subscriptions.get(subscription)?.touched.file_of(offset)?;
-        self.runs.iter().find(|run| run.file.number == number).map(|run| Arc::clone(&run.file))
+        self.runs.iter().find(|run| run.file.number() == number).map(|run| Arc::clone(&run.file))
     }
 
     /// Most messages with tries on record that a subscription has in memory.
@@ -97,7 +97,7 @@ impl State {
         let Some(beyond) = self.runs.len().checked_sub(FILES_MAX) else { return Vec::new() };
         let (mut entries, mut merged) = (fresh, Vec::new());
         for run in self.runs.iter().rev() {
-            let live = self.live(run.file.number);
+            let live = self.live(run.file.number());
             if merged.len() > beyond && live > entries.saturating_mul(2) {
                 break;
             }
@@ -115,7 +115,7 @@ impl State {
         };
         for (number, reader) in self.subscriptions.iter_mut() {
             for file in &spill.merged {
-                let offsets = reader.touched.spilled(file.number).into_iter().flat_map(OffsetSet::iter);
+                let offsets = reader.touched.spilled(file.number()).into_iter().flat_map(OffsetSet::iter);
                 let lost: Vec<u64> = offsets.filter(|offset| !has(number, *offset)).collect();
                 for offset in lost {
                     reader.touched.hold(offset);
@@ -126,7 +126,7 @@ impl State {
             self.add_run(made, false);
         }
         for file in &spill.merged {
-            self.forget_run(file.number);
+            self.forget_run(file.number());
         }
     }
 
@@ -136,11 +136,11 @@ impl State {
         pin_all(&mut self.segments, &pins);
         for (subscription, set) in &offsets {
             let Some(reader) = self.subscriptions.get_mut(*subscription) else { continue };
-            for message in set.iter().filter_map(|offset| reader.touched.spill(offset, file.number)) {
+            for message in set.iter().filter_map(|offset| reader.touched.spill(offset, file.number())) {
                 message.history.iter().for_each(|(_, place)| self.segments.unpin(*place));
             }
         }
-        let counted = self.live(file.number);
+        let counted = self.live(file.number());
         self.runs.push(Run { file: Arc::new(file), synced, pins, counted });
     }
 
@@ -148,7 +148,7 @@ impl State {
         for (_, reader) in self.subscriptions.iter_mut() {
             reader.touched.forget_file(file);
         }
-        for run in self.runs.extract_if(.., |run| run.file.number == file) {
+        for run in self.runs.extract_if(.., |run| run.file.number() == file) {
             unpin_all(&mut self.segments, &run.pins);
         }
     }
@@ -156,20 +156,20 @@ impl State {
     /// Forgets the files of which nothing counts.
     pub fn forget_spent_runs(&mut self) {
         let spent: Vec<u64> =
-            self.runs.iter().map(|run| run.file.number).filter(|file| self.live(*file) == 0).collect();
+            self.runs.iter().map(|run| run.file.number()).filter(|file| self.live(*file) == 0).collect();
         spent.into_iter().for_each(|file| self.forget_run(file));
     }
 
     /// The files of which something has gone since what they pin was counted.
     pub fn runs_to_count(&self) -> Vec<Arc<RunFile>> {
-        let gone = |run: &&Run| self.live(run.file.number) < run.counted;
+        let gone = |run: &&Run| self.live(run.file.number()) < run.counted;
         self.runs.iter().filter(gone).map(|run| Arc::clone(&run.file)).collect()
     }
 
     /// What a file pins was counted anew.
     pub fn counted_run(&mut self, file: u64, pins: Pins) {
         let live = self.live(file);
-        if let Some(run) = self.runs.iter_mut().find(|run| run.file.number == file) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.file.number() == file) {
             pin_all(&mut self.segments, &pins);
             unpin_all(&mut self.segments, &run.pins);
             (run.pins, run.counted) = (pins, live);
@@ -213,6 +213,6 @@ fn unpin_all(segments: &mut Segments, pins: &Pins) {
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("file", &self.file.number).field("counted", &self.counted).finish_non_exhaustive()
+        f.debug_struct("Run").field("file", &self.file.number()).field("counted", &self.counted).finish_non_exhaustive()
     }
 }

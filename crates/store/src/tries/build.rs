@@ -1,19 +1,16 @@
 //! Writing a file of tries: what memory is to let go of, merged with files that it replaces, in one pass and little memory.
 
-use super::{
-    BLOCK_BYTES, Block, Entry, FLAG_ENCRYPTED, HEADER_BYTES, INDEX, MAGIC, RunFile, VERSION, associated,
-    entry::put_entry, file_name,
-};
+use super::{BLOCK_BYTES, Block, Entry, KIND, RunFile, entry::put_entry, file_name};
 use crate::{
-    Disk, DiskFile, OpenMode, Options,
-    cipher::FileKind,
+    Disk, OpenMode, Options,
+    blocks::{Output, Written},
     format::Write,
     state::{Made, OffsetSet, Pins, Spill, count_pins},
 };
-use std::{collections::BTreeMap, collections::VecDeque, io, sync::Arc};
-
-/// Written at once.
-const BUFFER_BYTES: usize = 256 << 10;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+};
 
 /// A file that is replaced: its entries one by one.
 struct Source<'a> {
@@ -27,7 +24,7 @@ impl Source<'_> {
     fn peek(&mut self, counts: &dyn Fn(u64, &Entry) -> bool) -> io::Result<Option<&Entry>> {
         while self.read.is_empty() && self.block < self.file.blocks() {
             self.read = self.file.sound_block(self.block)?.into();
-            self.read.retain(|entry| counts(self.file.number, entry));
+            self.read.retain(|entry| counts(self.file.number(), entry));
             self.block += 1;
         }
         Ok(self.read.front())
@@ -45,7 +42,7 @@ pub fn write(
 ) -> io::Result<Option<Made>> {
     let file = disk.open(&file_name(number), OpenMode::Create)?;
     file.truncate(0)?;
-    let mut builder = Builder::new(number, options, file);
+    let mut builder = Builder::new(Output::new(KIND, number, options, file));
     let mut fresh = spill.entries.iter().peekable();
     let source = |file| Source { file, block: 0, read: VecDeque::new() };
     let mut sources: Vec<Source<'_>> = spill.merged.iter().map(|file| source(&**file)).collect();
@@ -78,12 +75,7 @@ pub fn write(
 }
 
 struct Builder<'a> {
-    options: &'a Options,
-    number: u64,
-    file: Arc<dyn DiskFile>,
-    /// Up to here it is written.
-    at: u64,
-    buffer: Vec<u8>,
+    output: Output<'a>,
     /// The entries of the block at hand, and the first of them.
     block: Vec<u8>,
     first: (u32, u64),
@@ -93,19 +85,9 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(number: u64, options: &'a Options, file: Arc<dyn DiskFile>) -> Self {
-        Self {
-            options,
-            number,
-            file,
-            at: HEADER_BYTES as u64,
-            buffer: Vec::new(),
-            block: Vec::new(),
-            first: (0, 0),
-            blocks: Vec::new(),
-            offsets: BTreeMap::new(),
-            pins: Pins::new(),
-        }
+    fn new(output: Output<'a>) -> Self {
+        let (offsets, pins) = (BTreeMap::new(), Pins::new());
+        Self { output, block: Vec::new(), first: (0, 0), blocks: Vec::new(), offsets, pins }
     }
 
     fn push(&mut self, entry: &Entry) -> io::Result<()> {
@@ -119,33 +101,15 @@ impl<'a> Builder<'a> {
     }
 
     fn end_block(&mut self) -> io::Result<()> {
-        let content = std::mem::take(&mut self.block);
-        let sealed = self.sealed(self.blocks.len() as u64, content)?;
-        let at = self.at + self.buffer.len() as u64;
-        self.buffer.put_u32(crc32c::crc32c(&sealed));
-        self.buffer.put_raw(&sealed);
-        self.blocks.push(Block { first: self.first, at, bytes: sealed.len() + 4 });
-        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.write_at(&self.buffer, self.at)?;
-        self.at += self.buffer.len() as u64;
-        self.buffer.clear();
+        let (at, bytes) = self.output.put(std::mem::take(&mut self.block))?;
+        self.blocks.push(Block { first: self.first, at, bytes });
         Ok(())
-    }
-
-    fn sealed(&self, block: u64, content: Vec<u8>) -> io::Result<Vec<u8>> {
-        let Options { keys, random, .. } = self.options;
-        let sealed = keys.encrypt_file(FileKind::Tries, &associated(self.number, block), &**random, content);
-        sealed.map_err(|_| io::Error::other("encrypting failed"))
     }
 
     fn end(mut self) -> io::Result<Made> {
         if !self.block.is_empty() {
             self.end_block()?;
         }
-        self.flush()?;
         let mut index = Vec::new();
         index.put_varint(self.blocks.len() as u64);
         for Block { first: (subscription, offset), bytes, .. } in &self.blocks {
@@ -153,23 +117,8 @@ impl<'a> Builder<'a> {
             index.put_varint(*offset);
             index.put_varint(*bytes as u64);
         }
-        let index = self.sealed(INDEX, index)?;
-        self.file.write_at(&index, self.at)?;
-        let encrypted = self.options.keys.current().is_some();
-        let mut header = Vec::with_capacity(HEADER_BYTES);
-        header.put_raw(&MAGIC);
-        header.put_u16(VERSION);
-        header.put_u16(0);
-        header.put_u64(self.at);
-        header.put_u64(index.len() as u64);
-        header.put_u32(crc32c::crc32c(&index));
-        header.put_u32(if encrypted { FLAG_ENCRYPTED } else { 0 });
-        header.resize(HEADER_BYTES - 4, 0);
-        header.put_u32(crc32c::crc32c(&header));
-        self.file.write_at(&header, 0)?;
-        let Self { options, number, file, at, blocks, offsets, pins, .. } = self;
-        let bytes = at + index.len() as u64;
-        let file = RunFile { number, file, keys: options.keys.clone(), encrypted, blocks, bytes };
-        Ok(Made { file, offsets, pins })
+        let Self { output, blocks, offsets, pins, .. } = self;
+        let Written { file, sealed, bytes } = output.end(index, &[])?;
+        Ok(Made { file: RunFile { file, sealed, blocks, bytes }, offsets, pins })
     }
 }

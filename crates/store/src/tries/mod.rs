@@ -1,11 +1,10 @@
 //! Files of tries: what is known of messages with tries on record, where there are more of them than memory holds.
 //!
 //! ```text
-//! header: 64 │ blocks │ index
+//! a file of blocks (`blocks`) of about 4 KiB each
 //!
-//! header   magic "CDKT" 4 · version 2 · zeros 2 · place of the index 8 · bytes of the index 8 · CRC-32C of the index 4 ·
-//!          flags 4 (1: blocks and index are encrypted) · zeros 28 · CRC-32C of the above 4
-//! block    CRC-32C 4 · entries, about 4 KiB; encrypted (`cipher`) they are bound to file and block
+//! header   magic "CDKT", version 1, and nothing of its own
+//! block    entries
 //! entry    subscription · offset · tries · charges · mask · [due: signed] · number of · (try · segment · at)…
 //! index    number of blocks · (subscription · offset of its first entry · bytes)…
 //! ```
@@ -23,20 +22,16 @@ pub use entry::{Entry, put_touched, touched};
 
 use crate::{
     DecodeError, Disk, DiskFile, Keyring, OpenMode,
+    blocks::{HEADER_BYTES, Header, INDEX, Kind, Sealed, checked, read},
     cipher::{FileError, FileKind},
     disk::is_missing,
     format::Reader,
 };
-use std::{borrow::Cow, io, sync::Arc};
+use std::{io, sync::Arc};
 
-const MAGIC: [u8; 4] = *b"CDKT";
-const VERSION: u16 = 1;
-const FLAG_ENCRYPTED: u32 = 1;
-const HEADER_BYTES: usize = 64;
+const KIND: Kind = Kind { magic: *b"CDKT", version: 1, cipher: FileKind::Tries };
 /// A block ends with the entry that fills it.
 const BLOCK_BYTES: usize = 4096;
-/// What stands in the place of a block's number for the index.
-const INDEX: u64 = u64::MAX;
 
 /// Where a block is, and what it begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +43,8 @@ struct Block {
 
 /// A file of tries, open for reading.
 pub struct RunFile {
-    pub number: u64,
     file: Arc<dyn DiskFile>,
-    keys: Keyring,
-    encrypted: bool,
+    sealed: Sealed,
     blocks: Vec<Block>,
     bytes: u64,
 }
@@ -70,6 +63,12 @@ pub enum RunError {
 impl From<io::Error> for RunError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<FileError> for RunError {
+    fn from(error: FileError) -> Self {
+        Self::Key(error)
     }
 }
 
@@ -106,24 +105,12 @@ pub fn open(disk: &dyn Disk, number: u64, keys: &Keyring) -> Result<RunFile, Run
         Err(error) if is_missing(&error) => return Err(DecodeError("it is gone").into()),
         Err(error) => return Err(error.into()),
     };
-    let header = read(&*file, 0, HEADER_BYTES)?;
-    let mut reader = Reader::new(&header);
-    let (magic, version, _) = (reader.array()?, reader.u16()?, reader.u16()?);
-    let (at, bytes, checksum, flags) = (reader.u64()?, reader.u64()?, reader.u32()?, reader.u32()?);
-    reader.raw(28)?;
-    if reader.u32()? != crc32c::crc32c(header.get(..HEADER_BYTES - 4).unwrap_or_default()) || magic != MAGIC {
-        return Err(DecodeError("its checksum does not hold").into());
-    }
-    if version != VERSION || flags & !FLAG_ENCRYPTED != 0 {
-        return Err(DecodeError("a newer version wrote it").into());
-    }
-    let index = read(&*file, at, usize::try_from(bytes).unwrap_or(usize::MAX))?;
-    if crc32c::crc32c(&index) != checksum {
-        return Err(DecodeError("the checksum of its index does not hold").into());
-    }
-    let encrypted = flags & FLAG_ENCRYPTED != 0;
-    let blocks = index_of(&unsealed(keys, encrypted, number, INDEX, &index)?)?;
-    Ok(RunFile { number, file, keys: keys.clone(), encrypted, blocks, bytes: at.saturating_add(bytes) })
+    let header = Header::decode(KIND, &read(&*file, 0, HEADER_BYTES)?)?;
+    let index = read(&*file, header.index_at, header.index_bytes)?;
+    header.check_index(&index)?;
+    let sealed = Sealed { kind: KIND, number, keys: keys.clone(), encrypted: header.encrypted };
+    let blocks = index_of(&sealed.open(INDEX, &index)?)?;
+    Ok(RunFile { file, sealed, blocks, bytes: header.index_at.saturating_add(header.index_bytes as u64) })
 }
 
 fn index_of(index: &[u8]) -> Result<Vec<Block>, DecodeError> {
@@ -138,6 +125,11 @@ fn index_of(index: &[u8]) -> Result<Vec<Block>, DecodeError> {
 }
 
 impl RunFile {
+    /// Its number, which its name has.
+    pub const fn number(&self) -> u64 {
+        self.sealed.number
+    }
+
     /// How many blocks it has.
     pub const fn blocks(&self) -> usize {
         self.blocks.len()
@@ -162,11 +154,7 @@ impl RunFile {
     pub fn block(&self, number: usize) -> Result<Vec<Entry>, RunError> {
         let Some(block) = self.blocks.get(number) else { return Ok(Vec::new()) };
         let stored = read(&*self.file, block.at, block.bytes)?;
-        let mut reader = Reader::new(&stored);
-        if reader.u32()? != crc32c::crc32c(reader.rest()) {
-            return Err(DecodeError("the checksum of a block does not hold").into());
-        }
-        let content = unsealed(&self.keys, self.encrypted, self.number, number as u64, reader.rest())?;
+        let content = self.sealed.open(number as u64, checked(&stored)?)?;
         let mut reader = Reader::new(&content);
         let mut entries = Vec::new();
         while !reader.is_empty() {
@@ -184,7 +172,7 @@ impl RunFile {
                 let first = self.blocks.get(number).map(|block| block.first);
                 let next = self.blocks.get(number + 1).map(|block| block.first);
                 tracing::error!(
-                    file = file_name(self.number),
+                    file = file_name(self.number()),
                     ?first,
                     ?next,
                     %why,
@@ -194,37 +182,4 @@ impl RunFile {
             }
         }
     }
-}
-
-/// What a part of an encrypted file is bound to.
-fn associated(number: u64, block: u64) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    let (file, part) = bytes.split_at_mut(8);
-    file.copy_from_slice(&number.to_le_bytes());
-    part.copy_from_slice(&block.to_le_bytes());
-    bytes
-}
-
-fn unsealed<'a>(
-    keys: &Keyring,
-    encrypted: bool,
-    number: u64,
-    block: u64,
-    bytes: &'a [u8],
-) -> Result<Cow<'a, [u8]>, RunError> {
-    if !encrypted {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let opened = keys.decrypt_file(FileKind::Tries, &associated(number, block), bytes);
-    opened.map(Cow::Owned).map_err(RunError::Key)
-}
-
-/// Reads so many bytes, or as many as there are.
-fn read(file: &dyn DiskFile, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    // A place that no file has is damage, and must not ask for all of memory.
-    let left = file.length()?.saturating_sub(at);
-    let mut buffer = vec![0; bytes.min(usize::try_from(left).unwrap_or(usize::MAX))];
-    let read = file.read_at(&mut buffer, at)?;
-    buffer.truncate(read);
-    Ok(buffer)
 }

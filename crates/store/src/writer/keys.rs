@@ -62,7 +62,7 @@ impl Writer {
             state.keys.mark_saved();
         }
         self.rekeyed = false;
-        self.extra.key_files = self.shared.state().keys.files.iter().map(|file| file.number).collect();
+        self.extra.key_files = self.shared.state().keys.files.iter().map(|file| file.number()).collect();
         Ok(())
     }
 

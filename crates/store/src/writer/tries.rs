@@ -115,7 +115,7 @@ impl Writer {
         }
         let mut state = self.state();
         state.runs.iter_mut().for_each(|run| run.synced = true);
-        let numbers = state.runs.iter().map(|run| run.file.number).collect();
+        let numbers = state.runs.iter().map(|run| run.file.number()).collect();
         drop(state);
         self.extra.try_files = numbers;
         Ok(())
@@ -126,10 +126,10 @@ impl Writer {
     pub fn count_pins(&self) {
         let files = self.state().runs_to_count();
         for file in files {
-            let counts = |entry: &Entry| self.state().is_spilled(file.number, entry.subscription, entry.offset);
+            let counts = |entry: &Entry| self.state().is_spilled(file.number(), entry.subscription, entry.offset);
             match pins_of(&file, &counts) {
-                Ok(pins) => self.state().counted_run(file.number, pins),
-                Err(error) => tracing::warn!(file = file_name(file.number), %error, "a file of tries cannot be read"),
+                Ok(pins) => self.state().counted_run(file.number(), pins),
+                Err(error) => tracing::warn!(file = file_name(file.number()), %error, "a file of tries cannot be read"),
             }
         }
     }
@@ -171,7 +171,7 @@ pub fn locate(state: &State, wanted: impl Iterator<Item = (u32, u64)>) -> Vec<Wa
     for (subscription, offset) in wanted {
         let Some(file) = state.run_of(subscription, offset) else { continue };
         let block = file.block_of(subscription, offset);
-        let wanted = found.entry((file.number, block)).or_insert_with(|| Wanted { file, block, offsets: Vec::new() });
+        let wanted = found.entry((file.number(), block)).or_insert_with(|| Wanted { file, block, offsets: Vec::new() });
         wanted.offsets.push((subscription, offset));
     }
     found.into_values().collect()
