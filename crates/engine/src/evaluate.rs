@@ -9,6 +9,7 @@ use crossdock_connector::{Rendered, RenderedValue};
 use crossdock_expression::Program;
 use crossdock_model::{Envelope, Fault, Refusal, RefusalKind, Text, Timestamp};
 use crossdock_rules::{Claim, Formula, Routed as RuleResult, StepTrace, Verdict, When, Working, encode_event};
+use crossdock_store::StoredMessage;
 use std::{
     hash::{DefaultHasher, Hasher},
     sync::Arc,
@@ -179,6 +180,15 @@ impl Evaluator {
     pub fn expires_at(&self, original: &Envelope) -> Option<Timestamp> {
         let by_step = self.route.steps.expire_after().map(|after| original.received_at.after(after));
         earlier(original.properties.expires_at, by_step)
+    }
+
+    /// The same of a message that stands in the store, of which no more is decoded than it takes. None for one that cannot be.
+    #[must_use]
+    pub fn stored_expires_at(&self, message: &StoredMessage) -> Option<Timestamp> {
+        match self.route.steps.expire_after() {
+            Some(_) => self.expires_at(&message.envelope().ok()?),
+            None => message.expires_at().ok()?,
+        }
     }
 
     /// Lane and circuit are told from the message as stored, so that what the steps take away can still order it.

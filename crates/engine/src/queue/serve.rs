@@ -298,7 +298,7 @@ pub(super) fn deadline(
     message: &StoredMessage,
     expire_after: Option<Duration>,
 ) -> Result<Option<Timestamp>, crossdock_store::DecodeError> {
-    let own = message.envelope()?.properties.expires_at;
+    let own = message.expires_at()?;
     if own.is_none() && expire_after.is_none() {
         return Ok(None);
     }

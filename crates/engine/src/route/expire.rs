@@ -15,7 +15,7 @@ impl RouteTask {
             channel: self.channel.number,
             name: self.channel.name.clone(),
             // What cannot be decoded is found out when it is fetched.
-            deadline: Arc::new(move |message| evaluator.expires_at(&message.envelope().ok()?)),
+            deadline: Arc::new(move |message| evaluator.stored_expires_at(message)),
             bell: Arc::clone(&self.expiry_bell),
             // The task has ended: nobody is there to settle anything.
             told: Box::new(move |offsets| drop(events.send(RouteEvent::Expired(offsets)))),

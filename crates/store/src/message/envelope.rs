@@ -71,6 +71,31 @@ pub fn decode(whole: &Bytes) -> Result<(Envelope, Notes), DecodeError> {
     Ok((Envelope { id, received_at, payload, properties, headers, origin }, beside))
 }
 
+/// The time at which it expires alone. Most have none, of which it takes a look at two masks.
+pub fn expires_at_of(whole: &Bytes) -> Result<Option<Timestamp>, DecodeError> {
+    let reader = &mut Reader::new(whole);
+    reader.raw(size_of::<MessageId>())?;
+    let parts = mask(reader, PARTS)?;
+    reader.signed()?;
+    if !has(parts, 0) {
+        return Ok(None);
+    }
+    let mask = mask(reader, 10)?;
+    if !has(mask, 5) {
+        return Ok(None);
+    }
+    for bit in (0..4).filter(|bit| has(mask, *bit)) {
+        match bit {
+            2 => drop(piece(reader, whole)?),
+            _ => drop(text(reader, whole)?),
+        }
+    }
+    if has(mask, 4) {
+        reader.signed()?;
+    }
+    reader.signed().map(|at| Some(Timestamp(at)))
+}
+
 /// The id alone.
 pub fn id_of(whole: &[u8]) -> Result<MessageId, DecodeError> {
     Reader::new(whole).array().map(MessageId::from_bytes)

@@ -133,6 +133,14 @@ impl StoredMessage {
         envelope::decode(&self.body).map(|(envelope, _)| envelope)
     }
 
+    /// When it expires, as the envelope says, without decoding the rest.
+    ///
+    /// # Errors
+    /// As for [`Self::envelope`].
+    pub fn expires_at(&self) -> Result<Option<Timestamp>, DecodeError> {
+        envelope::expires_at_of(&self.body)
+    }
+
     /// What stands beside the envelope.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Every envelope that can be made comes back from disk as it was.
 
-use super::*;
+use super::{envelope::expires_at_of, *};
 use crossdock_model::{Answer, FaultClass, Headers, Origin, Properties, Value};
 use proptest::{collection::vec, option, prelude::*};
 use std::time::Duration;
@@ -154,6 +154,7 @@ proptest! {
     fn what_is_encoded_comes_back(envelope in envelope(), notes in notes()) {
         let message = EncodedMessage::with_notes(&envelope, &notes);
         prop_assert_eq!(id_of(&message.body).unwrap(), envelope.id);
+        prop_assert_eq!(expires_at_of(&message.body).unwrap(), envelope.properties.expires_at);
         let (envelope_back, notes_back) = stored(&message).decode().unwrap();
         prop_assert_eq!(envelope_back, envelope);
         prop_assert_eq!(notes_back, notes);
