@@ -82,7 +82,7 @@ impl Activity {
             Phase::Head { .. } => {}
         }
         let room = self.limits.head_bytes_max.saturating_sub(state.head.len());
-        state.head.extend(bytes.iter().take(room));
+        state.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     /// A head is complete and its request under way.

@@ -1,4 +1,6 @@
 //! The way of a request: path and method, credentials, body, envelope, engine, answer.
+//!
+//! The future of a request is moved a few times before it runs. What seldom happens is boxed, so that it is no larger for that.
 
 use super::{
     Doors,
@@ -42,17 +44,17 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
     if !names_its_host(&request) {
         let session = session_behind(&meets, request.headers());
         let refusal = unreadable("http.host", "exactly one Host header is needed");
-        return answer::then_close(refuse(doors, session, refusal).await);
+        return answer::then_close(Box::pin(refuse(doors, session, refusal)).await);
     }
     let endpoint = match meets {
         Meets::Endpoint(endpoint) => endpoint,
         other @ (Meets::OtherMethods(_) | Meets::Nothing) => {
             let answer = no_endpoint(other, request.method());
-            return leave_body(doors, request, answer).await;
+            return Box::pin(leave_body(doors, request, answer)).await;
         }
     };
     let Some(principal) = endpoint.auth.principal(request.headers()) else {
-        return leave_body(doors, request, answer::unauthorized(&endpoint)).await;
+        return Box::pin(leave_body(doors, request, answer::unauthorized(&endpoint))).await;
     };
     let answer = take(doors, &endpoint, principal, remote, request).await;
     if doors.is_stopping() { answer::then_close(answer) } else { answer }
@@ -92,18 +94,22 @@ async fn take(
     request: Request<Incoming>,
 ) -> Answer {
     let Some(session) = endpoint.session.load_full() else {
-        return leave_body(doors, request, answer::unavailable(None, "the route does not run")).await;
+        let answer = answer::unavailable(None, "the route does not run");
+        return Box::pin(leave_body(doors, request, answer)).await;
     };
     let (head, incoming) = request.into_parts();
     let limits = doors.body_limits(endpoint.body_bytes_max);
     let (body, share) = match body::read(incoming, &limits).await {
         Ok(read) => read,
-        Err(error) => return answer::then_close(unread(doors, session, error, endpoint.body_bytes_max).await),
+        Err(error) => {
+            let unread = Box::pin(unread(doors, session, error, endpoint.body_bytes_max));
+            return answer::then_close(unread.await);
+        }
     };
     let arrival = Arrival { endpoint, principal, remote, head: &head };
     let (messages, batch) = match arrival.messages(body) {
         Ok(messages) => messages,
-        Err(Unusable::Refused(refusal)) => return refuse(doors, Some(session), *refusal).await,
+        Err(Unusable::Refused(refusal)) => return Box::pin(refuse(doors, Some(session), *refusal)).await,
         Err(Unusable::TooLarge(why)) => return answer::problem(StatusCode::PAYLOAD_TOO_LARGE, &why),
     };
     if messages.is_empty() {
