@@ -13,6 +13,12 @@ use std::{
 
 /// How long a full queue is left to empty itself before it is tried again unasked: another target's records may fill it.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
+/// With more records under way than this, further ones are kept back: librdkafka makes no second request to a partition while
+/// one is under way, and once a record has waited for longer than `linger.ms` its thread does not sleep until it may (2.12:
+/// `rd_kafka_toppar_producer_serve` wakes itself at once). What is kept back goes out together, in fewer and larger requests.
+const UNDER_WAY_FEW: usize = 512;
+/// Longer than this nothing is kept back: a partition whose broker is away keeps its records, and others must not wait with them.
+const KEPT_BACK_MAX: Duration = Duration::from_millis(50);
 
 /// A target's sender.
 pub(super) struct KafkaSender {
@@ -121,6 +127,7 @@ impl Sender for KafkaSender {
             waiting.refuse(&fault);
             return Ok(());
         }
+        self.session.few(UNDER_WAY_FEW, Instant::now() + KEPT_BACK_MAX).await;
         let mut refused = Results::new();
         while let Some(message) = waiting.messages.as_slice().first() {
             match self.give(message) {

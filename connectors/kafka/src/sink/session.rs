@@ -76,7 +76,12 @@ impl Session {
 
     /// Waits until all have their result, at most until `by`.
     pub async fn drained(&self, by: Instant) {
-        while self.count() > 0 {
+        self.few(0, by).await;
+    }
+
+    /// Waits until no more than so many have no result yet, at most until `by`.
+    pub async fn few(&self, most: usize, by: Instant) {
+        while self.count() > most {
             if tokio::time::timeout_at(by.into(), self.answered.notified()).await.is_err() {
                 return;
             }
