@@ -10,37 +10,26 @@
 //! - `cold`: a backlog written, then fetched from disk and settled, with the process's resident set.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, not part of the gateway")]
 
-use crossdock_model::{Envelope, MessageId, Timestamp};
+mod common;
+
+use common::*;
 use crossdock_store::*;
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Arc, Condvar, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const BATCH: usize = 256;
-const PAYLOAD_BYTES: usize = 512;
-
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let only = arguments.next();
-    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let folder = tempfile::tempdir_in(folder).unwrap();
-    let time = Duration::from_secs(seconds);
+    let arguments = Arguments::read();
+    let (folder, time) = (&arguments.folder, arguments.time);
     for round in 0..3 {
-        if is_wanted("appenders") {
+        if arguments.is_wanted("appenders") {
             let raw =
                 |overwrites| raw(&folder.path().join("raw"), BATCH * PAYLOAD_BYTES, time, overwrites) * BATCH as f64;
             let (over, anew) = (raw(true), raw(false));
@@ -50,18 +39,13 @@ fn main() {
             show("appenders.messages_per_second", appended, round);
             show("appenders.share_of_raw_appending", appended / anew, round);
         }
-        if is_wanted("flow") {
+        if arguments.is_wanted("flow") {
             flow(&folder.path().join(format!("flow{round}")), time, round);
         }
     }
-    if is_wanted("cold") {
+    if arguments.is_wanted("cold") {
         cold(&folder.path().join("cold"), 1_000_000);
     }
-}
-
-fn show(name: &str, value: f64, round: usize) {
-    println!("{name:40} {value:14.3} round {round}");
-    std::io::stdout().flush().unwrap();
 }
 
 /// Writes and syncs batches, one after the other, with room made before; batches a second. Either into one file over and over, or,
@@ -94,31 +78,12 @@ fn raw(path: &Path, bytes: usize, time: Duration, overwrites: bool) -> f64 {
     rate
 }
 
-fn open(folder: &Path) -> Store {
-    let clock = || Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64);
-    Store::open(Arc::new(RealDisk::new(folder).unwrap()), Options::new(Arc::new(clock))).unwrap()
-}
-
-fn queue(store: &Store) -> (ChannelNumber, SubscriptionNumber) {
-    let channel = store.declare_channel(ChannelSpec::queue("q")).unwrap();
-    let (name, group, start) = ("r/t".into(), "r".into(), Start::Earliest);
-    (channel, store.declare_subscription(SubscriptionSpec { name, channel, group, start }).unwrap())
-}
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
-fn message(payload: &bytes::Bytes) -> EncodedMessage {
-    let n = NEXT.fetch_add(1, Relaxed);
-    let id = MessageId::from_time_and_random(n, &[7; 10]);
-    EncodedMessage::new(&Envelope::new(id, Timestamp(1_795_000_000_000 + n as i64), payload.clone()), None)
-}
-
 /// 256 appenders, each with one message on its way, which appends the next one when it is answered; messages a second.
 /// One thread runs them all, so that what is measured is the store and not the waking of 256 threads.
 fn appenders(folder: &Path, time: Duration) -> f64 {
     let store = open(folder);
     let (channel, _) = queue(&store);
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let payload = payload();
     let answered = Arc::new(AtomicU64::new(0));
     let submit = || {
         let txn = Txn { puts: vec![Put::new(channel, message(&payload), 0)], ..Txn::default() };
@@ -155,22 +120,6 @@ fn appenders(folder: &Path, time: Duration) -> f64 {
     rate
 }
 
-/// A counter that a thread can wait on.
-#[derive(Default)]
-struct Bell(Mutex<u64>, Condvar);
-
-impl Bell {
-    fn ring(&self) {
-        *self.0.lock().unwrap() += 1;
-        self.1.notify_all();
-    }
-
-    fn wait_beyond(&self, seen: u64) -> u64 {
-        let count = self.1.wait_while(self.0.lock().unwrap(), |count| *count <= seen).unwrap();
-        *count
-    }
-}
-
 /// One thread appends batches with two under way, another fetches and settles.
 fn flow(folder: &Path, time: Duration, round: usize) {
     let store = open(folder);
@@ -185,7 +134,7 @@ fn flow(folder: &Path, time: Duration, round: usize) {
     let done = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+            let payload = payload();
             let answered = Arc::new(Bell::default());
             let (mut sent, mut seen) = (0, 0);
             while begun.elapsed() < time {
@@ -222,11 +171,7 @@ fn flow(folder: &Path, time: Duration, round: usize) {
                 let bytes: usize = fetched.messages.iter().map(|m| m.envelope().unwrap().bytes().len()).sum();
                 assert_eq!(bytes, fetched.messages.len() * PAYLOAD_BYTES);
                 let offsets = fetched.messages.iter().map(|message| message.offset).collect();
-                let settle = Settle { subscription: reader, outcome: Outcome::Delivered, offsets };
-                store.submit(
-                    Txn { settles: vec![settle], rides: true, ..Txn::default() },
-                    Box::new(|r| drop(r.unwrap())),
-                );
+                store.submit(settle(reader, Outcome::Delivered, offsets), Box::new(|r| drop(r.unwrap())));
             }
         });
     });
@@ -244,7 +189,7 @@ fn flow(folder: &Path, time: Duration, round: usize) {
 fn cold(folder: &Path, messages: u64) {
     let store = open(folder);
     let (channel, reader) = queue(&store);
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let payload = payload();
     let (begun, idle) = (Instant::now(), resident_bytes());
     for _ in 0..messages / 1000 {
         let puts = (0..1000).map(|n| Put::new(channel, message(&payload), n)).collect();
@@ -257,8 +202,7 @@ fn cold(folder: &Path, messages: u64) {
         let fetched = store.fetch_cold(reader, 1024, 1 << 20).unwrap();
         count += fetched.messages.len() as u64;
         let offsets = fetched.messages.iter().map(|message| message.offset).collect();
-        let settle = Settle { subscription: reader, outcome: Outcome::Delivered, offsets };
-        store.submit(Txn { settles: vec![settle], rides: true, ..Txn::default() }, Box::new(|r| drop(r.unwrap())));
+        store.submit(settle(reader, Outcome::Delivered, offsets), Box::new(|r| drop(r.unwrap())));
     }
     show("cold.read_messages_per_second", messages as f64 / begun.elapsed().as_secs_f64(), 0);
     store.tidy().unwrap();
@@ -268,14 +212,6 @@ fn cold(folder: &Path, messages: u64) {
     let store = open(folder);
     show("cold.open_seconds", begun.elapsed().as_secs_f64(), 0);
     assert_eq!(store.channel(channel).unwrap().messages, 0);
-}
-
-/// User and system time of the process, in ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = text.rsplit(") ").next().unwrap().split(' ').collect();
-    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<f64>().ok()).unwrap();
-    (ticks(11) + ticks(12)) / 100.0
 }
 
 fn written_bytes() -> u64 {

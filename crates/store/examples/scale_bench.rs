@@ -16,92 +16,39 @@
     reason = "a measurement, not part of the gateway"
 )]
 
-use crossdock_model::{Envelope, MessageId, Timestamp};
+mod common;
+
+use common::*;
 use crossdock_store::*;
 use std::{
     collections::VecDeque,
     fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
 };
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const BATCH: usize = 256;
-const PAYLOAD_BYTES: usize = 512;
-
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let only = arguments.next();
-    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let folder = tempfile::tempdir_in(folder).unwrap();
-    let time = Duration::from_secs(seconds);
+    let arguments = Arguments::read();
+    let (folder, time) = (&arguments.folder, arguments.time);
     for round in 0..3 {
-        for count in [10, 1000].into_iter().filter(|_| is_wanted("queues")) {
+        for count in [10, 1000].into_iter().filter(|_| arguments.is_wanted("queues")) {
             for run in [BATCH, 1] {
                 let cpu = queues(&folder.path().join(format!("q{round}-{count}-{run}")), count, run, time);
                 let spread = if run == 1 { "spread." } else { "" };
                 show(&format!("queues.{count}.{spread}cpu_microseconds_per_message"), cpu, round);
             }
         }
-        if is_wanted("latency") {
+        if arguments.is_wanted("latency") {
             latency(&folder.path().join(format!("latency{round}")), time, round);
         }
     }
-    if is_wanted("interleaved") {
+    if arguments.is_wanted("interleaved") {
         interleaved(&folder.path().join("interleaved"), 2000);
     }
-    if is_wanted("dead") {
+    if arguments.is_wanted("dead") {
         dead(&folder.path().join("dead"), 2_000_000);
     }
-}
-
-fn show(name: &str, value: f64, round: usize) {
-    println!("{name:50} {value:14.3} round {round}");
-    std::io::stdout().flush().unwrap();
-}
-
-fn options() -> Options {
-    let clock = || Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64);
-    Options::new(Arc::new(clock))
-}
-
-fn open(folder: &Path) -> Store {
-    Store::open(Arc::new(RealDisk::new(folder).unwrap()), options()).unwrap()
-}
-
-/// Queues with a reader each.
-fn declare(store: &Store, count: usize) -> Vec<(ChannelNumber, SubscriptionNumber)> {
-    let channels = store.declare_channels((0..count).map(|n| ChannelSpec::queue(format!("q{n}"))).collect()).unwrap();
-    let specs = channels.iter().map(|channel| SubscriptionSpec {
-        name: format!("r{}/t", channel.0).into(),
-        channel: *channel,
-        group: "r".into(),
-        start: Start::Earliest,
-    });
-    let readers = store.declare_subscriptions(specs.collect()).unwrap();
-    channels.into_iter().zip(readers).collect()
-}
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
-fn message(payload: &bytes::Bytes) -> EncodedMessage {
-    let n = NEXT.fetch_add(1, Relaxed);
-    let id = MessageId::from_time_and_random(n, &[7; 10]);
-    EncodedMessage::new(&Envelope::new(id, Timestamp(1_795_000_000_000 + n as i64), payload.clone()), None)
-}
-
-fn settle(subscription: SubscriptionNumber, outcome: Outcome, offsets: Offsets) -> Txn {
-    Txn { settles: vec![Settle { subscription, outcome, offsets }], rides: true, ..Txn::default() }
 }
 
 /// What was answered, for whoever waits until no more than so many are on their way.
@@ -129,7 +76,7 @@ impl OnTheirWay {
 fn queues(folder: &Path, count: usize, run: usize, time: Duration) -> f64 {
     let store = open(folder);
     let queues = declare(&store, count);
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let payload = payload();
     let (puts_under_way, settles_under_way) = (Arc::new(OnTheirWay::default()), Arc::new(OnTheirWay::default()));
     let (cpu, begun, mut next, mut total, mut written) = (cpu_seconds(), Instant::now(), 0, 0_u64, VecDeque::new());
     while begun.elapsed() < time {
@@ -172,15 +119,13 @@ fn latency(folder: &Path, time: Duration, round: usize) {
     let on_sync = move |took: Duration| noting.lock().unwrap().push(took);
     let noted = Options { on_sync: Some(Arc::new(on_sync)), ..options() };
     let store = Store::open(Arc::new(RealDisk::new(folder).unwrap()), noted).unwrap();
-    let (channel, reader) = declare(&store, 1)[0];
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
-    let (appended, bell) = (Arc::new(Mutex::new(VecDeque::new())), Arc::new((Mutex::new(0_u64), Condvar::new())));
-    let ringing = Arc::clone(&bell);
-    let ring = move || {
-        *ringing.0.lock().unwrap() += 1;
-        ringing.1.notify_one();
-    };
-    store.watch(reader, Arc::new(ring));
+    let (channel, reader) = queue(&store);
+    let payload = payload();
+    let (appended, bell) = (Arc::new(Mutex::new(VecDeque::new())), Arc::new(Bell::default()));
+    store.watch(reader, {
+        let bell = Arc::clone(&bell);
+        Arc::new(move || bell.ring())
+    });
     let (begun, steps) = (Instant::now(), time.as_millis() as u32);
     let mut took = std::thread::scope(|scope| {
         let taking = scope.spawn(|| {
@@ -188,7 +133,7 @@ fn latency(folder: &Path, time: Duration, round: usize) {
             while took.len() < steps as usize * 10 {
                 let fetched = store.fetch_cold(reader, 1024, 1 << 20).unwrap();
                 if fetched.messages.is_empty() {
-                    seen = *bell.1.wait_while(bell.0.lock().unwrap(), |count| *count <= seen).unwrap();
+                    seen = bell.wait_beyond(seen);
                     continue;
                 }
                 let now = Instant::now();
@@ -232,7 +177,7 @@ fn latency(folder: &Path, time: Duration, round: usize) {
 fn interleaved(folder: &Path, each: u64) {
     let store = open(folder);
     let queues = declare(&store, 1000);
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let payload = payload();
     let (before, under_way, begun) = (store.counts().bytes_written, Arc::new(OnTheirWay::default()), Instant::now());
     for _ in 0..each {
         let puts = queues.iter().map(|(channel, _)| Put::new(*channel, message(&payload), 0)).collect();
@@ -269,9 +214,9 @@ fn interleaved(folder: &Path, each: u64) {
 /// One of a thousand is moved to the dead letters.
 fn dead(folder: &Path, messages: u64) {
     let store = open(folder);
-    let (channel, reader) = declare(&store, 1)[0];
+    let (channel, reader) = queue(&store);
     let dead = store.declare_channel(ChannelSpec::queue("dead")).unwrap();
-    let payload = bytes::Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
+    let payload = payload();
     let (before, under_way) = (store.counts().bytes_written, Arc::new(OnTheirWay::default()));
     for first in (0..messages).step_by(1000) {
         let puts = (0..1000).map(|n| Put::new(channel, message(&payload), n)).collect();
@@ -291,12 +236,4 @@ fn dead(folder: &Path, messages: u64) {
     show("dead.folder_in_times_of_the_letters", store.counts().bytes as f64 / letters as f64, 0);
     drop(store);
     fs::remove_dir_all(folder).unwrap();
-}
-
-/// User and system time of the process, in ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = text.rsplit(") ").next().unwrap().split(' ').collect();
-    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<f64>().ok()).unwrap();
-    (ticks(11) + ticks(12)) / 100.0
 }
