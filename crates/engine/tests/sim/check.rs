@@ -1,13 +1,13 @@
 //! What is promised of every schedule, once everything has healed and nothing waits.
 
 use super::{
-    life::{Life, Plan, Witness},
+    life::Life,
     process::Process,
+    promises::{nobody_dies_of_outages, nothing_is_lost, order_is_kept},
     route::{Route, number},
 };
-use crossdock_delivery::Order;
-use crossdock_store::{MemoryDisk, Outcome, Store, verify};
-use std::collections::{BTreeMap, BTreeSet};
+use crossdock_store::{Outcome, Store};
+use std::collections::BTreeSet;
 
 /// Whether no target has anything left.
 pub fn is_done(process: &Process) -> bool {
@@ -35,12 +35,13 @@ pub fn holds(life: &Life, process: &Process) {
     for ((route, plan), witness) in process.routes.iter().zip(&life.plans).zip(&life.witnesses) {
         let dead = letters(&process.store, route);
         account(&process.store, route);
-        for target in 0..route.targets.len() {
+        for (target, nature) in plan.natures.iter().enumerate() {
             let taken: Vec<u64> = witness.taken.iter().filter(|(at, _)| *at == target).map(|(_, n)| *n).collect();
             let dead: BTreeSet<u64> = dead.iter().filter(|(at, _)| *at == target).map(|(_, n)| *n).collect();
-            nothing_is_lost(plan, witness, &taken, &dead);
-            order_is_kept(plan, &taken);
-            nobody_dies_of_outages(plan, target, &dead);
+            let went_on: BTreeSet<u64> = taken.iter().chain(&dead).copied().collect();
+            nothing_is_lost(witness.acknowledged.iter().copied(), &went_on, witness.sent, plan.dedupes, plan);
+            order_is_kept(plan.order, &taken, plan);
+            nobody_dies_of_outages(nature, plan.attempts, &dead, plan);
         }
     }
 }
@@ -69,49 +70,4 @@ fn account(store: &Store, route: &Route) {
     let ended: u64 = Outcome::ALL.into_iter().map(|outcome| counts.ended(outcome)).sum();
     assert_eq!((counts.received, counts.stored), (ended, 0), "{counts:?}");
     assert_eq!(store.channel(route.channel).unwrap().messages, 0);
-}
-
-/// P1: what was acknowledged is delivered, or dead, or repeats one that is; and nothing comes that was not sent. P14: of
-/// a key no more than one message goes on.
-fn nothing_is_lost(plan: &Plan, witness: &Witness, taken: &[u64], dead: &BTreeSet<u64>) {
-    let went_on: BTreeSet<u64> = taken.iter().copied().chain(dead.iter().copied()).collect();
-    assert!(went_on.last().is_none_or(|last| *last < witness.sent), "a phantom: {went_on:?}");
-    let mut of_key: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for n in &went_on {
-        of_key.entry(plan.key(*n)).or_default().insert(*n);
-    }
-    if plan.dedupes {
-        let twice = of_key.values().find(|numbers| numbers.len() > 1);
-        assert_eq!(twice, None, "of one key");
-    }
-    let is_there = |n: &u64| went_on.contains(n) || (plan.dedupes && of_key.contains_key(&plan.key(*n)));
-    let lost: Vec<u64> = witness.acknowledged.iter().copied().filter(|n| !is_there(n)).collect();
-    assert!(lost.is_empty(), "{lost:?} of {plan:?} are lost; went on: {went_on:?}");
-}
-
-/// P10: the sequence in which messages of a lane come for the first time only grows.
-fn order_is_kept(plan: &Plan, taken: &[u64]) {
-    if plan.order != Order::BlockKey {
-        return;
-    }
-    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for n in taken.iter().filter(|n| seen.insert(**n)) {
-        let before = last.insert(plan.lane(*n), *n);
-        assert!(before.is_none_or(|before| before < *n), "{n} after {before:?} in {taken:?}");
-    }
-}
-
-/// P12: where a target refuses nobody and fails only in outages, none is dead, or those that were in flight at several
-/// of them: an outage charges a message once at most.
-fn nobody_dies_of_outages(plan: &Plan, target: usize, dead: &BTreeSet<u64>) {
-    if plan.natures[target].is_kind() && plan.attempts == 8 {
-        assert!(dead.is_empty(), "{dead:?} of {plan:?}");
-    }
-}
-
-/// What is on disk after a stop is whole.
-pub fn is_sound(disk: &MemoryDisk) {
-    let report = verify(disk).unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -2,12 +2,14 @@
 
 use super::{
     check,
+    dice::Dice,
+    disk::Disk,
     process::{Down, Process},
-    target::{Dice, Mood, Nature},
+    promises::{is_sound, lane},
+    target::{Mood, Nature},
 };
 use crossdock_delivery::{Entry, Order};
 use crossdock_model::{Moment, Timestamp};
-use crossdock_store::{CrashPolicy, FaultyDisk, MemoryDisk, Mishap};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -15,8 +17,6 @@ use std::{
         atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
-
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a route is.
 #[derive(Clone, Debug)]
@@ -31,28 +31,17 @@ pub struct Plan {
 
 impl Plan {
     fn draw(at: usize, dice: &mut Dice) -> Self {
-        let orders = [Order::None, Order::BlockKey, Order::Skip];
         Self {
             name: format!("r{at}"),
-            order: orders[dice.below(3) as usize],
-            attempts: [1, 2, 3, 8][dice.below(4) as usize],
+            order: dice.one_of([Order::None, Order::BlockKey, Order::Skip]),
+            attempts: dice.one_of([1, 2, 3, 8]),
             dedupes: dice.chance(40),
             natures: (0..1 + dice.below(2)).map(|_| Nature::draw(dice)).collect(),
         }
     }
 
-    /// What makes messages one lane.
-    pub const fn lane(&self, n: u64) -> u64 {
-        n % 3
-    }
-
-    /// What makes messages the same: each comes twice, some later than others.
-    pub const fn key(&self, n: u64) -> u64 {
-        n % 7 + n / 14 * 7
-    }
-
-    pub fn entry(&self, offset: u64, n: u64) -> Entry {
-        Entry { lane: Some(self.lane(n)), ..Entry::fresh(offset) }
+    pub fn entry(offset: u64, n: u64) -> Entry {
+        Entry { lane: Some(lane(n)), ..Entry::fresh(offset) }
     }
 }
 
@@ -79,8 +68,7 @@ pub struct Life {
     pub plans: Vec<Plan>,
     pub witnesses: Vec<Witness>,
     pub moods: Vec<Vec<Mood>>,
-    disk: MemoryDisk,
-    pub faulty: FaultyDisk,
+    pub disk: Disk,
     pub calendar: Arc<AtomicI64>,
     moment: u64,
     process: Option<Process>,
@@ -91,13 +79,11 @@ pub struct Life {
 pub fn live(seed: u64, tells: bool) {
     let mut dice = Dice(seed);
     let plans: Vec<Plan> = (0..1 + dice.below(3) as usize).map(|at| Plan::draw(at, &mut dice)).collect();
-    let disk = MemoryDisk::new();
     let mut life = Life {
         witnesses: plans.iter().map(|_| Witness::default()).collect(),
         moods: plans.iter().map(|plan| vec![Mood::Up; plan.natures.len()]).collect(),
         plans,
-        faulty: FaultyDisk::new(Arc::new(disk.clone())),
-        disk,
+        disk: Disk::new(),
         calendar: Arc::new(AtomicI64::new(1_795_000_000_000)),
         moment: 1000,
         process: None,
@@ -113,10 +99,9 @@ pub fn live(seed: u64, tells: bool) {
     life.plans.iter_mut().flat_map(|plan| &mut plan.natures).for_each(|nature| *nature = Nature::kind());
     life.heal();
     life.plans = plans;
-    let disk = life.disk.clone();
     check::holds(&life, life.process.as_ref().unwrap());
     life.process.take().unwrap().store.close().unwrap();
-    check::is_sound(&disk);
+    is_sound(&life.disk.memory);
 }
 
 impl Life {
@@ -147,9 +132,9 @@ impl Life {
                 self.tell(|_| format!("r{route}/{target} is {mood:?}"));
             }
             80..84 => {
-                let days = [-DAY_MILLIS, DAY_MILLIS][self.dice.below(2) as usize];
-                self.calendar.fetch_add(days, Relaxed);
-                self.tell(|_| format!("the calendar jumps by {days} ms"));
+                let millis = self.dice.jump_millis();
+                self.calendar.fetch_add(millis, Relaxed);
+                self.tell(|_| format!("the calendar jumps by {millis} ms"));
             }
             84..89 => self.break_disk(),
             89..94 => self.crash(),
@@ -194,20 +179,15 @@ impl Life {
 
     /// An operation of the disk will fail.
     fn break_disk(&mut self) {
-        let mishaps = [Mishap::Fails, Mishap::NoSpace, Mishap::Tears, Mishap::Ends];
-        let mishap = mishaps[self.dice.below(4) as usize];
+        let mishap = self.disk.break_soon(&mut self.dice);
         self.tell(|_| format!("the disk will {mishap:?}"));
-        self.faulty.plan(None, self.faulty.total() + 1 + self.dice.below(30), mishap);
     }
 
-    /// The process ends where it stands; what was not synced may be gone, or half there.
+    /// The process ends where it stands.
     fn crash(&mut self) {
         self.process = None;
-        let policies = [CrashPolicy::KeepAll, CrashPolicy::LoseAll, CrashPolicy::Tear { seed: self.dice.next() }];
-        let policy = policies[self.dice.below(3) as usize];
+        let policy = self.disk.crash(&mut self.dice);
         self.tell(|_| format!("a crash: {policy:?}"));
-        self.disk = self.disk.after_crash(policy);
-        self.faulty = FaultyDisk::new(Arc::new(self.disk.clone()));
         if self.dice.chance(10) {
             // The next one does not get far either.
             self.break_disk();
@@ -248,7 +228,7 @@ impl Life {
 
     /// The disk is mended, the targets are up, and time goes on until nothing waits.
     fn heal(&mut self) {
-        self.faulty = FaultyDisk::new(Arc::new(self.disk.clone()));
+        self.disk = Disk::of(self.disk.memory.clone());
         self.process = None;
         self.moods.iter_mut().flatten().for_each(|mood| *mood = Mood::Up);
         for _ in 0..5000 {

@@ -15,8 +15,11 @@
 
 #![cfg(test)]
 mod check;
+mod dice;
+mod disk;
 mod life;
 mod process;
+mod promises;
 mod route;
 mod seeds;
 mod target;

@@ -58,7 +58,7 @@ impl Process {
     /// Opens the store and begins where the last process ended.
     pub fn start(life: &mut Life) -> Result<Self, Down> {
         let seed = life.dice.next();
-        let store = Store::open(Arc::new(life.faulty.clone()), options(&life.calendar, seed)).map_err(|_| Down)?;
+        let store = Store::open(Arc::new(life.disk.faulty.clone()), options(&life.calendar, seed)).map_err(|_| Down)?;
         let mut routes = Vec::new();
         for plan in &life.plans {
             routes.push(declare(&store, plan, seed)?);

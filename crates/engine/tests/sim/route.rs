@@ -1,9 +1,11 @@
 //! A route: what its task does between the store and the schedulers of its targets, in a straight line.
 
 use super::{
+    dice::Dice,
     life::{Plan, Witness},
     process::{Down, must},
-    target::{Dice, Mood, send},
+    promises::key,
+    target::{Mood, send},
 };
 use crossdock_delivery::{Effect, Entry, Link, Policy, Prior, Retry, Scheduler, Start, failing_for, wait_left};
 use crossdock_model::{Digest, Fault, FaultClass, Moment, Text, Timestamp};
@@ -89,7 +91,7 @@ impl Route {
                 let stored = store.read(self.channel, touched.offset).map_err(|_| Down)?;
                 let n = number(&stored.envelope().unwrap());
                 target.numbers.insert(touched.offset, n);
-                let entry = Entry { prior: Some(prior), ..self.plan.entry(touched.offset, n) };
+                let entry = Entry { prior: Some(prior), ..Plan::entry(touched.offset, n) };
                 assert!(target.scheduler.admit(now, entry), "{entry:?} was tried twice");
             }
         }
@@ -123,7 +125,7 @@ impl Route {
         let sifted = |stored: &crossdock_store::StoredMessage| {
             let envelope = stored.envelope().unwrap();
             let mut hash = [0; 16];
-            hash[..8].copy_from_slice(&self.plan.key(number(&envelope)).to_le_bytes());
+            hash[..8].copy_from_slice(&key(number(&envelope)).to_le_bytes());
             let scope = Text::from(format!("dedupe:{}", gate.0));
             let keys = vec![SieveKey { scope, hash: Digest(hash), window: WINDOW, keys_max: 1_000_000 }];
             Sifted { offset: stored.offset, id: envelope.id, received_at: envelope.received_at, keys }
@@ -141,7 +143,7 @@ impl Route {
         for stored in fetched.messages {
             let n = number(&stored.envelope().unwrap());
             target.numbers.insert(stored.offset, n);
-            assert!(target.scheduler.admit(now, self.plan.entry(stored.offset, n)), "{n} was fetched twice");
+            assert!(target.scheduler.admit(now, Plan::entry(stored.offset, n)), "{n} was fetched twice");
         }
     }
 

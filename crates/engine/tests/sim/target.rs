@@ -1,28 +1,8 @@
 //! Targets with whims: what a send leads to, and when.
 
+use super::dice::Dice;
 use crossdock_model::{Answer, Fault, FaultClass};
 use std::time::Duration;
-
-/// SplitMix64 (Steele, Lea, Flood 2014), so that a run is repeated from its seed.
-#[derive(Clone, Debug)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let once = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        twice ^ (twice >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// How a target is at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +20,7 @@ pub enum Mood {
 
 impl Mood {
     pub fn draw(dice: &mut Dice) -> Self {
-        [Self::Up, Self::Up, Self::Up, Self::Broken, Self::Silent, Self::Gone, Self::Busy][dice.below(7) as usize]
+        dice.one_of([Self::Up, Self::Up, Self::Up, Self::Broken, Self::Silent, Self::Gone, Self::Busy])
     }
 }
 
@@ -57,7 +37,7 @@ pub struct Nature {
 
 impl Nature {
     pub fn draw(dice: &mut Dice) -> Self {
-        let mut sometimes = |choices: [u64; 3]| if dice.chance(30) { choices[dice.below(3) as usize] } else { 0 };
+        let mut sometimes = |choices: [u64; 3]| if dice.chance(30) { dice.one_of(choices) } else { 0 };
         Self {
             poison_every: sometimes([5, 11, 17]),
             refuses_every: sometimes([7, 13, 29]),

@@ -2,11 +2,11 @@
 
 use super::{
     life::{Life, number},
-    plan::{Order, RoutePlan},
+    plan::RoutePlan,
 };
+use crate::promises::{nobody_dies_of_outages, nothing_is_lost, order_is_kept};
 use crossdock_connector::Settlement;
 use crossdock_engine::{Counts, DeadFilter};
-use crossdock_store::{MemoryDisk, verify};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn counts(life: &Life, route: &RoutePlan) -> Counts {
@@ -47,13 +47,15 @@ pub fn holds(life: &Life) {
             let taken: BTreeSet<u64> = got.iter().filter(|got| got.taken).map(|got| number(&got.payload)).collect();
             let none = BTreeSet::new();
             let dead = dead.get(&(route.name.clone(), target)).unwrap_or(&none);
-            nothing_is_lost(route, *sent, &taken, dead);
+            let went_on: BTreeSet<u64> = taken.union(dead).copied().collect();
+            let filtered: Vec<u64> = went_on.iter().copied().filter(|n| !route.passes(*n)).collect();
+            assert!(filtered.is_empty(), "{filtered:?} of {route:?} passed the filter");
+            // Everything is acknowledged by now.
+            let owed = (0..*sent).filter(|n| route.passes(*n));
+            nothing_is_lost(owed, &went_on, *sent, route.dedupes, route);
             let sends: Vec<u64> = got.iter().map(|got| number(&got.payload)).collect();
-            order_is_kept(route, &sends);
-            // P12: where a target refuses nobody and fails only in outages, none is dead.
-            if nature.is_kind() && route.attempts == 8 {
-                assert!(dead.is_empty(), "{dead:?} of {route:?}");
-            }
+            order_is_kept(route.order, &sends, route);
+            nobody_dies_of_outages(nature, route.attempts, dead, route);
         }
     }
 }
@@ -90,43 +92,4 @@ fn account(counts: &Counts, has_letters: bool, route: &RoutePlan) {
     assert_eq!((counts.refused, counts.expired), (0, 0), "{counts:?} of {route:?}");
     // It counts from the start of the process.
     assert!(counts.dead == 0 || has_letters, "{counts:?} of {route:?}");
-}
-
-/// P1: what was acknowledged, which is everything by now, is delivered or dead, was filtered, or repeats one that is;
-/// nothing comes that was not sent. P14: of a key no more than one message goes on.
-fn nothing_is_lost(route: &RoutePlan, sent: u64, taken: &BTreeSet<u64>, dead: &BTreeSet<u64>) {
-    let went_on: BTreeSet<u64> = taken.union(dead).copied().collect();
-    assert!(went_on.last().is_none_or(|last| *last < sent), "a phantom: {went_on:?}");
-    let filtered: Vec<u64> = went_on.iter().copied().filter(|n| !route.passes(*n)).collect();
-    assert!(filtered.is_empty(), "{filtered:?} of {route:?} passed the filter");
-    let mut of_key: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for n in &went_on {
-        of_key.entry(RoutePlan::key(*n)).or_default().insert(*n);
-    }
-    if route.dedupes {
-        let twice = of_key.values().find(|numbers| numbers.len() > 1);
-        assert_eq!(twice, None, "of one key of {route:?}");
-    }
-    let is_there = |n: &u64| went_on.contains(n) || (route.dedupes && of_key.contains_key(&RoutePlan::key(*n)));
-    let lost: Vec<u64> = (0..sent).filter(|n| route.passes(*n) && !is_there(n)).collect();
-    assert!(lost.is_empty(), "{lost:?} of {route:?} are lost; went on: {went_on:?}");
-}
-
-/// P10: the sequence in which messages of a lane are sent for the first time only grows.
-fn order_is_kept(route: &RoutePlan, sends: &[u64]) {
-    if route.order != Order::BlockKey {
-        return;
-    }
-    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for n in sends.iter().filter(|n| seen.insert(**n)) {
-        let before = last.insert(RoutePlan::lane(*n), *n);
-        assert!(before.is_none_or(|before| before < *n), "{n} after {before:?} in {sends:?} of {route:?}");
-    }
-}
-
-/// What is on disk after a stop is whole.
-pub fn is_sound(disk: &MemoryDisk) {
-    let report = verify(disk).unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

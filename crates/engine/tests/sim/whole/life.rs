@@ -6,12 +6,17 @@ use super::{
     plan::{RoutePlan, load},
     world::{Got, Reply, World, lock},
 };
-use crate::target::{Dice, Mood, Nature, send};
+use crate::{
+    dice::Dice,
+    disk::Disk,
+    promises::is_sound,
+    target::{Mood, Nature, send},
+};
 use crossdock_config::Plan;
 use crossdock_connector::{Connector, Settlement};
 use crossdock_engine::{Gateway, Options};
 use crossdock_model::{Envelope, FaultClass, MessageId, Text, Timestamp};
-use crossdock_store::{CrashPolicy, FaultyDisk, MemoryDisk, Mishap, Store};
+use crossdock_store::Store;
 use std::{
     collections::BTreeSet,
     sync::{
@@ -22,7 +27,6 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// How long a schedule may take in real time once everything has healed.
 const HEALED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -42,8 +46,7 @@ pub struct Life {
     whims: Arc<Mutex<Whims>>,
     /// Messages sent to each route.
     pub sent: Vec<u64>,
-    disk: MemoryDisk,
-    faulty: FaultyDisk,
+    disk: Disk,
     /// What was told to come again, and has.
     given_back: BTreeSet<(String, usize)>,
     calendar: Arc<AtomicI64>,
@@ -84,13 +87,13 @@ pub fn live(seed: u64, tells: bool) {
         moods: routes.iter().map(|route| vec![Mood::Up; route.natures.len()]).collect(),
         natures: routes.iter().map(|route| route.natures.clone()).collect(),
     };
-    let (whims, world, disk) = (Arc::new(Mutex::new(whims)), Arc::<World>::default(), MemoryDisk::new());
+    let (whims, world) = (Arc::new(Mutex::new(whims)), Arc::<World>::default());
     let script = Arc::clone(&whims);
     world.script(move |got| lock(&script).reply(got));
     let mut life = Life {
         plan: load(&routes),
         sent: vec![0; routes.len()],
-        faulty: FaultyDisk::new(Arc::new(disk.clone())),
+        disk: Disk::new(),
         calendar: Arc::new(AtomicI64::new(1_795_000_000_000)),
         given_back: BTreeSet::new(),
         running: None,
@@ -98,7 +101,6 @@ pub fn live(seed: u64, tells: bool) {
         routes,
         world,
         whims,
-        disk,
         tells,
     };
     life.tell(|life| format!("{:#?}", life.routes));
@@ -110,7 +112,7 @@ pub fn live(seed: u64, tells: bool) {
     life.heal();
     check::holds(&life);
     life.stop();
-    check::is_sound(&life.disk);
+    is_sound(&life.disk.memory);
 }
 
 impl Life {
@@ -145,9 +147,9 @@ impl Life {
                 self.tell(|_| format!("r{route}/t{target} is {mood:?}"));
             }
             72..76 => {
-                let days = [-DAY_MILLIS, DAY_MILLIS][self.dice.below(2) as usize];
-                self.calendar.fetch_add(days, Relaxed);
-                self.tell(|_| format!("the calendar jumps by {days} ms"));
+                let millis = self.dice.jump_millis();
+                self.calendar.fetch_add(millis, Relaxed);
+                self.tell(|_| format!("the calendar jumps by {millis} ms"));
             }
             76..82 => self.break_disk(),
             82..92 => self.crash(),
@@ -230,21 +232,16 @@ impl Life {
 
     /// An operation of the disk will fail.
     fn break_disk(&mut self) {
-        let mishaps = [Mishap::Fails, Mishap::NoSpace, Mishap::Tears, Mishap::Ends];
-        let mishap = mishaps[self.dice.below(4) as usize];
+        let mishap = self.disk.break_soon(&mut self.dice);
         self.tell(|_| format!("the disk will {mishap:?}"));
-        self.faulty.plan(None, self.faulty.total() + 1 + self.dice.below(30), mishap);
     }
 
-    /// The process ends where it stands; what was not synced may be gone, or half there.
+    /// The process ends where it stands.
     fn crash(&mut self) {
-        let policies = [CrashPolicy::KeepAll, CrashPolicy::LoseAll, CrashPolicy::Tear { seed: self.dice.next() }];
-        let policy = policies[self.dice.below(3) as usize];
+        // No task runs now: nobody was told of what is not left by it.
+        let policy = self.disk.crash(&mut self.dice);
         self.tell(|_| format!("a crash: {policy:?}"));
-        // No task runs now: nobody was told of what is not in here.
-        self.disk = self.disk.after_crash(policy);
         self.end();
-        self.faulty = FaultyDisk::new(Arc::new(self.disk.clone()));
         if self.dice.chance(10) {
             // The next one does not get far either.
             self.break_disk();
@@ -290,7 +287,7 @@ impl Life {
             Arc::new(Peer::new(&ASK, Arc::clone(&self.world))),
             Arc::new(Peer::new(&BROKER, Arc::clone(&self.world))),
         ];
-        let started = match Store::open(Arc::new(self.faulty.clone()), for_store) {
+        let started = match Store::open(Arc::new(self.disk.faulty.clone()), for_store) {
             Ok(store) => runtime
                 .block_on(Gateway::start(Arc::clone(&self.plan), connectors, Arc::new(store), options))
                 .map_err(|error| error.to_string()),
@@ -320,9 +317,8 @@ impl Life {
             // Poison that nothing waits behind is tried for ever.
             whims.natures.iter_mut().flatten().for_each(|nature| *nature = Nature::kind());
         }
-        self.disk = self.disk.copy();
+        self.disk = Disk::of(self.disk.memory.copy());
         self.end();
-        self.faulty = FaultyDisk::new(Arc::new(self.disk.clone()));
         let begun = Instant::now();
         while self.running.is_none() || !check::is_done(self) {
             assert!(begun.elapsed() < HEALED_WITHIN, "it stands still: {}", check::told(self));

@@ -1,17 +1,14 @@
 //! The routes of a schedule.
 
 use super::peer::{ASK, BROKER, Peer};
-use crate::target::{Dice, Nature};
+use crate::{
+    dice::Dice,
+    promises::{key, lane},
+    target::Nature,
+};
 use crossdock_config::{ConfigFile, Environment, Plan, Protocol};
+use crossdock_delivery::Order;
 use std::{io, path::Path, sync::Arc};
-
-/// How a route keeps the order of a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    None,
-    BlockKey,
-    Skip,
-}
 
 /// What a route is.
 #[derive(Clone, Debug)]
@@ -27,25 +24,14 @@ pub struct RoutePlan {
 
 impl RoutePlan {
     pub fn draw(at: usize, dice: &mut Dice) -> Self {
-        let orders = [Order::None, Order::BlockKey, Order::Skip];
         Self {
             name: format!("r{at}"),
-            order: orders[dice.below(3) as usize],
-            attempts: [1, 2, 3, 8][dice.below(4) as usize],
+            order: dice.one_of([Order::None, Order::BlockKey, Order::Skip]),
+            attempts: dice.one_of([1, 2, 3, 8]),
             dedupes: dice.chance(40),
             filters: dice.chance(30),
             natures: (0..1 + dice.below(2)).map(|_| Nature::draw(dice)).collect(),
         }
-    }
-
-    /// What makes messages one lane.
-    pub const fn lane(n: u64) -> u64 {
-        n % 3
-    }
-
-    /// What makes messages the same: each comes twice, some later than others.
-    pub const fn key(n: u64) -> u64 {
-        n % 7 + n / 14 * 7
     }
 
     /// Whether a filter lets the message go on.
@@ -55,7 +41,7 @@ impl RoutePlan {
 
     /// The body of a message; `padding` makes it longer.
     pub fn payload(n: u64, padding: usize) -> String {
-        let (lane, key, keep, pad) = (Self::lane(n), Self::key(n), n % 5 != 4, ".".repeat(padding));
+        let (lane, key, keep, pad) = (lane(n), key(n), n % 5 != 4, ".".repeat(padding));
         format!(r#"{{"n":{n},"lane":"l{lane}","key":"k{key}","keep":{keep},"pad":"{pad}"}}"#)
     }
 
