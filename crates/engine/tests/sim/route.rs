@@ -34,8 +34,15 @@ pub struct Target {
     /// Answers by when they come.
     answers: BTreeMap<(u64, u64), (u64, Result<(), Fault>)>,
     sent: u64,
-    /// The numbers of the messages that the scheduler has.
-    numbers: BTreeMap<u64, u64>,
+    /// The messages that the scheduler has.
+    live: BTreeMap<u64, Live>,
+}
+
+/// A message of a target that is not settled.
+struct Live {
+    n: u64,
+    /// When it may be tried again by the store's note, if there is one.
+    due: Option<Timestamp>,
 }
 
 impl Route {
@@ -64,8 +71,8 @@ impl Route {
                 store.follow(*subscription, gate);
             }
             let (scheduler, link) = (Scheduler::new(policy, seed), Link::new());
-            let (answers, numbers) = (BTreeMap::new(), BTreeMap::new());
-            Target { subscription: *subscription, scheduler, link, answers, sent: 0, numbers }
+            let (answers, live) = (BTreeMap::new(), BTreeMap::new());
+            Target { subscription: *subscription, scheduler, link, answers, sent: 0, live }
         };
         let targets = targets.iter().map(target).collect();
         Self { plan, channel, dead, gate, targets, retry_max: policy.retry.max }
@@ -90,7 +97,7 @@ impl Route {
                 };
                 let stored = store.read(self.channel, touched.offset).map_err(|_| Down)?;
                 let n = number(&stored.envelope().unwrap());
-                target.numbers.insert(touched.offset, n);
+                target.live.insert(touched.offset, Live { n, due: touched.due });
                 let entry = Entry { prior: Some(prior), ..Plan::entry(touched.offset, n) };
                 assert!(target.scheduler.admit(now, entry), "{entry:?} was tried twice");
             }
@@ -142,7 +149,7 @@ impl Route {
         let Ok(fetched) = store.fetch_cold(target.subscription, room, 1 << 20) else { return };
         for stored in fetched.messages {
             let n = number(&stored.envelope().unwrap());
-            target.numbers.insert(stored.offset, n);
+            target.live.insert(stored.offset, Live { n, due: None });
             assert!(target.scheduler.admit(now, Plan::entry(stored.offset, n)), "{n} was fetched twice");
         }
     }
@@ -152,7 +159,7 @@ impl Route {
         let mut starts: Vec<Start> = Vec::new();
         target.scheduler.poll(now, &mut target.link, &mut starts);
         for start in starts {
-            let n = target.numbers[&start.offset];
+            let n = target.live[&start.offset].n;
             let reply = send(&self.plan.natures[at], mood, n, dice);
             if tells {
                 let Start { attempt, .. } = start;
@@ -187,16 +194,21 @@ impl Route {
         for effect in effects {
             match effect {
                 Effect::Delivered { offset, .. } => {
-                    target.numbers.remove(&offset);
+                    target.live.remove(&offset);
                     txn.settles.push(settle(target.subscription, Outcome::Delivered, offset));
                 }
-                Effect::Touch { offset, tries, charges, wait, fault, .. } => {
-                    let due = Some(calendar.after(wait));
-                    let (subscription, fault) = (target.subscription, Some(fault));
+                Effect::Touch { offset, tries, charges, wait, fault, tried } => {
+                    let mut due = calendar.after(wait);
+                    if let Some(live) = target.live.get_mut(&offset) {
+                        // A charge does not put off the try: the calendar may have gone on since its end was noted.
+                        due = live.due.filter(|_| !tried).map_or(due, |noted| noted.min(due));
+                        live.due = Some(due);
+                    }
+                    let (subscription, due, fault) = (target.subscription, Some(due), Some(fault));
                     txn.touches.push(Touch { subscription, offset, tries, charges, due, at: calendar, fault });
                 }
                 Effect::Dead { offset, fault, tries, .. } => {
-                    target.numbers.remove(&offset);
+                    target.live.remove(&offset);
                     let stored = store.read(self.channel, offset).map_err(|_| Down)?;
                     let note = DeadNote {
                         cause: fault,
