@@ -57,10 +57,17 @@ fn check_text(text: &str) -> Result<(), Wrong> {
     if text.len() > BYTES_MAX {
         return wrong("a topic has at most 65535 bytes", "shorten it");
     }
-    if text.contains('\0') {
-        return wrong("a topic holds no NUL", "leave the NUL out");
+    if !text.chars().all(is_taken) {
+        return wrong("a topic holds no control characters", "leave out NUL, tabs, line breaks and the like");
     }
     Ok(())
+}
+
+/// Whether a broker takes the character in a text (§1.5.4): none takes NUL, and some, Mosquitto among them, end the connection
+/// over a control character or what Unicode calls no character.
+pub(crate) const fn is_taken(character: char) -> bool {
+    let code = character as u32;
+    !matches!(code, 0x00..=0x1f | 0x7f..=0x9f | 0xfdd0..=0xfdef) && code & 0xfffe != 0xfffe
 }
 
 #[cfg(test)]

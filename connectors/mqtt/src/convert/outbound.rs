@@ -2,7 +2,7 @@
 
 use super::{has_property, now};
 use crate::packet::{Publish, PublishProperties, QoS, Version};
-use crate::topic;
+use crate::topic::{self, is_taken};
 use crossdock_connector::{
     Outgoing, Slot,
     mapping::{self, Part},
@@ -152,7 +152,7 @@ impl Writer {
 
 /// A text that MQTT takes (§1.5.4).
 fn is_text(text: &str) -> bool {
-    text.len() <= PROPERTY_BYTES_MAX && !text.contains('\0')
+    text.len() <= PROPERTY_BYTES_MAX && text.chars().all(is_taken)
 }
 
 /// Whether the payload may be marked as text: its type says so, and it is (§3.3.2.3.2; a broker may check).
@@ -310,7 +310,10 @@ mod tests {
             ("long", Value::Text(Text::from(long))),
             ("crossdock-key", Value::from("forged")),
             ("message-id", Value::from("forged")),
-            ("ok", Value::from("a\r\nb")),
+            ("line", Value::from("a\r\nb")),
+            ("tab", Value::from("a\tb")),
+            ("no-character", Value::from("a\u{ffff}")),
+            ("ok", Value::from("a b é ✓")),
         ] {
             envelope.headers.push(name, value);
         }
@@ -318,15 +321,15 @@ mod tests {
         let (publish, lost) = publish(&outgoing(envelope, "a"), &manner).unwrap();
         let user = publish.properties.unwrap().user_properties;
         let user: Vec<_> = user.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(user, ["crossdock-reply-to=https://h/#a", "message-id=key-1", "ok=a\r\nb"]);
+        assert_eq!(user, ["crossdock-reply-to=https://h/#a", "message-id=key-1", "ok=a b é ✓"]);
         let mut names = vec!["content_type", "correlation_id", "key"];
-        names.extend(["headers"; 6]);
+        names.extend(["headers"; 9]);
         assert_eq!(lost, names);
     }
 
     #[test]
     fn topics_that_are_none_are_rejected() {
-        for topic in ["", "a/+/b", "#", "a\0"] {
+        for topic in ["", "a/+/b", "#", "a\0", "a\nb", "a\u{7f}", "a\u{fdd0}"] {
             let fault = publish(&outgoing(full(), topic), &manner(Version::V5)).unwrap_err();
             assert_eq!((&*fault.code, fault.class), ("mqtt.topic", crossdock_model::FaultClass::Rejected), "{topic:?}");
         }
