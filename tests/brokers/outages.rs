@@ -170,3 +170,36 @@ fn a_message_that_nobody_takes_harms_no_other() {
     assert_eq!(accepted.len(), 3 * (49 + next - 100));
     gateway.assert_account();
 }
+
+/// An exchange that is not there is one target's trouble: others of the same connection go on meanwhile.
+#[test]
+fn a_target_that_is_not_there_holds_no_other_of_its_connection() {
+    const COUNT: usize = 50;
+    let place = Place::with_listener(Protocol::Amqp, "beside");
+    let text = format!(
+        "connections:\n{}routes:\n  good:\n    from: {{ http: {{ path: /good }} }}\n    to: {}\n  bad:\n    from: {{ http: {{ \
+         path: /bad }} }}\n    to: {{ amqp: {{ connection: amqp, exchange: {}, routing_key: k }} }}\n",
+        Protocol::Amqp.connection(Protocol::Amqp.address(), ""),
+        place.to(),
+        unique("nobody-declared-this"),
+    );
+    let mut gateway = Gateway::new(env!("CARGO_BIN_EXE_crossdock"), &text);
+    gateway.start();
+    let target =
+        |route: &str| gateway.api("GET", &format!("/routes/{route}"), "").unwrap().json()["targets"][0].clone();
+    for n in 0..12 {
+        assert_eq!(gateway.post("/bad", &order(1000 + n)).unwrap().status, 202);
+    }
+    wait_for(SOON, "the target without an exchange to be held", || (target("bad")["state"] != "up").then_some(()));
+    for n in 0..COUNT {
+        assert_eq!(gateway.post("/good", &order(n)).unwrap().status, 202);
+        let good = target("good");
+        assert_eq!(good["state"], "up", "{good}");
+    }
+    place.wait_for_all(&gateway, &orders(COUNT));
+    let bad = target("bad");
+    assert_ne!(bad["state"], "up", "{bad}");
+    assert!(bad["reason"].as_str().is_some_and(|reason| reason.contains("amqp.404")), "{bad}");
+    assert!(gateway.list("/dead-letters").is_empty());
+    gateway.assert_account();
+}

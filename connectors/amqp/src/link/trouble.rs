@@ -69,6 +69,17 @@ impl Trouble {
         Fault::new(FaultClass::Unreachable, self.fault_code(), &self.text).answered_by(self.answered_by())
     }
 
+    /// As the fault of a message of which nothing was sent because the server does not have, or does not let us have, what its
+    /// target names. Other targets of the connection have nothing to do with it, and it is not the message's doing.
+    pub fn of_target(&self) -> Fault {
+        match self.kind {
+            TroubleKind::Denied | TroubleKind::Missing | TroubleKind::Refused => {
+                Fault::new(FaultClass::Failed, self.fault_code(), &self.text).answered_by(Answer::Intermediary)
+            }
+            TroubleKind::Unreached | TroubleKind::Broken | TroubleKind::Protocol => self.before_sending(),
+        }
+    }
+
     /// As the fault of a message that was sent, in part at least, and about which nothing was heard.
     pub fn after_sending(&self) -> Fault {
         Fault::new(FaultClass::Failed, self.fault_code(), &self.text).answered_by(self.answered_by())
@@ -128,7 +139,9 @@ mod tests {
         let trouble = Trouble::closed("channel", 404, "NOT_FOUND - no exchange 'e' in vhost '/'");
         assert_eq!(trouble.before_sending().class, FaultClass::Unreachable);
         assert_eq!((trouble.after_sending().class, &*trouble.after_sending().code), (FaultClass::Failed, "amqp.404"));
+        assert_eq!((trouble.of_target().class, trouble.of_target().answer), (FaultClass::Failed, Answer::Intermediary));
         let broken = Trouble::new(TroubleKind::Broken, "reset");
+        assert_eq!(broken.of_target().class, FaultClass::Unreachable);
         assert_eq!(broken.after_sending().answer, Answer::Nobody);
     }
 }

@@ -54,23 +54,30 @@ impl AmqpSink {
         }
     }
 
-    async fn publisher(&self) -> Result<Link, Trouble> {
-        let mut link = Link::open(&self.endpoint, &self.target.role).await?;
-        declare(&mut link, &self.target.steps).await?;
+    async fn publisher(&self) -> Result<Link, Fault> {
+        let link = Link::open(&self.endpoint, &self.target.role).await;
+        let mut link = link.map_err(|trouble| trouble.before_sending())?;
+        self.prepare(&mut link).await.map_err(|trouble| trouble.of_target())?;
+        Ok(link)
+    }
+
+    /// Has the server make and look up what the target names, and confirm what is published.
+    async fn prepare(&self, link: &mut Link) -> Result<(), Trouble> {
+        declare(link, &self.target.steps).await?;
         if let Some(name) = self.target.fixed_exchange() {
             // Published to, an exchange that is not there would end the channel for all that is in flight.
             let there = |answer: &Method| *answer == Method::ExchangeDeclareOk;
             link.ask(|out| send::exchange_exists(out, CHANNEL, name.as_bytes()), there).await?;
         }
         link.ask(|out| send::confirm_select(out, CHANNEL), |answer| *answer == Method::ConfirmSelectOk).await?;
-        Ok(link)
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Sink for AmqpSink {
     async fn open(&mut self, done: Completions) -> Result<Box<dyn Sender>, Fault> {
-        let link = self.publisher().await.map_err(|trouble| trouble.before_sending())?;
+        let link = self.publisher().await?;
         Ok(Box::new(AmqpSender::new(link, Arc::clone(&self.target), done)))
     }
 }

@@ -67,13 +67,14 @@ async fn an_exchange_that_is_not_there_harms_nobody_else() {
     publisher.close().await;
 }
 
-/// The one exchange of a target is not there: nothing is sent, nobody is charged, and it goes on when it is there.
+/// The one exchange of a target is not there: nothing is sent, and the fault is this target's. `Unreachable` it would be all of
+/// the connection's, whose other targets can very well be sent to (blame.md: DNS, connect, TLS, login).
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_whose_exchange_is_not_there_is_unreachable() {
+async fn a_target_whose_exchange_is_not_there_has_failed_alone() {
     let url = servers::rabbit().url();
     let mut publisher = Publisher::new(&at(url), &json!({ "exchange": "nobody-declared-this", "routing_key": "k" }));
     let fault = publisher.open().await.unwrap_err();
-    assert_eq!((fault.class.name(), &*fault.code), ("unreachable", "amqp.404"));
+    assert_eq!((fault.class.name(), &*fault.code), ("failed", "amqp.404"));
     assert!(fault.text.contains("nobody-declared-this"), "{fault}");
 }
 
