@@ -290,7 +290,7 @@ impl Step {
 
 /// A key that is null would make all messages without one the same and drop them.
 fn dedupe_key(message: &mut Working, program: &Program) -> Result<crossdock_model::Digest, Fault> {
-    let value = message.value(program)?;
+    let value = message.key_value(program)?;
     if let View::Null = value.as_ref().view() {
         let text = format!("the key `{}` is null: give another with `||`, for example `%id`", program.text().trim());
         return Err(Fault::rejected("expression", text));

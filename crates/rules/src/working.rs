@@ -5,7 +5,7 @@ use crate::{
     decode::{self, Decoded, Undecodable},
 };
 use bytes::Bytes;
-use crossdock_expression::{Metadata, Outline, Program, Template, Value, View};
+use crossdock_expression::{Metadata, Outline, Program, Template, Value, ValueRef, View};
 use crossdock_model::{Envelope, Fault, Text};
 use std::sync::Arc;
 
@@ -64,13 +64,29 @@ impl Working {
         program.value(value(self.decoded.as_ref()), &mut self.metadata, &self.envelope)
     }
 
+    /// The value of a key that an expression gives.
+    ///
+    /// # Errors
+    /// As for [`Self::value`], and for a whole number that is not known to its last digit: the key of another message could be
+    /// taken for the same.
+    pub fn key_value(&mut self, program: &Program) -> Result<Value, Fault> {
+        let value = self.value(program)?;
+        if is_rounded(value.as_ref()) {
+            let program = program.text().trim();
+            let text =
+                format!("the key `{program}` has a whole number beyond 64 bits, which is rounded: send it as a text");
+            return Err(Fault::rejected("expression", text));
+        }
+        Ok(value)
+    }
+
     /// The bytes of a key that an expression gives (`order_by`, `circuit`, Kafka's `key`): a string's own bytes, any
     /// other value as JSON; none for null.
     ///
     /// # Errors
     /// It cannot be decoded, or the expression failed.
     pub fn key(&mut self, program: &Program) -> Result<Option<Bytes>, Fault> {
-        let value = self.value(program)?;
+        let value = self.key_value(program)?;
         match value.as_ref().view() {
             View::Null => Ok(None),
             View::Text(text) => Ok(Some(Bytes::from(text.into_owned()))),
@@ -214,4 +230,15 @@ impl Working {
 
 fn value(decoded: Option<&Decoded>) -> Option<&Value> {
     decoded.map(|decoded| &decoded.value)
+}
+
+/// Whether a number in it stands for several: whole ones are exact up to 64 bits with their sign, and are fractions beyond.
+fn is_rounded(value: ValueRef<'_>) -> bool {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    match value.view() {
+        View::Float(number) => number.abs() >= BEYOND,
+        View::Array(items) => items.iter().any(is_rounded),
+        View::Object(members) => members.iter().any(|(_, value)| is_rounded(value)),
+        View::Null | View::Boolean(_) | View::Integer(_) | View::Text(_) | View::Bytes(_) => false,
+    }
 }

@@ -79,6 +79,10 @@ fn dedupe_claims_a_key() {
     assert_ne!(claims(r#"{"a":{"x":1}}"#).unwrap(), first);
     assert_eq!(claims(r#"{"a":3}"#), Err("accept[0] filter".into()));
     assert!(claims("{}").is_err_and(|text| text.contains("null")));
+    assert!(claims(r#"{"a":9223372036854775807}"#).is_ok());
+    for rounded in [r#"{"a":12345678901234567890}"#, r#"{"a":["x",-12345678901234567891]}"#] {
+        assert!(claims(rounded).is_err_and(|text| text.contains("as a text")), "{rounded}");
+    }
 }
 
 #[test]
