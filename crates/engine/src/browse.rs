@@ -4,6 +4,7 @@ use crate::{
     Attempt, Gateway, HistoryEvent, MessageState, MessageView, Page, RequestError,
     gateway::{Inner, no_channel},
     limits::PAGE_MAX,
+    operation::Renames,
     queue::QueueEvent,
     route::RouteEvent,
     tasks::blocking,
@@ -15,6 +16,16 @@ use crossdock_store::{
 };
 use std::{fmt::Write as _, sync::Arc};
 use tokio::sync::oneshot;
+
+/// What is told of all messages of a channel alike.
+struct Place {
+    channel: Text,
+    /// The route that reads it.
+    route: Option<Text>,
+    /// Those that read it, with their targets.
+    subscriptions: Vec<(SubscriptionNumber, Text)>,
+    renames: Arc<Renames>,
+}
 
 impl Gateway {
     /// What stands in a channel, oldest first, without consuming it; `limit` at most 1,000.
@@ -103,11 +114,12 @@ impl Inner {
             .filter(|has| has.channel == info.number && !crate::start::is_gate(&has.name))
             .map(|has| (has.number, target_of(&has.name)))
             .collect();
-        let (channels, channel) = (Arc::clone(&self.shared.channels), info.name.clone());
+        let channels = Arc::clone(&self.shared.channels);
+        let place = Place { channel: info.name.clone(), route, subscriptions, renames: Arc::clone(&self.renames) };
         let viewed = move || {
             let views = messages.into_iter().zip(states).filter_map(|(message, state)| {
                 // One that cannot be decoded is damaged: its reader finds out and says so.
-                view(&*channels, &channel, route.as_ref(), &subscriptions, &message, state).ok()
+                view(&*channels, &place, &message, state).ok()
             });
             views.collect()
         };
@@ -134,16 +146,15 @@ impl Inner {
 
 fn view(
     channels: &dyn Channels,
-    channel: &Text,
-    route: Option<&Text>,
-    subscriptions: &[(SubscriptionNumber, Text)],
+    place: &Place,
     message: &StoredMessage,
     state: MessageState,
 ) -> Result<MessageView, ReadError> {
     let envelope = message.envelope().map_err(|_| ReadError::Damaged)?;
-    let notes = message.notes().map_err(|_| ReadError::Damaged)?;
+    let mut notes = message.notes().map_err(|_| ReadError::Damaged)?;
+    notes.dead = notes.dead.map(|note| place.renames.note(note));
     let (mut attempts, mut total) = (Vec::new(), 0);
-    for (subscription, target) in subscriptions {
+    for (subscription, target) in &place.subscriptions {
         // What was settled meanwhile has no history; a system failure shows the message without it.
         if let Ok(history) = channels.history(*subscription, message.offset) {
             total += history.total;
@@ -156,10 +167,10 @@ fn view(
     }
     let history = history(&envelope.received_at, message, &attempts, &notes);
     Ok(MessageView {
-        route: notes.dead.as_ref().map(|dead| dead.route.clone()).or_else(|| route.cloned()),
+        route: notes.dead.as_ref().map(|dead| dead.route.clone()).or_else(|| place.route.clone()),
         state: if notes.dead.is_some() { MessageState::Dead } else { state },
         envelope,
-        channel: channel.clone(),
+        channel: place.channel.clone(),
         offset: message.offset,
         appended_at: message.appended_at,
         attempts_total: total,

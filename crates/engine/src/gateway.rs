@@ -6,7 +6,7 @@ use crate::{
     claims::commit,
     crash::Crash,
     handle::RouteHandle,
-    operation::Operations,
+    operation::{Operations, Renames},
     queue::QueueHandle,
     shared::{Phase, Shared},
     start::{Declared, build, declare},
@@ -40,6 +40,7 @@ pub(crate) struct Inner {
     pub queues: Vec<QueueHandle>,
     pub channels: HashMap<Text, Arc<Channel>>,
     pub operations: Operations,
+    pub renames: Arc<Renames>,
     /// All connectors, to say what they would send.
     pub protocols: Vec<Arc<dyn Connector>>,
     /// Those that were started.
@@ -100,12 +101,14 @@ impl Gateway {
         let shared = Arc::new(Shared::new(plan, (channels, claims), options, crash));
         let operations = Operations::load(&*shared.channels);
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
+        let renames = Arc::new(Renames::open(&shared).await);
         let protocols = connectors.clone();
         let connectors = with_sources(&shared.plan, connectors);
         start_connectors(&connectors).await?;
         let Declared { channels, .. } = declared;
         let (routes, queues, closed) = (built.routes, built.queues, Mutex::new(false));
-        let inner = Arc::new(Inner { shared, routes, queues, channels, operations, protocols, connectors, closed });
+        let inner =
+            Arc::new(Inner { shared, routes, queues, channels, operations, renames, protocols, connectors, closed });
         for (name, task) in built.route_tasks {
             inner.shared.tasks.spawn(name, task.run());
         }

@@ -7,6 +7,7 @@ use crate::{
     Acceptance, Addressed, Evaluation, Evaluator, Gateway, RequestError,
     browse::{find, lost},
     gateway::no_route,
+    operation::Renames,
     tasks::blocking,
 };
 use bytes::Bytes;
@@ -217,7 +218,7 @@ impl Gateway {
             let number = info.number;
             let found = blocking(move || find(&*channels, number, id)).await.ok_or_else(lost)??;
             if let Some(message) = found {
-                let start = start(&handle.route, own == Some(&info.name), &message);
+                let start = start(&handle.route, own == Some(&info.name), &message, &self.0.renames);
                 let envelope = message.envelope().map_err(|_| undecodable(&info, id))?;
                 return self.trial(route, envelope, start).await;
             }
@@ -236,11 +237,8 @@ impl Gateway {
 }
 
 /// Where a stored message's way through a route begins.
-fn start(route: &Route, is_own: bool, message: &StoredMessage) -> TrialStart {
-    let goes_back = || match message.dead_note() {
-        Ok(Some(note)) => note.route == route.id && note.source.is_some(),
-        Ok(None) | Err(_) => false,
-    };
+fn start(route: &Route, is_own: bool, message: &StoredMessage, renames: &Renames) -> TrialStart {
+    let goes_back = || renames.note_of(message).is_some_and(|note| note.route == route.id && note.source.is_some());
     if is_own || goes_back() { TrialStart::Steps } else { TrialStart::Accept }
 }
 

@@ -7,10 +7,11 @@ use crate::{
     browse::{browser, lost, page, parse_cursor, text_of, unreadable},
     gateway::Inner,
     limits::PAGE_MAX,
+    operation::Renames,
     tasks::blocking,
 };
 use crossdock_model::{MessageId, Text};
-use crossdock_store::{ChannelInfo, ChannelKind, ChannelNumber, Channels, Cursor, DeadNote, ReadError, StoredMessage};
+use crossdock_store::{ChannelInfo, ChannelKind, ChannelNumber, Cursor, DeadNote, ReadError, StoredMessage};
 use group::Groups;
 
 impl Gateway {
@@ -37,7 +38,7 @@ impl Gateway {
             let mut next = Some(from.take().map_or_else(|| self.0.seek(number, 0), Ok)?);
             while let Some(at) = next {
                 let page = page(&self.0.shared.channels, number, at, limit).await?;
-                let matched = page.messages.into_iter().filter(|message| filter.matches(message));
+                let matched = page.messages.into_iter().filter(|message| filter.matches(message, &self.0.renames));
                 let mut matched: Vec<_> = matched.take(limit - items.len() + 1).collect();
                 let more = (items.len() + matched.len() > limit).then(|| matched.pop()).flatten();
                 items.extend(self.0.dead_views(&info, matched).await?);
@@ -68,10 +69,10 @@ impl Gateway {
     /// # Errors
     /// The store cannot be read.
     pub async fn dead_groups(&self) -> Result<Vec<DeadGroup>, RequestError> {
-        let (all, dead) = (std::sync::Arc::clone(&self.0.shared.channels), self.0.dead_channels());
+        let (inner, dead) = (std::sync::Arc::clone(&self.0), self.0.dead_channels());
         let gather = move || {
             let mut groups = Groups::default();
-            for_each(&*all, &dead, &mut |_, _, note| groups.add(note))?;
+            for_each(&inner, &dead, &mut |_, _, note| groups.add(note))?;
             Ok(groups.finish())
         };
         blocking(gather).await.ok_or_else(lost)?
@@ -80,11 +81,11 @@ impl Gateway {
 
 impl DeadFilter {
     /// Whether a message is a dead letter that is meant.
-    pub(crate) fn matches(&self, message: &StoredMessage) -> bool {
+    pub(crate) fn matches(&self, message: &StoredMessage, renames: &Renames) -> bool {
         if self.ids.as_ref().is_some_and(|ids| !ids.contains(&message.id())) {
             return false;
         }
-        matches!(message.dead_note(), Ok(Some(note)) if self.matches_note(&note))
+        renames.note_of(message).is_some_and(|note| self.matches_note(&note))
     }
 
     fn matches_note(&self, note: &DeadNote) -> bool {
@@ -114,7 +115,7 @@ impl Inner {
         let notes: Vec<_> = messages.iter().map(|message| message.notes().unwrap_or_default()).collect();
         let views = self.views(info, messages).await?;
         let letter = |(message, notes): (MessageView, crossdock_store::Notes)| {
-            let DeadNote { cause, dead_since, target, source, .. } = notes.dead?;
+            let DeadNote { cause, dead_since, target, source, .. } = self.renames.note(notes.dead?);
             Some(DeadLetter { message, cause, dead_since, target, source, redrives: notes.redrives })
         };
         Ok(views.into_iter().zip(notes).filter_map(letter).collect())
@@ -123,17 +124,17 @@ impl Inner {
 
 /// Goes through all dead letters. Blocks.
 pub(crate) fn for_each(
-    channels: &dyn Channels,
+    inner: &Inner,
     dead: &[ChannelInfo],
     visit: &mut dyn FnMut(&ChannelInfo, &StoredMessage, &DeadNote),
 ) -> Result<(), RequestError> {
-    let browser = browser(channels)?;
+    let browser = browser(&*inner.shared.channels)?;
     for info in dead {
         let mut from = Some(browser.seek(info.number, 0));
         while let Some(at) = from {
             let page = browser.browse(info.number, &at, PAGE_MAX).map_err(|error| unreadable(&error))?;
             for message in &page.messages {
-                if let Ok(Some(note)) = message.dead_note() {
+                if let Some(note) = inner.renames.note_of(message) {
                     visit(info, message, &note);
                 }
             }
@@ -144,9 +145,9 @@ pub(crate) fn for_each(
 }
 
 /// Counts the dead letters that are meant. Blocks.
-pub(crate) fn count(channels: &dyn Channels, dead: &[ChannelInfo], filter: &DeadFilter) -> Result<u64, RequestError> {
+pub(crate) fn count(inner: &Inner, dead: &[ChannelInfo], filter: &DeadFilter) -> Result<u64, RequestError> {
     let mut matched = 0;
-    for_each(channels, dead, &mut |_, message, note| {
+    for_each(inner, dead, &mut |_, message, note| {
         let id = filter.ids.as_ref().is_none_or(|ids| ids.contains(&message.id()));
         matched += u64::from(id && filter.matches_note(note));
     })?;

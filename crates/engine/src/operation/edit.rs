@@ -18,7 +18,8 @@ use crate::{
 };
 use bytes::Bytes;
 use crossdock_model::{ENVELOPE_BYTES_MAX, Envelope, HEADERS_MAX, MessageId, Text, Timestamp, Value};
-use crossdock_store::{ChannelInfo, Channels, CommitError, DeadNote, Notes, Outcome, PutResult, StoredMessage, Txn};
+use crossdock_store::{ChannelInfo, CommitError, DeadNote, Notes, Outcome, PutResult, StoredMessage, Txn};
+use std::sync::Arc;
 
 /// What is changed about a dead letter, and what becomes of it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -74,9 +75,9 @@ impl Gateway {
 
 impl Inner {
     /// The dead letter that is meant.
-    async fn only_letter(&self, id: MessageId, target: Option<&Text>) -> Result<Letter, RequestError> {
-        let (channels, dead) = (std::sync::Arc::clone(&self.shared.channels), self.dead_channels());
-        let mut letters = blocking(move || letters(&*channels, &dead, id)).await.ok_or_else(lost)??;
+    async fn only_letter(self: &Arc<Self>, id: MessageId, target: Option<&Text>) -> Result<Letter, RequestError> {
+        let (inner, dead) = (Arc::clone(self), self.dead_channels());
+        let mut letters = blocking(move || letters(&inner, &dead, id)).await.ok_or_else(lost)??;
         letters.retain(|letter| target.is_none_or(|target| letter.note.target.as_ref() == Some(target)));
         let letter = letters.pop().ok_or_else(|| {
             let at = target.map(|target| format!(" of the target `{target}`")).unwrap_or_default();
@@ -151,11 +152,11 @@ fn apply(original: Envelope, edit: Edit, id: MessageId, now: Timestamp) -> Resul
 }
 
 /// All dead letters of an id. Blocks.
-fn letters(channels: &dyn Channels, dead: &[ChannelInfo], id: MessageId) -> Result<Vec<Letter>, RequestError> {
-    let (browser, mut letters) = (browser(channels)?, Vec::new());
+fn letters(inner: &Inner, dead: &[ChannelInfo], id: MessageId) -> Result<Vec<Letter>, RequestError> {
+    let (browser, mut letters) = (browser(&*inner.shared.channels)?, Vec::new());
     for channel in dead {
         for message in browser.find(channel.number, id, PAGE_MAX).map_err(|error| unreadable(&error))? {
-            if let Ok(Some(note)) = message.dead_note() {
+            if let Some(note) = inner.renames.note_of(&message) {
                 letters.push(Letter { channel: channel.clone(), message, note });
             }
         }

@@ -1,11 +1,13 @@
 //! Operations on many messages in the background: redriving and deleting dead letters. Each is a record in the store,
 //! which moves on in the frame that does a part of it, so that it goes on where it stood after a restart.
 //!
-//! Routes that were told not to deliver are remembered in the same way, as operations of kind `pause` that run.
+//! Routes that were told not to deliver are remembered in the same way, as operations of kind `pause` that run, and so is
+//! what routes were called before (`rename`).
 
 mod body;
 mod edit;
 mod release;
+mod renames;
 mod run;
 
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
     gateway::Inner, tasks::blocking,
 };
 pub use edit::{Edit, Edited};
+pub(crate) use renames::Renames;
 
 use body::Body;
 use crossdock_model::{MessageId, Text, Timestamp};
@@ -42,7 +45,8 @@ pub(crate) struct Operations {
 impl Operations {
     /// Those that the store remembers.
     pub fn load(channels: &dyn Channels) -> Self {
-        let known = channels.operations().into_iter().map(|operation| (operation.id, operation)).collect();
+        let known = channels.operations().into_iter().filter(|operation| operation.kind != renames::RENAME);
+        let known = known.map(|operation| (operation.id, operation)).collect();
         Self { known: Mutex::new(known), moving: tokio::sync::Mutex::new(()) }
     }
 
@@ -127,11 +131,11 @@ impl Gateway {
         if filter.ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
             return Err(RequestError::Invalid(format!("at most {IDS_MAX} ids can be named: make several requests")));
         }
-        let (channels, dead) = (std::sync::Arc::clone(&self.0.shared.channels), self.0.redrivable_channels());
+        let (inner, dead) = (std::sync::Arc::clone(&self.0), self.0.redrivable_channels());
         // Dead letters that come later are not meant, so that one that dies again is not sent round and round.
         let until = dead.iter().map(|info| (info.name.clone(), info.next_offset)).collect();
         let counted = filter.clone();
-        let matched = blocking(move || count(&*channels, &dead, &counted)).await.ok_or_else(lost)??;
+        let matched = blocking(move || count(&inner, &dead, &counted)).await.ok_or_else(lost)??;
         let matched = max.map_or(matched, |max| matched.min(max));
         if dry_run {
             return Ok(Redrive { operation: None, matched });
@@ -154,7 +158,10 @@ impl Gateway {
 
     /// Goes on with what an earlier process began.
     pub(crate) fn resume_operations(&self) {
-        for operation in self.0.operations.running() {
+        for mut operation in self.0.operations.running() {
+            if let Some(body) = Body::decode(&operation.body) {
+                operation.body = self.0.renames.body(body, begun_at(operation.id)).encode();
+            }
             self.run_operation(operation);
         }
     }
@@ -228,4 +235,9 @@ fn id_of(now: Timestamp, random: u64) -> MessageId {
         *to = from;
     }
     MessageId::from_time_and_random(u64::try_from(now.millis()).unwrap_or(0), &bytes)
+}
+
+/// When an operation was begun: its id tells.
+fn begun_at(id: MessageId) -> Timestamp {
+    Timestamp(id.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte)))
 }

@@ -72,7 +72,7 @@ pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release,
     let unreadable = |_| String::from("it cannot be decoded");
     let (envelope, notes) = (message.envelope().map_err(unreadable)?, message.notes().map_err(unreadable)?);
     let Notes { redrives, edited_from, dead } = notes;
-    let note = dead.ok_or("it is no dead letter")?;
+    let note = inner.renames.note(dead.ok_or("it is no dead letter")?);
     let notes = Notes { redrives: redrives.saturating_add(1), edited_from, dead: None };
     release_as(inner, &note, envelope, &notes)
 }

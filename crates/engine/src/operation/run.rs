@@ -98,7 +98,7 @@ async fn step(inner: &Inner, id: MessageId, body: &Body, place: &Place, paced: b
         if message.offset >= place.until {
             return Ok(Step::Through);
         }
-        if !body.filter.matches(&message) {
+        if !body.filter.matches(&message, &inner.renames) {
             continue;
         }
         if !move_one(inner, &mut operation, &message, info.number).await? {

@@ -18,6 +18,7 @@ mod dropping;
 mod expiry;
 mod faults;
 mod gate;
+mod renamed;
 mod restart;
 mod sync;
 mod through;

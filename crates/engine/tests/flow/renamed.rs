@@ -1,0 +1,161 @@
+//! What died before its route was called otherwise (`was`) is that route's: it is shown, grouped and chosen by the new
+//! name, and goes back to where it failed.
+
+use crate::rig::{Rig, peer::fault, until, world::Reply};
+use crossdock_engine::{DeadFilter, OperationView, RedriveRequest};
+use crossdock_model::FaultClass;
+use crossdock_settings::Rate;
+use crossdock_store::OperationState;
+use std::collections::BTreeSet;
+
+/// One of each kind: with a queue of its own, from a queue, from a topic, and one whose `accept` refuses.
+const ROUTES: &str = "
+channels: { q: { queue: {} }, t: { topic: { retain: 1d } }, taken: { queue: {} } }
+routes:
+  inq: { from: { ask: {} }, to: [ { queue: q }, { topic: t } ] }
+  own: { WAS-own from: { broker: {} }, to: [ { name: one, ask: { connection: p, path: one } }, { name: two, ask: { connection: p, path: two } } ] }
+  queued: { WAS-queued from: { queue: q }, to: { ask: { connection: p, path: queue } } }
+  told: { WAS-told from: { topic: { name: t, start: earliest } }, to: { ask: { connection: p, path: topic } } }
+  door: { WAS-door from: { broker: {} }, accept: [ { validate: { json_schema: s.json } } ], to: { queue: taken } }
+";
+
+const NAMES: [&str; 4] = ["own", "queued", "told", "door"];
+
+/// The routes under these names.
+fn routes(prefix: &str, was: Option<&str>) -> String {
+    NAMES.iter().fold(ROUTES.to_owned(), |text, name| {
+        let said = was.map(|was| format!("was: {was}{name},")).unwrap_or_default();
+        text.replace(&format!("  {name}: {{ WAS-{name}"), &format!("  {prefix}{name}: {{ {said}"))
+    })
+}
+
+/// Has a message die in each route.
+fn die(rig: &Rig, prefix: &str) {
+    rig.world.script(|got| {
+        if got.path == "one" { Reply::Taken } else { Reply::Fault(fault(FaultClass::Rejected, "ask.no")) }
+    });
+    let before = rig.dead().len();
+    rig.push("inq", "{}");
+    rig.push(&format!("{prefix}own"), "{}");
+    rig.push(&format!("{prefix}door"), "{}");
+    until("all are dead", || rig.dead().len() == before + 4);
+}
+
+fn next(rig: &mut Rig, yaml: &str) {
+    rig.kill();
+    rig.write(yaml);
+    rig.restart();
+}
+
+/// All dead letters are of the routes that are called so, wherever one looks.
+fn are_of(rig: &Rig, prefix: &str) {
+    let expected: BTreeSet<_> = NAMES.iter().map(|name| format!("{prefix}{name}")).collect();
+    let dead = rig.dead();
+    let shown: BTreeSet<_> = dead.iter().map(|letter| letter.message.route.clone().unwrap().to_string()).collect();
+    assert_eq!(shown, expected);
+    let sources: BTreeSet<_> =
+        dead.iter().filter_map(|letter| letter.source.as_ref()).map(ToString::to_string).collect();
+    assert_eq!(sources, BTreeSet::from(["q".into(), "t".into(), format!("route:{prefix}own")]));
+    let groups = rig.block_on(rig.gateway().dead_groups()).unwrap();
+    assert_eq!(groups.iter().map(|group| group.route.to_string()).collect::<BTreeSet<_>>(), expected);
+    for route in &expected {
+        assert_eq!(meant(rig, route), dead.len() as u64 / 4, "{route}");
+    }
+}
+
+fn of(route: &str) -> DeadFilter {
+    DeadFilter { route: Some(route.into()), ..DeadFilter::default() }
+}
+
+/// How many letters a filter by a route's name means: those that are listed, and those that would be sent back.
+fn meant(rig: &Rig, route: &str) -> u64 {
+    let dry = RedriveRequest { filter: of(route), dry_run: true, ..RedriveRequest::default() };
+    let matched = rig.block_on(rig.gateway().redrive(dry)).unwrap().matched;
+    let listed = rig.block_on(rig.gateway().dead_letters(&of(route), None, 100)).unwrap().items.len();
+    assert_eq!(matched, listed as u64);
+    matched
+}
+
+fn redrive(rig: &Rig) -> OperationView {
+    let id = rig.block_on(rig.gateway().redrive(RedriveRequest::default())).unwrap().operation.unwrap();
+    until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+    rig.gateway().operation(id).unwrap()
+}
+
+/// All letters but what `accept` refuses go to the target that failed, and to no other.
+fn go_back(rig: &Rig) {
+    let before = rig.world.taken().len();
+    rig.world.script(|_| Reply::Taken);
+    let ended = redrive(rig);
+    assert_eq!((ended.done, ended.failed), (ended.total * 3 / 4, ended.total / 4));
+    let back = usize::try_from(ended.done).unwrap();
+    until("they are delivered", || rig.world.taken().len() == before + back);
+    let paths: BTreeSet<_> = rig.world.taken().split_off(before).into_iter().map(|got| got.path).collect();
+    assert_eq!(paths, ["two", "queue", "topic"].map(str::to_owned).into());
+    rig.account();
+}
+
+#[test]
+fn dead_letters_of_a_renamed_route_are_redriven() {
+    let mut rig = Rig::start(&routes("", None));
+    die(&rig, "");
+    next(&mut rig, &routes("new-", Some("")));
+    are_of(&rig, "new-");
+    assert_eq!(meant(&rig, "own"), 0, "nothing is called so any more");
+    go_back(&rig);
+    let dead = rig.dead();
+    assert_eq!(dead[0].message.route.as_deref(), Some("new-door"));
+    // What the new `accept` takes is taken.
+    next(&mut rig, &routes("new-", Some("")).replace("accept: [ { validate: { json_schema: s.json } } ],", ""));
+    assert_eq!((redrive(&rig).failed, rig.dead().len(), rig.channel("taken").messages), (0, 0, 1));
+    rig.account();
+}
+
+#[test]
+fn what_a_route_was_is_known_when_the_file_says_it_no_more() {
+    let mut rig = Rig::start(&routes("", None));
+    die(&rig, "");
+    next(&mut rig, &routes("b-", Some("")));
+    die(&rig, "b-");
+    next(&mut rig, &routes("b-", Some("")));
+    next(&mut rig, &routes("b-", None));
+    are_of(&rig, "b-");
+    // Named anew, with letters of two names; and back again, with letters of three.
+    next(&mut rig, &routes("c-", Some("b-")));
+    are_of(&rig, "c-");
+    die(&rig, "c-");
+    next(&mut rig, &routes("", Some("c-")));
+    next(&mut rig, &routes("", None));
+    are_of(&rig, "");
+    assert_eq!(rig.dead().len(), 12);
+    assert!(rig.block_on(async { rig.gateway().operations() }).is_empty(), "a name is no operation");
+    go_back(&rig);
+}
+
+#[test]
+fn another_route_of_the_old_name_keeps_its_own_letters() {
+    let mut rig = Rig::start(&routes("", None));
+    die(&rig, "");
+    next(&mut rig, &routes("new-", Some("")));
+    let both = "  own: { from: { broker: {} }, to: { ask: { connection: p, path: two } } }\n";
+    next(&mut rig, &format!("{}{both}", routes("new-", None)));
+    rig.push("own", "{}");
+    until("it is dead", || rig.dead().len() == 5);
+    assert_eq!((meant(&rig, "own"), meant(&rig, "new-own")), (1, 1));
+}
+
+#[test]
+fn a_redrive_that_is_under_way_goes_on_under_the_new_name() {
+    let mut rig = Rig::start(&routes("", None));
+    for _ in 0..5 {
+        die(&rig, "");
+    }
+    let slow = RedriveRequest { filter: of("own"), rate: Some(Rate { per_second: 5.0 }), ..RedriveRequest::default() };
+    rig.world.script(|_| Reply::Taken);
+    let id = rig.block_on(rig.gateway().redrive(slow)).unwrap().operation.unwrap();
+    until("one is back", || rig.gateway().operation(id).unwrap().done > 0);
+    next(&mut rig, &routes("new-", Some("")));
+    until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+    assert_eq!((rig.gateway().operation(id).unwrap().done, meant(&rig, "new-own")), (5, 0));
+    rig.account();
+}
