@@ -17,6 +17,8 @@ mod one_owner;
 #[cfg(test)]
 mod redrive;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod statuses;
 #[cfg(test)]
 mod try_message;

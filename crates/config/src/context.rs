@@ -1,6 +1,6 @@
 //! What reading a section needs: the protocols, the outside, the compiler, and where findings go.
 
-use crate::{Environment, Protocol, files, mask::Masks};
+use crate::{Environment, Protocol, Scrubber, files, mask::Masks};
 use crossdock_expression::Compiler;
 use crossdock_settings::{Diagnostic, Diagnostics, Entry, Field, Node, NodeKind, Settings, Span, suggest};
 use std::path::Path;
@@ -12,6 +12,8 @@ pub(crate) struct Context<'a> {
     pub protocols: &'a [Protocol],
     pub compiler: Compiler,
     pub masks: Masks,
+    /// Of what was substituted, which is known before any section is read.
+    pub scrubber: Scrubber,
     pub files: files::Reader<'a>,
     pub found: Diagnostics,
 }
@@ -24,6 +26,7 @@ impl<'a> Context<'a> {
             protocols,
             compiler: Compiler::new(),
             masks: Masks::new(protocols),
+            scrubber: Scrubber::default(),
             files: files::Reader { folder, environment, read: Vec::new() },
             found: Diagnostics::new(),
         }

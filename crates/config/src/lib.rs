@@ -15,6 +15,7 @@ mod plan;
 mod read;
 mod report;
 mod schema;
+mod scrubber;
 mod substitute;
 mod tables;
 mod words;
@@ -26,6 +27,7 @@ pub use plan::{
     Sync, Target, TargetEvent, Tls, WhenFull,
 };
 pub use report::Report;
+pub use scrubber::Scrubber;
 
 use crossdock_connector::{Connector, Description, GatewayConfig};
 use std::{io, path::Path, sync::Arc};

@@ -1,14 +1,13 @@
 //! From bytes to a plan, through all passes; each goes on where the one before found errors, so that one run tells all.
 
 use crate::{
-    ConfigFile, Environment, Loaded, Plan, Protocol, checks,
+    ConfigFile, Environment, Loaded, Plan, Protocol, Scrubber, checks,
     context::Context,
-    mask,
     names::{Names, Seen},
     plan::{Channels, Route},
     read::{self, channels::Declared, connections::Named},
     report::{Report, Sources},
-    substitute::{Substituted, substitute},
+    substitute::substitute,
     tables::{ROOT, VERSION},
     yaml,
 };
@@ -37,10 +36,11 @@ pub(crate) fn load(file: &ConfigFile<'_>, environment: &dyn Environment, protoco
     let masked_text = crate::report::masked_text(text, &secrets);
     let substituted = substitute(&mut root, file.folder, environment, &mut found);
     context.found = found;
+    context.scrubber = Scrubber::new(&substituted.secrets);
     let plan = read_root(&root, file, &mut context);
     let plan = plan.map(|plan| Plan { masked: context.masks.json(&root), masked_text, ..plan });
     let sources = Sources { name: file.name.into(), text, others: context.files.read, secrets: Some(secrets) };
-    let report = Report::new(settle(context.found, &substituted), &sources);
+    let report = Report::new(settle(context.found, &substituted.failed, &context.scrubber), &sources);
     let plan = plan.filter(|_| !report.has_errors()).map(Arc::new);
     Loaded { plan, report }
 }
@@ -56,9 +56,8 @@ fn top() -> Span {
 }
 
 /// Drops what follows from a failed substitution, and takes out of the texts what was substituted.
-fn settle(found: Diagnostics, substituted: &Substituted) -> Diagnostics {
-    let within =
-        |place: Span| substituted.failed.iter().any(|failed| failed.start <= place.start && place.start < failed.end);
+fn settle(found: Diagnostics, failed: &[Span], scrubber: &Scrubber) -> Diagnostics {
+    let within = |place: Span| failed.iter().any(|failed| failed.start <= place.start && place.start < failed.end);
     let mut kept = Diagnostics::new();
     // An alias is read where it is used, each time with the same findings.
     let mut known = HashSet::new();
@@ -67,8 +66,8 @@ fn settle(found: Diagnostics, substituted: &Substituted) -> Diagnostics {
         if !own && finding.place.file.is_none() && within(finding.place.span) {
             continue;
         }
-        finding.message = mask::scrub(finding.message, &substituted.secrets);
-        finding.hint = finding.hint.map(|hint| mask::scrub(hint, &substituted.secrets));
+        finding.message = scrubber.string(finding.message);
+        finding.hint = finding.hint.map(|hint| scrubber.string(hint));
         let start = finding.place.span.start;
         if known.insert((finding.code, finding.place.file.clone(), start, finding.message.clone())) {
             kept.push(finding);

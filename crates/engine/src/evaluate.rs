@@ -128,8 +128,8 @@ impl Evaluator {
         match judged {
             Ok(Judged::Pass(claims)) => Acceptance::Taken { envelope: self.with_expiry(envelope), claims },
             Ok(Judged::Filtered(step)) => Acceptance::Filtered { step },
-            Ok(Judged::Refused(refusal)) => Acceptance::Refused(*refusal),
-            Err(panic) => Acceptance::Refused(refused(panicked(&panic))),
+            Ok(Judged::Refused(refusal)) => Acceptance::Refused(self.route.scrubber.refusal(*refusal)),
+            Err(panic) => Acceptance::Refused(self.route.scrubber.refusal(refused(panicked(&panic)))),
         }
     }
 
@@ -160,7 +160,7 @@ impl Evaluator {
             let verdict = self.route.steps.run(&mut message)?;
             self.finish(&mut message, verdict, order)
         });
-        flatten(result)
+        self.flatten(result)
     }
 
     /// Runs everything behind the store and tells what each step did.
@@ -172,7 +172,7 @@ impl Evaluator {
             let verdict = self.route.steps.trace(&mut message, seen)?;
             self.finish(&mut message, verdict, order)
         });
-        flatten(result)
+        self.flatten(result)
     }
 
     /// When nobody wants the message any more: what it says itself, and what `expire` among the steps says.
@@ -217,12 +217,32 @@ impl Evaluator {
         let targets = match (self.route.router.targets(), self.fixed.first()) {
             // One target that gets the same from every message: nothing to find out.
             ([only], Some(Some(fixed))) if matches!(only.when, When::Always) => vec![Addressed::To(fixed.clone())],
-            _ => self.route.router.route(message)?.into_iter().map(addressed).collect(),
+            _ => self.route.router.route(message)?.into_iter().map(|result| self.addressed(result)).collect(),
         };
         let events = Vec::new();
         let mut routed = Routed { envelope: message.finish()?, targets, events, lane, circuit, claims };
         self.encode_events(&mut routed);
         Ok(Evaluation::Routed(routed))
+    }
+
+    fn addressed(&self, result: RuleResult) -> Addressed {
+        match result {
+            RuleResult::Not => Addressed::Not,
+            RuleResult::To(values) => {
+                Addressed::To(Rendered::new(values.into_iter().map(rendered).collect::<Vec<_>>()))
+            }
+            RuleResult::Faulty(fault) => Addressed::Faulty(self.route.scrubber.fault(fault)),
+        }
+    }
+
+    /// What is told of a fault holds no secret, wherever it goes from here.
+    fn flatten(&self, result: Result<Result<Evaluation, Fault>, Text>) -> Evaluation {
+        let fault = match result {
+            Ok(Ok(evaluation)) => return evaluation,
+            Ok(Err(fault)) => fault,
+            Err(panic) => panicked(&panic),
+        };
+        Evaluation::Fault(self.route.scrubber.fault(fault))
     }
 
     /// Makes events for the targets that want them; a message that can be none is dead for that target.
@@ -232,7 +252,7 @@ impl Evaluator {
             let Some(addressed @ Addressed::To(_)) = routed.targets.get_mut(at) else { continue };
             match encode_event(&routed.envelope, *mode, defaults) {
                 Ok(event) => routed.events.push((at, Arc::new(event))),
-                Err(fault) => *addressed = Addressed::Faulty(fault),
+                Err(fault) => *addressed = Addressed::Faulty(self.route.scrubber.fault(fault)),
             }
         }
     }
@@ -262,14 +282,6 @@ impl Evaluation {
     }
 }
 
-fn flatten(result: Result<Result<Evaluation, Fault>, Text>) -> Evaluation {
-    match result {
-        Ok(Ok(evaluation)) => evaluation,
-        Ok(Err(fault)) => Evaluation::Fault(fault),
-        Err(panic) => Evaluation::Fault(panicked(&panic)),
-    }
-}
-
 fn fixed(formulas: &[Formula]) -> Option<Rendered> {
     let values: Option<Vec<_>> = formulas
         .iter()
@@ -279,14 +291,6 @@ fn fixed(formulas: &[Formula]) -> Option<Rendered> {
         })
         .collect();
     values.map(Rendered::new)
-}
-
-fn addressed(result: RuleResult) -> Addressed {
-    match result {
-        RuleResult::Not => Addressed::Not,
-        RuleResult::To(values) => Addressed::To(Rendered::new(values.into_iter().map(rendered).collect::<Vec<_>>())),
-        RuleResult::Faulty(fault) => Addressed::Faulty(fault),
-    }
 }
 
 fn rendered(value: crossdock_rules::Rendered) -> RenderedValue {

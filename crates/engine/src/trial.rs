@@ -3,6 +3,8 @@
 //! Nothing is sent, stored or asked of a peer; claims of `dedupe` are not looked up. The rules are those that run
 //! ([`Evaluator`]), and what would be sent is what the connectors themselves say.
 
+mod masked;
+
 use crate::{
     Acceptance, Addressed, Evaluation, Evaluator, Gateway, RequestError,
     browse::{find, lost},
@@ -83,7 +85,8 @@ pub struct Sent {
     pub lost: Vec<Text>,
 }
 
-/// Runs a message through a route at a time; the connectors say what they would send.
+/// Runs a message through a route at a time; the connectors say what they would send. What comes of `${env:…}` and
+/// `${file:…}` is masked, also in the payload, which would be sent as it is.
 #[must_use]
 pub fn trial(
     route: &Arc<Route>,
@@ -114,7 +117,7 @@ pub fn trial(
         |end| end,
         |envelope| behind(&evaluator, connectors, &envelope, now, &mut |step| trial.steps.push(step)),
     );
-    trial
+    masked::trial(trial, &route.scrubber)
 }
 
 /// What becomes of a stored message.

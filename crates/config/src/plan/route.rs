@@ -1,6 +1,6 @@
 //! Routes: from where, through which steps, to where, and what happens when it goes wrong.
 
-use crate::words::Words;
+use crate::{Scrubber, words::Words};
 use crossdock_connector::{OnRefused, SinkConfig, SourceConfig};
 use crossdock_expression::Program;
 use crossdock_model::{Text, Timestamp};
@@ -39,6 +39,8 @@ pub struct Route {
     pub retry: Retry,
     /// The queue of its dead letters.
     pub dead_letter: Text,
+    /// Takes what was substituted out of what is told of its messages.
+    pub scrubber: Scrubber,
     /// What `explain` says of it.
     pub(crate) words: Words,
 }

@@ -80,6 +80,7 @@ pub(crate) fn read(
         targets: targets.targets,
         retry: retry?,
         dead_letter,
+        scrubber: context.scrubber.clone(),
         words,
         id,
     };

@@ -75,7 +75,9 @@ pub(crate) fn source_formulas(settings: &Settings, context: &mut Context<'_>) ->
     if compiled.is_empty() {
         return Some(Formulas::none());
     }
-    Some(Formulas::new(move |slot, envelope| evaluate(&compiled, slot, envelope)))
+    let scrubber = context.scrubber.clone();
+    let evaluate = move |slot, envelope: &_| evaluate(&compiled, slot, envelope).map_err(|fault| scrubber.fault(fault));
+    Some(Formulas::new(evaluate))
 }
 
 fn evaluate(formulas: &[Formula], slot: Slot, envelope: &Envelope) -> Result<Evaluated, Fault> {
