@@ -126,7 +126,7 @@ impl Hasher for Plain {
 mod tests {
     use super::*;
     use crossdock_model::FaultClass;
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     fn session() -> (Session, Arc<Mutex<Results>>) {
         let posted = Arc::new(Mutex::new(Results::new()));
@@ -150,6 +150,27 @@ mod tests {
             posted.lock().unwrap().iter().map(|(ticket, result)| (ticket.0, result.is_ok())).collect();
         tickets.sort_unstable();
         assert_eq!(tickets, [(0, false), (1, true), (2, false), (3, false), (4, false)]);
+    }
+
+    #[tokio::test]
+    async fn waits_until_few_have_no_result_or_the_time_is_up() {
+        let (session, _) = session();
+        let session = Arc::new(session);
+        for ticket in 0..5 {
+            session.begin(Ticket(ticket), Vec::new());
+        }
+        let own = Arc::clone(&session);
+        let waiting = tokio::spawn(async move { own.few(2, Instant::now() + Duration::from_secs(3600)).await });
+        tokio::task::yield_now().await;
+        session.answer(vec![(0, Ok(())), (1, Ok(()))]);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "three are left");
+        session.answer(vec![(2, Ok(()))]);
+        waiting.await.unwrap();
+        assert_eq!(session.count(), 2);
+        let by = Instant::now() + Duration::from_millis(20);
+        session.few(1, by).await;
+        assert!(Instant::now() >= by, "nobody answered any more");
     }
 
     #[test]
