@@ -74,7 +74,7 @@ impl Working {
         if is_rounded(value.as_ref()) {
             let program = program.text().trim();
             let text =
-                format!("the key `{program}` has a whole number beyond 64 bits, which is rounded: send it as a text");
+                format!("the key `{program}` has a number of 2^63 or beyond, which is rounded: send it as a text");
             return Err(Fault::rejected("expression", text));
         }
         Ok(value)
@@ -84,7 +84,7 @@ impl Working {
     /// other value as JSON; none for null.
     ///
     /// # Errors
-    /// It cannot be decoded, or the expression failed.
+    /// As for [`Self::key_value`].
     pub fn key(&mut self, program: &Program) -> Result<Option<Bytes>, Fault> {
         let value = self.key_value(program)?;
         match value.as_ref().view() {
@@ -232,7 +232,7 @@ fn value(decoded: Option<&Decoded>) -> Option<&Value> {
     decoded.map(|decoded| &decoded.value)
 }
 
-/// Whether a number in it stands for several: whole ones are exact up to 64 bits with their sign, and are fractions beyond.
+/// Whether a number in it stands for several: whole ones are exact below 2^63, and are binary fractions from there on.
 fn is_rounded(value: ValueRef<'_>) -> bool {
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     match value.view() {
