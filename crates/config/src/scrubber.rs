@@ -2,27 +2,12 @@
 //! them, and so does what is told of these.
 
 use crate::substitute::MASK;
-use crossdock_model::{Fault, Refusal, Text};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use crossdock_model::{Fault, Refusal, Text, uri};
+use percent_encoding::utf8_percent_encode;
 use std::{cmp::Reverse, fmt, sync::Arc};
 
 /// Secrets shorter than this are not looked for: they would be found in the middle of words.
 const SCRUBBED_BYTES_MIN: usize = 6;
-
-/// What a request line cannot hold (RFC 3986 §2), and what one segment of its path cannot.
-const LINE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What ends a text that was cut to what is kept of it.
 const CUT: char = '…';
@@ -103,7 +88,7 @@ fn forms(value: &str) -> Vec<String> {
     let quoted = serde_json::Value::from(value).to_string();
     let mut forms = vec![value.to_owned(), quoted.trim_matches('"').to_owned()];
     forms.extend(value.lines().map(|line| line.trim().to_owned()));
-    forms.extend([LINE, SEGMENT].map(|set| utf8_percent_encode(value, set).to_string()));
+    forms.extend([uri::TYPED, uri::SEGMENT].map(|set| utf8_percent_encode(value, set).to_string()));
     if let Some((scheme, rest)) = value.split_once("://") {
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

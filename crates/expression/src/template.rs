@@ -8,8 +8,8 @@
 //! holes every other sign stands for itself; two opening braces are written `{{ s'{{' }}`.
 
 use crate::{CompileError, Compiler, Metadata, Program, Use, Value, View};
-use crossdock_model::{Envelope, Fault, Text};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use crossdock_model::{Envelope, Fault, Text, uri};
+use percent_encoding::utf8_percent_encode;
 use std::{borrow::Cow, ops::Range};
 use vrl::value::Kind;
 
@@ -55,8 +55,6 @@ enum Part {
     Literal(Box<str>),
     Hole(Program),
 }
-
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Compiler {
     /// Compiles a template.
@@ -196,7 +194,7 @@ fn push(out: &mut String, value: &Value, escape: Escape, text: &str) -> Result<(
         Escape::PathSegment if matches!(&*text, "" | "." | "..") => {
             return Err(fault(&format!("`{text}`, which cannot be a segment of a path")));
         }
-        Escape::PathSegment => out.extend(utf8_percent_encode(&text, SEGMENT)),
+        Escape::PathSegment => out.extend(utf8_percent_encode(&text, uri::SEGMENT)),
     }
     Ok(())
 }

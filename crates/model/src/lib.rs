@@ -10,6 +10,7 @@ mod headers;
 mod id;
 mod limits;
 mod time;
+pub mod uri;
 mod value;
 
 pub use bytestring::ByteString as Text;

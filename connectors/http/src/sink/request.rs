@@ -7,25 +7,11 @@ use crossdock_connector::{
     Diagnostics, Outgoing, SinkConfig, Slot,
     mapping::{self, Part},
 };
-use crossdock_model::Fault;
+use crossdock_model::{Fault, uri};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header::CONTENT_LENGTH};
 use http_body_util::Full;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
-
-/// What the literal part of a path may hold and a request line not. A value's own are encoded when it is rendered.
-const LITERAL: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// A target.
 #[derive(Debug)]
@@ -138,7 +124,7 @@ fn uri(base: &str, path: &str) -> Result<Uri, Fault> {
         None | Some(b'/' | b'?') => "",
         Some(_) => "/",
     };
-    let whole = format!("{base}{between}{}", utf8_percent_encode(path, LITERAL));
+    let whole = format!("{base}{between}{}", utf8_percent_encode(path, uri::TYPED));
     Uri::try_from(whole).map_err(|error| Fault::rejected("http.path", format!("the path is none: {error}")))
 }
 

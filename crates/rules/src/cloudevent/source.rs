@@ -1,14 +1,10 @@
 //! The `source` of a message that is no event: where it came from, as a URI reference (RFC 3986).
 
-use crossdock_model::{Origin, Text};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use crossdock_model::{Origin, Text, uri};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// What need not be escaped in a path: unreserved characters, and what divides addresses.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
+const ESCAPED: &AsciiSet = &uri::SEGMENT
     .remove(b'/')
     .remove(b'!')
     .remove(b'$')

@@ -2,11 +2,12 @@
 
 use super::{JsonSchema, json_place};
 use crate::{Files, SourceFile};
+use crossdock_model::uri;
 use crossdock_settings::{Diagnostic, Diagnostics, Place, Position, Span};
 use jsonschema::{
     Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator, error::ValidationErrorKind, json::Json,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,7 @@ const FILES_MAX: usize = 256;
 /// Most findings that are told of one file.
 const FINDINGS_MAX: usize = 32;
 
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const PATH: &AsciiSet = &uri::SEGMENT.remove(b'/');
 
 pub fn compile(path: &Path, span: Span, files: &mut dyn Files, found: &mut Diagnostics) -> Option<JsonSchema> {
     let file = match files.read(path) {
