@@ -124,6 +124,11 @@ fn messages_are_browsed_dead_letters_shown_and_deleted() {
         let letters = api(&gateway, "GET", "/dead-letters", "").json();
         letters["items"][0]["redrives"] == 1
     });
+    let again = api(&gateway, "GET", &format!("/dead-letters/{id}"), "").json();
+    let events: Vec<_> = again["history"].as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
+    assert_eq!(events, ["received", "dead", "redriven", "dead"], "{again}");
+    assert_eq!(again["history"][1]["fault"]["code"], "expression", "why it died before: {again}");
+    assert!(gateway.operate(&["dead", "show", id], "").stdout.contains("before that"));
     assert_eq!(gateway.operate(&["dead", "rm", id, "--yes"], "").status, 0);
     wait("it to be gone", || api(&gateway, "GET", "/dead-letters", "").json()["items"] == Value::Array(Vec::new()));
     gateway.assert_account();

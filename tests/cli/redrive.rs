@@ -3,7 +3,7 @@
 
 use crate::harness::{api, post, prepared, wait};
 use crossdock_testkit::{Answer, Gateway, Partner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -117,7 +117,14 @@ fn a_redrive_goes_on_after_a_kill_and_counts() {
     wait("all to die", || bench.dead().len() == 5);
     let operation = bench.redrive("{}");
     wait("all to die again", || bench.operation(&operation)["state"] == "done" && bench.dead().len() == 5);
-    assert!(bench.dead().iter().all(|letter| letter["redrives"] == 1), "{:?}", bench.dead());
+    for letter in bench.dead() {
+        assert_eq!(
+            (&letter["redrives"], &letter["attempts_total"]),
+            (&json!(1), &json!(2)),
+            "one in each life: {letter}"
+        );
+        assert_eq!(letter["attempts"].as_array().unwrap().len(), 1, "those since it was redriven: {letter}");
+    }
     bench.mended.store(true, Ordering::SeqCst);
     let operation = bench.redrive(r#"{"rate": "4/s"}"#);
     wait("the second of them", || bench.taken("/b").len() >= 2);

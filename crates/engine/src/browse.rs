@@ -9,7 +9,7 @@ use crate::{
     route::RouteEvent,
     tasks::blocking,
 };
-use crossdock_model::{MessageId, Text};
+use crossdock_model::{Fault, MessageId, Text};
 use crossdock_store::{
     Browsed, Browser, ChannelInfo, ChannelNumber, Channels, Cursor, Notes, ReadError, StoredMessage,
     SubscriptionNumber, Try,
@@ -165,6 +165,7 @@ fn view(
         total += dead.tries_total;
         attempts.extend(dead.tries.iter().map(|tried| attempt(tried.clone(), dead.target.as_ref())));
     }
+    total += notes.earlier.iter().map(|death| death.tries_total).sum::<u32>();
     let history = history(&envelope.received_at, message, &attempts, &notes);
     Ok(MessageView {
         route: notes.dead.as_ref().map(|dead| dead.route.clone()).or_else(|| place.route.clone()),
@@ -191,7 +192,14 @@ fn history(
     notes: &Notes,
 ) -> Vec<HistoryEvent> {
     let plain = |at, event| HistoryEvent { at, event, target: None, fault: None };
+    let died = |at, target: &Option<Text>, cause: &Fault| {
+        let (target, fault) = (target.clone(), Some(cause.clone()));
+        HistoryEvent { at, event: "dead", target, fault }
+    };
     let mut events = vec![plain(*received_at, "received")];
+    for death in &notes.earlier {
+        events.extend([died(death.dead_since, &death.target, &death.cause), plain(death.redriven_at, "redriven")]);
+    }
     if notes.dead.is_none() {
         events.push(plain(message.appended_at, "stored"));
     }
@@ -202,8 +210,7 @@ fn history(
         fault: attempt.fault.clone(),
     }));
     if let Some(dead) = &notes.dead {
-        let (target, fault) = (dead.target.clone(), Some(dead.cause.clone()));
-        events.push(HistoryEvent { at: dead.dead_since, event: "dead", target, fault });
+        events.push(died(dead.dead_since, &dead.target, &dead.cause));
     }
     events.sort_by_key(|event| event.at);
     events

@@ -52,7 +52,7 @@ pub use disk::{
 };
 pub use error::{DeclareError, DecodeError, OpenError, ReadError};
 pub use info::{ChannelInfo, Fetched, GroupCounts, History, Page, Rest, StoreCounts, SubscriptionInfo, Touched, Try};
-pub use message::{DeadNote, EncodedMessage, Notes, StoredMessage};
+pub use message::{DeadNote, EarlierDeath, EncodedMessage, Notes, StoredMessage};
 pub use names::{
     Amendment, ChannelKind, ChannelNumber, ChannelSpec, OffsetRun, Offsets, Outcome, Retain, Start, SubscriptionNumber,
     SubscriptionSpec, WhenFull,

@@ -50,8 +50,9 @@ fn render(letter: &DeadLetter, paint: Paint) -> String {
         ("type", None, letter.content_type.clone().unwrap_or_else(|| "-".into())),
     ];
     let mut text = String::new();
-    for (name, tone, value) in &facts {
-        let value = disarm(value);
+    let before = deaths_before(letter).map(|told| ("before that", None, told));
+    for (name, tone, value) in facts.into_iter().chain(before) {
+        let value = disarm(&value);
         text += &format!("{name:<12}{}\n", tone.map_or_else(|| value.clone(), |tone| paint.text(tone, &value)));
     }
     if !letter.attempts.is_empty() {
@@ -64,6 +65,16 @@ fn render(letter: &DeadLetter, paint: Paint) -> String {
     }
     text += &format!("\n{}\n", payload(letter));
     text
+}
+
+/// When and of what it died before it was redriven, oldest first.
+fn deaths_before(letter: &DeadLetter) -> impl Iterator<Item = String> + '_ {
+    let deaths: Vec<_> = letter.history.iter().filter(|entry| entry.event == "dead").collect();
+    let before = deaths.len().saturating_sub(1);
+    deaths.into_iter().take(before).map(|entry| {
+        let fault = entry.fault.as_ref().map(|fault| format!("{}: {}", fault.code, fault.text)).unwrap_or_default();
+        format!("{} {fault}", entry.at)
+    })
 }
 
 fn attempts(letter: &DeadLetter) -> Table {

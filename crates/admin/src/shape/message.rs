@@ -139,7 +139,7 @@ pub struct Fault {
 pub struct HistoryEntry {
     /// When.
     pub at: String,
-    /// `received`, `stored`, `attempt`, `dead`.
+    /// `received`, `stored`, `attempt`, `dead`, `redriven`.
     pub event: String,
     /// The target, where it is about one.
     pub target: Option<String>,

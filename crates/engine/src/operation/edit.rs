@@ -101,7 +101,7 @@ impl Inner {
     /// Stores the copy and settles the original in one frame.
     async fn replace(&self, letter: &Letter, copy: Envelope, keep: bool) -> Result<Edited, RequestError> {
         let id = copy.id;
-        let notes = Notes { redrives: 0, edited_from: Some(letter.message.id()), dead: None };
+        let notes = Notes { edited_from: Some(letter.message.id()), ..Notes::default() };
         let Release { puts, account } =
             release_as(self, &letter.note, copy, &notes).map_err(RequestError::Unprocessable)?;
         let txn = if keep {

@@ -71,10 +71,12 @@ impl Counted {
 pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release, String> {
     let unreadable = |_| String::from("it cannot be decoded");
     let (envelope, notes) = (message.envelope().map_err(unreadable)?, message.notes().map_err(unreadable)?);
-    let Notes { redrives, edited_from, dead } = notes;
-    let note = inner.renames.note(dead.ok_or("it is no dead letter")?);
-    let notes = Notes { redrives: redrives.saturating_add(1), edited_from, dead: None };
-    release_as(inner, &note, envelope, &notes)
+    let (notes, note) = notes.revived(inner.shared.time.now()).ok_or("it is no dead letter")?;
+    let bytes_max = inner.shared.plan.gateway().store.message_bytes_max();
+    let fits = |notes: &Notes| EncodedMessage::with_notes(&envelope, notes).len() as u64 <= bytes_max;
+    // A message that is as large as one may be says no more of its past than it did as a dead letter.
+    let notes = if notes.earlier.is_empty() || fits(&notes) { notes } else { notes.without_earlier() };
+    release_as(inner, &inner.renames.note(note), envelope, &notes)
 }
 
 /// What is to be done with a message that goes where a dead letter failed.

@@ -287,9 +287,9 @@ impl RouteTask {
         if message.len() as u64 <= self.shared.plan.gateway().store.message_bytes_max() {
             return Some(message);
         }
-        let Notes { redrives, edited_from, dead } = notes;
-        let dead = dead.map(|note| DeadNote { cause: brief(&note.cause), tries: Vec::new(), ..note });
-        Some(EncodedMessage::with_notes(&envelope, &Notes { redrives, edited_from, dead }))
+        let notes = notes.without_earlier();
+        let dead = notes.dead.map(|note| DeadNote { cause: brief(&note.cause), tries: Vec::new(), ..note });
+        Some(EncodedMessage::with_notes(&envelope, &Notes { dead, ..notes }))
     }
 
     /// The store answered.

@@ -77,7 +77,7 @@ impl Attempt {
 pub struct HistoryEvent {
     /// When.
     pub at: Timestamp,
-    /// `received`, `stored`, `attempt`, `dead`.
+    /// `received`, `stored`, `attempt`, `dead`, `redriven`.
     pub event: &'static str,
     /// The target, where it is about one.
     pub target: Option<Text>,

@@ -22,6 +22,47 @@ pub struct Notes {
     pub edited_from: Option<MessageId>,
     /// Why it is a dead letter.
     pub dead: Option<DeadNote>,
+    /// Why it was one before, oldest first: the first time and the last ones ([`Notes::revived`]).
+    pub earlier: Vec<EarlierDeath>,
+}
+
+/// Why a message was a dead letter until it was redriven.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EarlierDeath {
+    /// What had gone wrong.
+    pub cause: Fault,
+    /// The target that had refused it.
+    pub target: Option<Text>,
+    /// When it died.
+    pub dead_since: Timestamp,
+    /// How many tries there had been since it was received, or redriven before.
+    pub tries_total: u32,
+    /// When it was redriven.
+    pub redriven_at: Timestamp,
+}
+
+/// So many earlier deaths are kept of a message.
+const EARLIER_MAX: usize = 8;
+
+impl Notes {
+    /// The notes of a dead letter that is redriven, beside why it was one. None if it is none.
+    #[must_use]
+    pub fn revived(self, redriven_at: Timestamp) -> Option<(Self, DeadNote)> {
+        let Self { redrives, edited_from, dead, mut earlier } = self;
+        let note = dead?;
+        let DeadNote { cause, target, dead_since, tries_total, .. } = note.clone();
+        if earlier.len() >= EARLIER_MAX {
+            earlier.remove(1);
+        }
+        earlier.push(EarlierDeath { cause, target, dead_since, tries_total, redriven_at });
+        Some((Self { redrives: redrives.saturating_add(1), edited_from, dead: None, earlier }, note))
+    }
+
+    /// The same without what only tells of the past.
+    #[must_use]
+    pub fn without_earlier(self) -> Self {
+        Self { earlier: Vec::new(), ..self }
+    }
 }
 
 /// Why a message is a dead letter, and where it belongs.

@@ -1,15 +1,16 @@
 //! What stands beside an envelope on disk: redrives, where an edited copy comes from, why it is dead.
 //!
 //! ```text
-//! notes   mask · [redrives] · [edited from: 16] · [dead]
+//! notes   mask · [redrives] · [edited from: 16] · [dead] · [number of earlier deaths · earlier deaths]
 //! dead    cause · route · dead since · tries in all · number of tries kept · tries · mask · [target] · [source]
+//! earlier cause · dead since · tries in all · redriven at · mask · [target]
 //! try     number · at · mask · [target] · [fault]
 //! fault   class, answer · code · text · mask · [step] · [retry after, ms]
 //! ```
 //! A mask is a varint with a bit for each field in brackets, the first one lowest.
 
 use super::words::{put_text, text};
-use super::{DeadNote, Notes};
+use super::{DeadNote, EarlierDeath, Notes};
 use crate::{
     DecodeError, Try,
     format::{Reader, Write},
@@ -38,8 +39,8 @@ pub const fn has(mask: u64, field: u32) -> bool {
 }
 
 pub fn put_notes(to: &mut Vec<u8>, notes: &Notes) {
-    let Notes { redrives, edited_from, dead } = notes;
-    to.put_varint(mask_of(&[*redrives > 0, edited_from.is_some(), dead.is_some()]));
+    let Notes { redrives, edited_from, dead, earlier } = notes;
+    to.put_varint(mask_of(&[*redrives > 0, edited_from.is_some(), dead.is_some(), !earlier.is_empty()]));
     if *redrives > 0 {
         to.put_varint(u64::from(*redrives));
     }
@@ -49,15 +50,47 @@ pub fn put_notes(to: &mut Vec<u8>, notes: &Notes) {
     if let Some(dead) = dead {
         put_dead(to, dead);
     }
+    if !earlier.is_empty() {
+        to.put_varint(earlier.len() as u64);
+        earlier.iter().for_each(|death| put_earlier(to, death));
+    }
 }
 
 pub fn notes(reader: &mut Reader<'_>, whole: &Bytes) -> Result<Notes, DecodeError> {
-    let mask = mask(reader, 3)?;
+    let mask = mask(reader, 4)?;
     Ok(Notes {
         redrives: if has(mask, 0) { reader.varint_u32()? } else { 0 },
         edited_from: if has(mask, 1) { Some(MessageId::from_bytes(reader.array()?)) } else { None },
         dead: if has(mask, 2) { Some(dead(reader, whole)?) } else { None },
+        earlier: if has(mask, 3) { all_earlier(reader, whole)? } else { Vec::new() },
     })
+}
+
+fn put_earlier(to: &mut Vec<u8>, death: &EarlierDeath) {
+    let EarlierDeath { cause, target, dead_since, tries_total, redriven_at } = death;
+    put_fault(to, cause);
+    to.put_signed(dead_since.millis());
+    to.put_varint(u64::from(*tries_total));
+    to.put_signed(redriven_at.millis());
+    to.put_varint(mask_of(&[target.is_some()]));
+    if let Some(target) = target {
+        put_text(to, target);
+    }
+}
+
+fn all_earlier(reader: &mut Reader<'_>, whole: &Bytes) -> Result<Vec<EarlierDeath>, DecodeError> {
+    let count = reader.count()?;
+    (0..count).map(|_| earlier(reader, whole)).collect()
+}
+
+fn earlier(reader: &mut Reader<'_>, whole: &Bytes) -> Result<EarlierDeath, DecodeError> {
+    let cause = fault(reader, whole)?;
+    let dead_since = Timestamp(reader.signed()?);
+    let tries_total = reader.varint_u32()?;
+    let redriven_at = Timestamp(reader.signed()?);
+    let mask = mask(reader, 1)?;
+    let target = if has(mask, 0) { Some(text(reader, whole)?) } else { None };
+    Ok(EarlierDeath { cause, target, dead_since, tries_total, redriven_at })
 }
 
 fn put_dead(to: &mut Vec<u8>, dead: &DeadNote) {

@@ -123,11 +123,27 @@ fn dead_note() -> impl Strategy<Value = DeadNote> {
     )
 }
 
+fn earlier() -> impl Strategy<Value = Vec<EarlierDeath>> {
+    let one = (fault(), option::of(text()), time(), any::<u32>(), time());
+    vec(
+        one.prop_map(|(cause, target, dead_since, tries_total, redriven_at)| EarlierDeath {
+            cause,
+            target,
+            dead_since,
+            tries_total,
+            redriven_at,
+        }),
+        0..4,
+    )
+}
+
 fn notes() -> impl Strategy<Value = Notes> {
-    (any::<u32>(), option::of(any::<[u8; 16]>()), option::of(dead_note())).prop_map(|(redrives, from, dead)| Notes {
+    let all = (any::<u32>(), option::of(any::<[u8; 16]>()), option::of(dead_note()), earlier());
+    all.prop_map(|(redrives, from, dead, earlier)| Notes {
         redrives,
         edited_from: from.map(MessageId::from_bytes),
         dead,
+        earlier,
     })
 }
 
