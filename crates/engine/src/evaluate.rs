@@ -265,6 +265,12 @@ impl Routed {
         let event = self.events.iter().find(|(target, _)| *target == at);
         event.map_or(&self.envelope, |(_, event)| event)
     }
+
+    /// When nobody wants the message any more, given what the original says: a step may bring it forward.
+    #[must_use]
+    pub fn deadline(&self, of_original: Option<Timestamp>) -> Option<Timestamp> {
+        earlier(of_original, self.envelope.properties.expires_at)
+    }
 }
 
 impl Evaluation {

@@ -135,6 +135,9 @@ fn behind(
         Evaluation::Filtered { step } => TrialEnd::Filtered { step },
         Evaluation::Fault(fault) => TrialEnd::Dead(fault),
         Evaluation::Routed(routed) => {
+            if let Some(at) = routed.deadline(None).filter(|at| *at <= now) {
+                return TrialEnd::Expired { at };
+            }
             let targets = evaluator.route().targets.iter().zip(&routed.targets).enumerate();
             let sent = targets.filter_map(|(at, (target, addressed))| {
                 sent(connectors, target, routed.envelope_for(at), addressed.clone())

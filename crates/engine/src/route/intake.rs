@@ -176,6 +176,7 @@ impl RouteTask {
         let Some(target) = self.targets.get_mut(at) else { return };
         let entry = Entry { lane: routed.lane, circuit: routed.circuit, ..Entry::fresh(offset) };
         if target.scheduler.admit(now, entry) {
+            let deadline = routed.deadline(deadline);
             let live = Live { stage: Stage::Waiting, loaded: Some(loaded), deadline, due: None };
             target.insert(offset, live, &self.shared.budget);
         }
@@ -189,6 +190,7 @@ impl RouteTask {
             && let Some(Addressed::To(rendered)) = routed.targets.get(at)
         {
             let (rendered, envelope) = (rendered.clone(), Arc::clone(routed.envelope_for(at)));
+            let deadline = routed.deadline(deadline);
             if let Some(target) = self.targets.get_mut(at) {
                 target.scheduler.identified(stored.offset, routed.lane, routed.circuit);
             }

@@ -155,3 +155,23 @@ routes:
     assert_eq!(left, ["kept.dead"]);
     rig.account();
 }
+
+#[test]
+fn what_a_step_says_is_over_is_not_sent() {
+    let rig = Rig::start(
+        "
+channels: { q: { queue: {} } }
+routes:
+  in: { from: { ask: {} }, to: { queue: q } }
+  out:
+    from: { queue: q }
+    steps: [ { transform: '%expires_at = string!(.until)' } ]
+    to: { ask: { connection: p, path: a } }
+",
+    );
+    for until in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+        rig.world.push("in", envelope(&format!("{{\"until\":\"{until}\"}}")), None);
+    }
+    check(&rig, "out", 1, 0);
+    assert_eq!(rig.world.taken().len(), 1);
+}
