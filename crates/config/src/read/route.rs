@@ -10,7 +10,7 @@ use crate::{
 };
 use crossdock_model::Text;
 use crossdock_rules::{ACCEPT_STEPS, STEPS, Stage};
-use crossdock_settings::{Entry, Kind, Node, NodeKind, Placed, Settings};
+use crossdock_settings::{Diagnostic, Entry, Kind, Node, NodeKind, Placed, Settings};
 use std::{sync::Arc, time::Duration};
 
 /// What the name of a route's hidden queue begins with.
@@ -63,10 +63,7 @@ pub(crate) fn read(
         From::Connector(_) => !steps.is_empty() || targets.targets.iter().any(to_peer),
         From::Queue(_) | From::Topic { .. } => false,
     };
-    let on_failure = match settings.text("on_failure").map(|word| &**word) {
-        Some("skip") => OnFailure::Skip,
-        Some(_) | None => OnFailure::BlockKey,
-    };
+    let on_failure = read_on_failure(&node, &settings, context);
     let route = Route {
         was: was.map(|was| was.value),
         from,
@@ -117,6 +114,19 @@ fn check_door(node: &Node, settings: &Settings, context: &mut Context<'_>) {
     if reads_channel && settings.get("accept").is_some() {
         let message = "`accept` has no meaning here: what a route reads from a channel is stored already";
         context.error_hint("route.accept", settings.span_of("accept"), message, "put these steps under `steps`");
+    }
+}
+
+/// What becomes of the others of a key when one of them fails.
+fn read_on_failure(node: &Node, settings: &Settings, context: &mut Context<'_>) -> OnFailure {
+    if let Some(given) = node.get("on_failure").filter(|_| node.get("order_by").is_none()) {
+        let message = "`on_failure` has no effect without `order_by`";
+        let hint = "add `order_by: .key`, or remove it: without an order no message waits for another";
+        context.found.push(Diagnostic::warning("route.no_order", given.span, message).hint(hint));
+    }
+    match settings.text("on_failure").map(|word| &**word) {
+        Some("skip") => OnFailure::Skip,
+        Some(_) | None => OnFailure::BlockKey,
     }
 }
 
