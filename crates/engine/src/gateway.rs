@@ -100,6 +100,7 @@ impl Gateway {
         let crash = Crash::read(&channels, options.boot).await;
         let shared = Arc::new(Shared::new(plan, (channels, claims), options, crash));
         let operations = Operations::load(&*shared.channels);
+        operations.pass_pauses_on(&shared).await;
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
         let renames = Arc::new(Renames::open(&shared).await);
         let protocols = connectors.clone();

@@ -11,8 +11,8 @@ mod renames;
 mod run;
 
 use crate::{
-    DeadFilter, Gateway, OperationView, Redrive, RedriveRequest, RequestError, browse::lost, dead::count,
-    gateway::Inner, tasks::blocking,
+    DeadFilter, Gateway, OperationView, Redrive, RedriveRequest, RequestError, browse::lost, claims::commit,
+    dead::count, gateway::Inner, shared::Shared, tasks::blocking,
 };
 pub use edit::{Edit, Edited};
 pub(crate) use renames::Renames;
@@ -80,6 +80,24 @@ impl Operations {
         };
         operation.state = if paused { OperationState::Running } else { OperationState::Done };
         operation.clone()
+    }
+
+    /// Passes the pause of a route on to what it is called now (`was`).
+    pub async fn pass_pauses_on(&self, shared: &Shared) {
+        let paused = self.paused_routes();
+        let mut operations = Vec::new();
+        for route in shared.plan.routes() {
+            if let Some(was) = route.was.as_ref().filter(|was| paused.contains(was)) {
+                operations.push(self.pause(was, false, shared.random()));
+                operations.push(self.pause(&route.id, true, shared.random()));
+            }
+        }
+        if !operations.is_empty()
+            && let Err(error) = commit(shared, &[], Txn { operations, ..Txn::default() }).await
+        {
+            // It is paused all the same, for as long as this process lives.
+            tracing::warn!(%error, "that a renamed route is paused was not noted: pause it again, or leave `was` where it is");
+        }
     }
 
     /// An operation as it stands.

@@ -2,7 +2,7 @@
 //! name, and goes back to where it failed.
 
 use crate::rig::{Rig, peer::fault, until, world::Reply};
-use crossdock_engine::{DeadFilter, OperationView, RedriveRequest};
+use crossdock_engine::{DeadFilter, OperationView, RedriveRequest, RouteState};
 use crossdock_model::FaultClass;
 use crossdock_settings::Rate;
 use crossdock_store::OperationState;
@@ -157,5 +157,21 @@ fn a_redrive_that_is_under_way_goes_on_under_the_new_name() {
     next(&mut rig, &routes("new-", Some("")));
     until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
     assert_eq!((rig.gateway().operation(id).unwrap().done, meant(&rig, "new-own")), (5, 0));
+    rig.account();
+}
+
+#[test]
+fn a_renamed_route_stays_paused() {
+    let mut rig = Rig::start(&routes("", None));
+    rig.world.script(|_| Reply::Taken);
+    rig.block_on(rig.gateway().pause("own")).unwrap();
+    next(&mut rig, &routes("new-", Some("")));
+    rig.push("new-own", "{}");
+    assert_eq!(rig.route("new-own").state, RouteState::Paused);
+    // What is resumed under the new name is not paused by the old one.
+    rig.block_on(rig.gateway().resume("new-own")).unwrap();
+    until("it is delivered", || rig.world.taken().len() == 2);
+    next(&mut rig, &routes("new-", Some("")));
+    assert_eq!(rig.route("new-own").state, RouteState::Running);
     rig.account();
 }
