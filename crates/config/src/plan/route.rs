@@ -19,8 +19,8 @@ pub struct Route {
     pub from: From,
     /// The steps at the door; empty where it reads a channel.
     pub accept: Pipeline,
-    /// The hidden queue between `accept` and `steps`, `route:NAME`; there if it comes from a connector and has steps or
-    /// a connector target.
+    /// The hidden queue between `accept` and `steps`, `route:NAME`; there if it comes from a connector and has steps, a
+    /// connector target, or a target with a condition.
     pub hidden_queue: Option<Text>,
     /// What makes the lanes that are delivered in order; none where there is no order.
     pub order_by: Option<Program>,

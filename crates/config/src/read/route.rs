@@ -9,7 +9,7 @@ use crate::{
     words::Words,
 };
 use crossdock_model::Text;
-use crossdock_rules::{ACCEPT_STEPS, STEPS, Stage};
+use crossdock_rules::{ACCEPT_STEPS, STEPS, Stage, When};
 use crossdock_settings::{Diagnostic, Entry, Kind, Node, NodeKind, Placed, Settings};
 use std::{sync::Arc, time::Duration};
 
@@ -59,8 +59,10 @@ pub(crate) fn read(
         Destination::Connector { .. } => true,
         Destination::Channel(_) => false,
     };
+    // Without one a message goes from the door into all channels at once: nobody would ask the router.
+    let chooses = targets.router.targets().iter().any(|target| !matches!(target.when, When::Always));
     let hidden = match &from {
-        From::Connector(_) => !steps.is_empty() || targets.targets.iter().any(to_peer),
+        From::Connector(_) => !steps.is_empty() || chooses || targets.targets.iter().any(to_peer),
         From::Queue(_) | From::Topic { .. } => false,
     };
     let on_failure = read_on_failure(&node, &settings, context);

@@ -118,6 +118,39 @@ routes:
     rig.account();
 }
 
+/// Without steps and without a target outside nothing else needs a queue between the door and the router.
+#[test]
+fn a_router_between_channels_is_asked_too() {
+    let rig = Rig::start(
+        "
+channels: { de: { queue: {} }, big: { topic: { retain: 1d } }, other: { queue: {} }, odd: { queue: {} } }
+routes:
+  routed:
+    from: { ask: {} }
+    to:
+      - { queue: de, when: .country == \"DE\" }
+      - { topic: big, when: to_int!(.total) > 100 }
+      - { queue: other, otherwise: true }
+  lone: { from: { ask: {} }, to: { queue: odd, when: .n == 1 || .n == 3 } }
+",
+    );
+    for (country, total) in [("DE", 1), ("DE", 200), ("FR", 5)] {
+        rig.post("routed", &format!(r#"{{"country":"{country}","total":{total}}}"#));
+    }
+    for n in 0..4 {
+        rig.push("lone", &format!(r#"{{"n":{n}}}"#));
+    }
+    rig.push("routed", "not json");
+    until("all to be where they belong", || {
+        ["de", "big", "other", "odd"].map(|channel| rig.channel(channel).messages) == [2, 1, 1, 2]
+    });
+    until("the rest to be dead", || rig.dead().len() == 3);
+    let mut codes: Vec<_> = rig.dead().into_iter().map(|letter| letter.cause.code).collect();
+    codes.sort();
+    assert_eq!(codes, ["decode", "route.no_target", "route.no_target"]);
+    rig.account();
+}
+
 #[test]
 fn each_target_goes_at_its_own_pace() {
     let rig = Rig::start(
