@@ -137,6 +137,17 @@ impl Lanes {
         }
     }
 
+    /// A message that is gone keeps the lane that it has until it has [`Lanes::left`] it; false if another one has it.
+    pub(crate) fn hold(&mut self, number: u64, offset: u64) -> bool {
+        let Some(lane) = self.lanes.get_mut(&number) else { return false };
+        if lane.turn != Some(offset) && lane.in_flight != Some(offset) {
+            return false;
+        }
+        (lane.turn, lane.in_flight) = (Some(offset), Some(offset));
+        self.blocked += lane.set_blocked(true);
+        true
+    }
+
     /// A message is gone for good, wherever it was; gives the one that has the turn now, if that changed.
     pub(crate) fn left(&mut self, number: u64, offset: u64) -> Option<u64> {
         let lane = self.lanes.get_mut(&number)?;

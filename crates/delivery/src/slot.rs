@@ -107,6 +107,8 @@ impl Slot {
 #[derive(Clone, Debug)]
 pub(crate) struct Flight {
     pub(crate) sent: Sent,
+    /// The ticket of the start before this one.
+    pub(crate) earlier_ticket: u64,
     pub(crate) circuit: u64,
     pub(crate) link_epoch: u64,
     pub(crate) link_probe: Option<LinkProbe>,

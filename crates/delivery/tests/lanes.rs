@@ -222,3 +222,25 @@ fn a_message_is_not_alone_while_another_lane_can_speak() {
     desk.pass(0, failed());
     assert_eq!((charges(&desk), desk.suspects()), (1, vec![]));
 }
+
+/// A crash would give it back, and those behind it would have been delivered before it.
+#[test]
+fn the_lane_of_a_dead_head_goes_on_when_it_is_buried() {
+    let mut desk = warm(Order::BlockKey, &[1, 1, 2]);
+    assert_eq!(desk.poll(), [0, 2]);
+    assert_eq!(died(&desk.end_unburied(0, rejected())), [0]);
+    desk.end(2, Ok(()));
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(3) });
+    desk.admit(Entry { lane: Some(2), ..Entry::fresh(4) });
+    assert_eq!(desk.poll(), [4], "others are not held up");
+    desk.scheduler.buried(0);
+    assert_eq!(desk.poll(), [1]);
+    // Somebody else settled it before it was buried.
+    assert_eq!(died(&desk.end_unburied(1, rejected())), [1]);
+    desk.scheduler.forget(1);
+    assert_eq!(desk.poll(), [3]);
+    let mut desk = warm(Order::Skip, &[1, 1]);
+    assert_eq!(desk.poll(), [0]);
+    desk.end_unburied(0, rejected());
+    assert_eq!(desk.poll(), [1], "nobody waits for one that is skipped");
+}

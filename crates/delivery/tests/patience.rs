@@ -5,7 +5,7 @@ mod desk;
 
 use crossdock_delivery::{Entry, Hold};
 use crossdock_model::Moment;
-use desk::{Desk, busy, charged, failed, policy, unreachable};
+use desk::{Desk, busy, charged, failed, policy, unreachable, wait};
 
 #[test]
 fn only_a_second_busy_from_another_message_pauses_the_circuit() {
@@ -92,4 +92,12 @@ fn a_busy_suspect_is_none_any_more() {
     desk.end(0, busy(Some(60)));
     assert_eq!(desk.suspects(), []);
     assert_eq!(charged(&desk.pass(1, Ok(()))), []);
+}
+
+/// A date that has passed on our clock, for example.
+#[test]
+fn who_asks_for_no_time_again_and_again_gets_the_back_off() {
+    let mut desk = Desk::with(policy(), 1);
+    let waits: Vec<_> = (0..4).filter_map(|_| wait(&desk.pass(0, busy(Some(0))))).collect();
+    assert_eq!(waits, [0, 1_000, 2_000, 4_000]);
 }

@@ -340,3 +340,15 @@ fn restored_counts_decide_as_if_nothing_had_happened() {
     desk.admit(Entry::fresh(9));
     assert_eq!(charged(&desk.pass(9, Ok(()))), [(4, 8, true)]);
 }
+
+/// Else, of two that take turns, one that ends each session takes the other's chance every time.
+#[test]
+fn a_probe_that_was_not_sent_is_no_turn() {
+    let mut desk = Desk::with(policy(), 2);
+    desk.fail(0..2);
+    assert_eq!(desk.next().1, [0]);
+    desk.end(0, unreachable());
+    assert_eq!(desk.next().1, [0], "it has not had its turn");
+    desk.end(0, failed());
+    assert_eq!(desk.next().1, [1]);
+}

@@ -154,6 +154,9 @@ impl Scheduler {
             slot.count_failure(now, member.circuit.outages());
         }
         let wait = match fault.retry_after {
+            // At once, as it asks (a date that has passed on our clock says the same); but who asks so again and again
+            // would be asked without end.
+            Some(Duration::ZERO) if slot.delays > 1 => self.policy.retry.back_off(slot.delays - 1, &mut self.random),
             Some(asked) => asked.min(RETRY_AFTER_MAX),
             None => self.policy.retry.back_off(slot.delays.max(1), &mut self.random),
         };
@@ -241,7 +244,7 @@ impl Scheduler {
             None => due.since(now),
         };
         if last && place != Place::InFlight {
-            self.remove(offset);
+            self.lay_out(offset);
             effects.push(Effect::Dead { offset, tries, charges, fault, tried: false });
         } else {
             effects.push(Effect::Touch { offset, tries, charges, wait, fault, tried: false });
@@ -306,7 +309,10 @@ impl Scheduler {
             self.suspected.insert(offset);
             return;
         }
-        if let Some(lane) = self.slots.get(&offset).and_then(|slot| slot.lane) {
+        let Some(slot) = self.slots.get_mut(&offset) else { return };
+        // It had no turn in the order of probes: behind a message that ends each session it would never have one.
+        slot.ticket = flight.earlier_ticket;
+        if let Some(lane) = slot.lane {
             self.lanes.returned(lane, offset);
         }
         self.register(offset);
@@ -318,8 +324,10 @@ impl Scheduler {
         }
         let Some(slot) = self.slots.get(&offset) else { return };
         let Slot { tries, charges, .. } = *slot;
-        self.remove(offset);
-        if !flight.forgotten {
+        if flight.forgotten {
+            self.remove(offset);
+        } else {
+            self.lay_out(offset);
             effects.push(Effect::Dead { offset, tries, charges, fault, tried });
         }
     }

@@ -50,6 +50,8 @@ pub struct Scheduler {
     suspected: BTreeSet<u64>,
     /// The one that is sent alone.
     alone: Option<u64>,
+    /// Dead, and not yet buried: by offset the lane that each holds.
+    laid_out: NumberMap<u64>,
     paused: bool,
     /// The link as it was when all circuits were last looked at.
     link_version: Option<u64>,
@@ -76,6 +78,7 @@ impl Scheduler {
             timers: BTreeSet::new(),
             suspected: BTreeSet::new(),
             alone: None,
+            laid_out: NumberMap::with_hasher(seed),
             paused: false,
             link_version: None,
             link_epoch: 0,
@@ -137,6 +140,7 @@ impl Scheduler {
     /// Somebody else settled the message. If it is in flight, its answer is still awaited: it counts for the circuit, but
     /// has no effect on the message.
     pub fn forget(&mut self, offset: u64) {
+        self.buried(offset);
         let Some(slot) = self.slots.get(&offset) else { return };
         if let Some(member) = self.members.get_mut(&slot.circuit) {
             member.circuit.acquit(offset);
@@ -149,6 +153,14 @@ impl Scheduler {
         }
     }
 
+    /// The end of a message that died is durable: with `block_key` its lane goes on only now. Were others of the key
+    /// delivered before, a crash would give the dead one back behind them.
+    pub fn buried(&mut self, offset: u64) {
+        if let Some(lane) = self.laid_out.remove(&offset) {
+            self.leave(lane, offset);
+        }
+    }
+
     /// The process ended while the message was sent alone: charges it a try. Call it after `admit`, before `poll`.
     pub fn crashed(&mut self, now: Moment, offset: u64, fault: Fault, effects: &mut Vec<Effect>) {
         let charges_max = self.policy.retry.charges_max();
@@ -158,7 +170,7 @@ impl Scheduler {
         self.counters.charges += 1;
         let (tries, charges) = (slot.tries, slot.charges);
         if charges >= charges_max {
-            self.remove(offset);
+            self.lay_out(offset);
             effects.push(Effect::Dead { offset, tries, charges, fault, tried: true });
         } else {
             effects.push(Effect::Touch { offset, tries, charges, wait: Duration::ZERO, fault, tried: true });
@@ -242,7 +254,30 @@ impl Scheduler {
 
     /// Forgets a message, wherever it is; the next of its lane has the turn.
     fn remove(&mut self, offset: u64) {
-        let Some(place) = self.slots.get(&offset).map(|slot| slot.place) else { return };
+        if let Some(lane) = self.take_out(offset) {
+            self.leave(lane, offset);
+        }
+    }
+
+    /// Removes a message that is dead; see [`Self::buried`].
+    fn lay_out(&mut self, offset: u64) {
+        let Some(lane) = self.take_out(offset) else { return };
+        if self.policy.order == Order::BlockKey && self.lanes.hold(lane, offset) {
+            self.laid_out.insert(offset, lane);
+        } else {
+            self.leave(lane, offset);
+        }
+    }
+
+    fn leave(&mut self, lane: u64, offset: u64) {
+        if let Some(next) = self.lanes.left(lane, offset) {
+            self.register(next);
+        }
+    }
+
+    /// Takes a message out of everything but its lane, which is given if it stands in it.
+    fn take_out(&mut self, offset: u64) -> Option<u64> {
+        let place = self.slots.get(&offset)?.place;
         match place {
             Place::Fresh | Place::Waiting => self.unregister(offset),
             Place::Suspected => {
@@ -250,18 +285,15 @@ impl Scheduler {
             }
             Place::Parked | Place::InFlight => {}
         }
-        let Some(slot) = self.slots.remove(&offset) else { return };
-        if let Some(lane) = slot.lane.filter(|_| place != Place::Suspected)
-            && let Some(next) = self.lanes.left(lane, offset)
-        {
-            self.register(next);
-        }
-        let Some(member) = self.members.get_mut(&slot.circuit) else { return };
+        let slot = self.slots.remove(&offset)?;
+        let lane = slot.lane.filter(|_| place != Place::Suspected);
+        let Some(member) = self.members.get_mut(&slot.circuit) else { return lane };
         member.messages = member.messages.saturating_sub(1);
         if member.messages == 0 && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
             let wake = self.members.remove(&slot.circuit).and_then(|member| member.wake);
             wake.map(|at| self.timers.remove(&(at, slot.circuit)));
         }
+        lane
     }
 
     fn set_place(&mut self, offset: u64, place: Place) {

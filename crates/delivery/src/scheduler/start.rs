@@ -126,9 +126,10 @@ impl Scheduler {
         let sent = member.circuit.start(pick.offset, pick.kind, pick.probes_link);
         member.retry_next = pick.kind == Kind::Fresh;
         slot.place = Place::InFlight;
-        slot.ticket = sent.ticket;
+        let earlier_ticket = std::mem::replace(&mut slot.ticket, sent.ticket);
         let flight = Flight {
             sent,
+            earlier_ticket,
             circuit: slot.circuit,
             link_epoch: link.epoch(),
             link_probe: if pick.probes_link { link.begin_probe() } else { None },

@@ -89,6 +89,13 @@ impl Desk {
     }
 
     pub fn end(&mut self, offset: u64, result: Result<(), Fault>) -> Vec<Effect> {
+        let effects = self.end_unburied(offset, result);
+        died(&effects).into_iter().for_each(|offset| self.scheduler.buried(offset));
+        effects
+    }
+
+    /// What died by it is not durable yet.
+    pub fn end_unburied(&mut self, offset: u64, result: Result<(), Fault>) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.scheduler.finished(self.now, &mut self.link, offset, result, &mut effects);
         effects

@@ -280,6 +280,7 @@ impl<'a> World<'a> {
                 record.tries = tries;
                 record.charges = charges;
                 record.end = Some(End::Dead(now));
+                self.scheduler.buried(offset);
             }
             Effect::Touch { offset, tries, charges, wait, fault, tried } => {
                 let record = self.records.get_mut(&offset).expect("a touched message is known");

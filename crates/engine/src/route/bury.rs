@@ -218,7 +218,7 @@ impl RouteTask {
                     self.grave.ready.push(letter);
                 }
                 // Settled by somebody else, or dead already because its bytes are damaged.
-                Err(ReadError::Gone | ReadError::Damaged) => {}
+                Err(ReadError::Gone | ReadError::Damaged) => self.release_lane(&letter),
                 Err(error @ (ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor)) => {
                     self.stuck(error.to_string());
                     self.grave.unread.push(letter);
@@ -304,6 +304,7 @@ impl RouteTask {
                 }
                 for letter in &letters {
                     self.ended.settled(letter.offset);
+                    self.release_lane(letter);
                     let route = &self.evaluator.route().id;
                     tracing::warn!(%route, offset = letter.offset, fault = %letter.fault, "a message is dead");
                 }
@@ -322,6 +323,13 @@ impl RouteTask {
                 });
                 self.grave.ready.extend(letters);
             }
+        }
+    }
+
+    /// What is dead no longer holds up what comes behind it.
+    fn release_lane(&mut self, letter: &Letter) {
+        if let Some(target) = letter.target.and_then(|at| self.targets.get_mut(at)) {
+            target.scheduler.buried(letter.offset);
         }
     }
 

@@ -225,6 +225,7 @@ impl Route {
                     // Each in a decision of its own: several may be more than a frame holds.
                     let settles = vec![settle(target.subscription, Outcome::Dead, offset)];
                     must(store, Txn { puts: vec![put], settles, ..Txn::default() })?;
+                    target.scheduler.buried(offset);
                 }
             }
         }
