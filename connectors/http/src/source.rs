@@ -8,6 +8,7 @@ mod budget;
 mod door;
 mod doors;
 mod endpoint;
+mod path;
 mod pending;
 mod session;
 mod table;
@@ -52,13 +53,13 @@ impl Drop for HttpSource {
 /// What is wrong with the listener's settings, and every source whose path and method an earlier one has.
 pub(crate) fn check(doors: &Doors, sources: &[SourceConfig]) -> Diagnostics {
     let mut found = doors.check();
-    let address =
-        |source: &SourceConfig| (source.settings.text("path").cloned(), source.settings.text("method").cloned());
+    let address = |source: &SourceConfig| {
+        (source.settings.text("path").map(|path| path::typed(path)), source.settings.text("method").cloned())
+    };
     for (at, source) in sources.iter().enumerate() {
         let mut earlier = sources.iter().take(at);
         if let Some(taken) = earlier.find(|earlier| address(earlier) == address(source)) {
-            let (path, method) = address(source);
-            let (path, method) = (path.unwrap_or_default(), method.unwrap_or_default());
+            let [path, method] = ["path", "method"].map(|name| source.settings.text(name).cloned().unwrap_or_default());
             let message = format!("route `{}` already answers to {method} {path}", taken.route);
             let error: Diagnostic = source.settings.error("path", "http.path_taken", message);
             found.push(error.hint("give one of the two routes another path or method"));

@@ -31,6 +31,8 @@ pub(crate) struct Channel {
     pub hidden: bool,
     /// Whether a route's dead letters go there.
     pub dead_letters: bool,
+    /// Most bytes that it holds: a larger message never finds room.
+    pub bytes_max: Option<u64>,
     appended: AtomicU64,
 }
 
@@ -87,12 +89,21 @@ pub(crate) struct Account {
 impl Channel {
     /// A channel to which nothing was appended yet.
     pub const fn new(name: Text, number: ChannelNumber) -> Self {
-        Self { name, number, hidden: false, dead_letters: false, appended: AtomicU64::new(0) }
+        Self { name, number, hidden: false, dead_letters: false, bytes_max: None, appended: AtomicU64::new(0) }
     }
 
     /// Counts messages whose append was answered.
     pub fn count_appended(&self, messages: u64) {
         self.appended.fetch_add(messages, Relaxed);
+    }
+
+    /// Why a message of so many bytes never finds room there, if that is so.
+    pub fn never_holds(&self, bytes: usize) -> Option<String> {
+        let max = self.bytes_max.filter(|max| bytes as u64 > *max)?;
+        let name = &self.name;
+        Some(format!(
+            "{bytes} bytes are more than the channel `{name}` holds at all ({max}): send less, or raise its `max_bytes`"
+        ))
     }
 }
 

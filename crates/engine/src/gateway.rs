@@ -225,6 +225,9 @@ impl Gateway {
         if message.len() as u64 > max {
             return Err(RequestError::TooLarge(format!("the message has {} bytes, {max} are the most", message.len())));
         }
+        if let Some(why) = to.never_holds(message.len()) {
+            return Err(RequestError::TooLarge(why));
+        }
         let puts = vec![Put::new(to.number, message, 0)];
         self.0.commit(Txn { puts, ..Txn::default() }).await?;
         to.count_appended(1);

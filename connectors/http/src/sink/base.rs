@@ -3,7 +3,7 @@
 use super::private;
 use crate::convert::is_configurable;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use crossdock_connector::{ConnectionConfig, Diagnostics, Setting, Settings, tls};
+use crossdock_connector::{ConnectionConfig, Diagnostic, Diagnostics, Setting, Settings, tls};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{AUTHORIZATION, HOST, USER_AGENT},
@@ -38,6 +38,13 @@ pub(crate) struct Base {
     pub(super) block_private: bool,
 }
 
+/// A time limit of nothing, with which no request could ever be answered.
+pub(super) fn no_time(settings: &Settings, name: &str) -> Option<Diagnostic> {
+    settings.duration(name).filter(Duration::is_zero)?;
+    let error = settings.error(name, "http.no_time", format!("`{name}: 0s` leaves no time for an answer"));
+    Some(error.hint("write how long it may take, for example `10s`"))
+}
+
 impl Base {
     /// Reads the settings of a connection, and the PEM files that they name.
     pub(super) fn new(config: &ConnectionConfig, folder: &Path) -> Result<Self, Diagnostics> {
@@ -60,6 +67,8 @@ impl Base {
             _ => None,
         };
         let (headers, secret) = found.take(fixed_headers(settings, &place)).unwrap_or_default();
+        let limits = ["timeout", "connect_timeout"].into_iter().filter_map(|name| no_time(settings, name));
+        limits.for_each(|error| found.push(error));
         if found.has_errors() {
             return Err(found);
         }

@@ -1,6 +1,10 @@
 //! A target's settings, finished, and the request that a message becomes.
 
-use super::{base::header_name, client::Client, fault::Meaning};
+use super::{
+    base::{header_name, no_time},
+    client::Client,
+    fault::Meaning,
+};
 use crate::convert::{self, Losses};
 use bytes::Bytes;
 use crossdock_connector::{
@@ -54,6 +58,7 @@ impl Target {
                 (Some(_), None) => {}
             }
         }
+        no_time(settings, "timeout").into_iter().for_each(|error| found.push(error));
         if found.has_errors() {
             return Err(found);
         }

@@ -96,7 +96,8 @@ impl Doors {
             let (doors, remote) = (Arc::clone(&shared), Text::from(peer.address.to_string()));
             service_fn(move |request| {
                 let (doors, remote) = (Arc::clone(&doors), remote.clone());
-                async move { Ok(door::answer(&doors, &remote, request).await) }
+                // It is moved a few times before it runs, and is two kilobytes.
+                Box::pin(async move { Ok(door::answer(&doors, &remote, request).await) })
             })
         });
         *doors.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(server));

@@ -1,21 +1,21 @@
 //! A path and method of the listener, and the session behind it.
 
-use super::{auth::Auth, session::Session};
+use super::{auth::Auth, path, session::Session};
 use arc_swap::ArcSwapOption;
 use crossdock_connector::{Diagnostics, SourceConfig};
 use crossdock_model::Text;
 use http::Method;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS};
 
 /// What a path as it is typed may hold and a request line not.
-const TYPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+pub(super) const TYPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// What a request meets at its path.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// The route, part of what an idempotency key belongs to.
     pub(super) route: Text,
-    /// The path as it stands in a request line.
+    /// The path in the form in which it is compared.
     pub(super) path: Text,
     pub(super) method: Method,
     pub(super) body_bytes_max: u64,
@@ -38,7 +38,7 @@ impl Endpoint {
         }
         Ok(Self {
             route: config.route.clone(),
-            path: utf8_percent_encode(&path, TYPED).to_string().into(),
+            path: path::typed(&path).into(),
             method,
             body_bytes_max: settings.size("max_body").unwrap_or(1 << 20),
             auth,

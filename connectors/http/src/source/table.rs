@@ -1,6 +1,6 @@
 //! Which endpoint a request meets.
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, path};
 use arc_swap::ArcSwap;
 use crossdock_model::Text;
 use http::Method;
@@ -44,7 +44,7 @@ impl Table {
 
     pub(super) fn find(&self, path: &str, method: &Method) -> Meets {
         let paths = self.0.load();
-        let Some(endpoints) = paths.get(path) else { return Meets::Nothing };
+        let Some(endpoints) = paths.get(&*path::canonical(path)) else { return Meets::Nothing };
         let of_method = || endpoints.iter().rev().filter(|endpoint| endpoint.method == *method);
         let open = of_method().find(|endpoint| endpoint.session.load().is_some());
         if let Some(endpoint) = open.or_else(|| of_method().next()) {

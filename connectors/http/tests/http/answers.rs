@@ -106,3 +106,13 @@ async fn credentials_are_asked_for() {
         assert!(messages[0].envelope.headers.is_empty(), "the credentials went along");
     }
 }
+
+#[tokio::test]
+async fn a_path_is_found_in_whatever_way_it_is_spelled() {
+    let door = Door::open(json!({ "path": "/a b/ü~" }), |message| Some(stored(message.envelope.id))).await;
+    for (path, status) in
+        [("/a%20b/%C3%BC~", 202), ("/a%20b/%c3%bc%7e", 202), ("/%61%20b/%C3%bc~", 202), ("/a%2520b/%C3%BC~", 404)]
+    {
+        assert_eq!(request(door.address, "POST", path, "", b"{}").await.status, status, "{path}");
+    }
+}

@@ -97,3 +97,16 @@ async fn a_request_names_one_host() {
     }
     assert_eq!(door.refusals().len(), 2);
 }
+
+/// As `nc -N` and `socat` do.
+#[tokio::test]
+async fn who_says_that_he_will_send_no_more_is_answered() {
+    let door = Door::open(json!({ "path": "/orders" }), |message| Some(stored(message.envelope.id))).await;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        stream.write_all(b"POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(read_answer(&mut stream).await.status, 202);
+    }
+    assert_eq!(door.received.lock().unwrap().len(), 20);
+}

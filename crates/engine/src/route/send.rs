@@ -193,7 +193,7 @@ impl RouteTask {
     fn submit_move(&mut self, at: usize, offsets: Vec<u64>) {
         let Some(target) = self.targets.get_mut(at) else { return };
         let Way::Channel(way) = &target.way else { return };
-        let channel = way.channel.number;
+        let channel = Arc::clone(&way.channel);
         let (mut txn, mut settled) = (Txn::default(), Offsets::new());
         for (bundle, offset) in offsets.iter().enumerate() {
             let Some(loaded) = target.live.get(offset).and_then(|live| live.loaded.as_ref()) else {
@@ -202,7 +202,13 @@ impl RouteTask {
                 continue;
             };
             let message = EncodedMessage::new(&loaded.envelope, None);
-            let put = Put::new(channel, message, u32::try_from(bundle).unwrap_or(u32::MAX));
+            if let Some(why) = channel.never_holds(message.len()) {
+                self.under_way += 1;
+                let (offsets, result) = (vec![*offset], Err(CommitError::Invalid(why.into())));
+                drop(self.events_to_self.send(RouteEvent::Moved { target: at, offsets, result }));
+                continue;
+            }
+            let put = Put::new(channel.number, message, u32::try_from(bundle).unwrap_or(u32::MAX));
             txn.puts.push(put.in_place_of(target.claimed.subscription, *offset));
             settled.push(*offset);
         }

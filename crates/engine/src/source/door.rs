@@ -118,6 +118,9 @@ impl DoorPlan {
         if message.len() as u64 > bytes_max {
             return self.turn_away(too_large(message.len(), bytes_max));
         }
+        if let Some(why) = self.channels.iter().find_map(|channel| channel.never_holds(message.len())) {
+            return self.turn_away(larger_than_may_be(why));
+        }
         Decision::Append(Append { id: envelope.id, message, claim, claims })
     }
 
@@ -179,5 +182,9 @@ impl DoorPlan {
 fn too_large(bytes: usize, bytes_max: u64) -> Refusal {
     let text =
         format!("{bytes} bytes are more than the store takes ({bytes_max}): send less, or set `gateway.store.segment`");
-    Refusal { kind: RefusalKind::TooLarge, fault: Fault::rejected("message.too_large", text), violations: Vec::new() }
+    larger_than_may_be(text)
+}
+
+fn larger_than_may_be(why: String) -> Refusal {
+    Refusal { kind: RefusalKind::TooLarge, fault: Fault::rejected("message.too_large", why), violations: Vec::new() }
 }

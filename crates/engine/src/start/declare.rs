@@ -38,6 +38,10 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
         let number = *by_name.get(&channel.name)?;
         let mut made = Channel::new(channel.name.clone(), number);
         made.hidden = matches!(channel.purpose, ChannelUse::Hidden { .. });
+        made.bytes_max = match &channel.kind {
+            PlanKind::Queue(limits) => limits.bytes_max,
+            PlanKind::Topic(_) => None,
+        };
         let drops = |other: &crossdock_config::Channel| match &other.kind {
             PlanKind::Queue(limits) => {
                 matches!(&limits.when_full, PlanWhenFull::DropOldest { dead_letter: Some(to) } if *to == channel.name)

@@ -324,3 +324,63 @@ routes:
     assert_eq!((counts.received, counts.delivered), (1, 1));
     rig.account();
 }
+
+/// P10: were those behind it delivered while its letter finds no room, a crash would give it back behind them.
+#[test]
+fn a_key_waits_until_its_dead_letter_is_stored() {
+    let mut rig = Rig::start(
+        "
+channels: { d: { queue: { max_messages: 1 } } }
+routes:
+  r:
+    from: { ask: {} }
+    order_by: .key
+    dead_letter: { queue: d }
+    to: { ask: { connection: p, path: a } }
+",
+    );
+    const BODIES: [&str; 3] = [r#"{"key":"a","n":0}"#, r#"{"key":"b","n":1}"#, r#"{"key":"b","n":2}"#];
+    rig.world.script(|got| match got.payload.as_str() {
+        last if last == BODIES[2] => Reply::Taken,
+        _ => Reply::Fault(fault(FaultClass::Rejected, "ask.no")),
+    });
+    rig.push("r", BODIES[0]);
+    until("the first to be dead", || rig.dead().len() == 1);
+    rig.block_on(rig.gateway().pause("r")).unwrap();
+    rig.push("r", BODIES[1]);
+    rig.push("r", BODIES[2]);
+    until("both to be stored", || rig.world.settled_count("r") == 3);
+    rig.block_on(rig.gateway().resume("r")).unwrap();
+    until("the second to find no room", || rig.route("r").reason.is_some());
+    rig.world.script(|_| Reply::Taken);
+    // It is taken after all when it comes back; the other of its key comes after it.
+    rig.kill();
+    rig.restart();
+    until("both", || rig.world.taken().len() == 2);
+    let taken: Vec<_> = rig.world.taken().into_iter().map(|got| got.payload).collect();
+    assert_eq!(taken, BODIES[1..]);
+    rig.account();
+}
+
+/// P13: it would never find room, and would hold up whoever comes after it.
+#[test]
+fn what_a_queue_never_holds_is_refused_and_not_waited_with() {
+    let rig = Rig::start(
+        "
+channels: { q: { queue: { max_bytes: 2KiB } } }
+routes:
+  in: { from: { ask: {} }, to: { queue: q } }
+  move: { from: { ask: {} }, steps: [ { transform: .done = true } ], to: { queue: q } }
+",
+    );
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(3000));
+    let refused = rig.post("in", &large);
+    let Settlement::Refused(refusal) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.kind, RefusalKind::TooLarge);
+    rig.push("move", &large);
+    rig.push("move", "{}");
+    until("the small one to be moved", || rig.channel("q").messages == 1);
+    until("the large one to be dead", || rig.dead().len() == 1);
+    assert_eq!(rig.dead()[0].cause.class, FaultClass::Rejected);
+    rig.account();
+}

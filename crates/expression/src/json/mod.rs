@@ -128,6 +128,8 @@ mod tests {
             ("{a:1}", "a key in double quotes"),
             ("{\"a\":1,}", "a key in double quotes"),
             ("1 2", "only one value"),
+            ("1\0", "only one value"),
+            ("{\"a\":1} \0{\"b\":2}", "only one value"),
             ("1e999", "beyond what can be told"),
             ("-", "the text ends"),
             ("01", "must not begin with 0"),

@@ -54,7 +54,8 @@ pub trait Build {
 pub fn read<B: Build>(text: &str, build: &mut B) -> Result<B::Value, Wrong> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, build, wrong: None };
     let value = reader.value(VALUE_DEPTH_MAX);
-    if value.is_some() && reader.peek() != END {
+    // A zero byte behind the value is no end.
+    if value.is_some() && (reader.peek() != END || reader.at < reader.bytes.len()) {
         reader.fail::<()>("only one value is expected, but more follows");
     }
     match (value, reader.wrong) {
