@@ -48,3 +48,18 @@ fn a_hanging_partner_holds_up_no_end() {
     let names = ["o-1", "o-2", "o-3"].map(String::from).into();
     assert_nothing_lost(&gateway, &partner, &names);
 }
+
+/// The pipe of a log that is read no more, or the log on a volume that ran full.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let partner = Partner::new(|_, _| Answer::Status(404));
+    let mut gateway = gateway(&partner, "");
+    std::os::unix::fs::symlink("/dev/full", gateway.path("log")).unwrap();
+    gateway.start();
+    for name in ["o-1", "o-2"] {
+        assert_eq!(gateway.post("/orders", &order(name)).unwrap().status, 202);
+    }
+    // Of each dead letter there is a line.
+    wait("both to die", || (gateway.metrics().ok()?.messages("dead", None) == 2).then_some(()));
+    assert_eq!(gateway.hang_up(LIMIT), Stopped::Status(0));
+}

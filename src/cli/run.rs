@@ -12,11 +12,12 @@ use crate::{
 use clap::Args;
 use crossdock_config::Plan;
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// How long what is under way may take to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -46,15 +47,32 @@ pub fn execute(path: &Path) -> Outcome {
 /// # Errors
 /// The environment says something that is no level.
 pub fn log(level: &str) -> Result<(), Failure> {
-    let directives = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| level.to_owned());
-    let filter = EnvFilter::try_new(&directives)
-        .map_err(|error| Failure::usage(format!("{LOG_VARIABLE}={directives}: {error}; write for example `info`")))?;
+    // Set to nothing is not set: compose files write it so.
+    let said = std::env::var(LOG_VARIABLE).ok().filter(|said| !said.trim().is_empty());
+    let directives = said.unwrap_or_else(|| level.to_owned());
+    let unusable = |why: &dyn Display| {
+        Failure::usage(format!(
+            "{LOG_VARIABLE}={directives}: {why}; write for example `info`, or `info,crossdock_http=debug`"
+        ))
+    };
+    if let Some(word) = directives.split(',').find(|word| is_target_alone(word)) {
+        return Err(unusable(&format_args!("`{}` is no level", word.trim())));
+    }
+    let filter = EnvFilter::try_new(&directives).map_err(|error| unusable(&error))?;
     tracing_subscriber::fmt()
+        // A line that cannot be written is lost. To say so on the same stderr would be the end of the process.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(Paint::stderr().is_colourful())
         .with_env_filter(filter)
         .init();
     Ok(())
+}
+
+/// A word that is no level is taken for a module, of which alone all would be told: most often it is a slip.
+fn is_target_alone(word: &str) -> bool {
+    let word = word.trim();
+    !word.is_empty() && !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err()
 }
 
 /// A runtime with a thread a core.
@@ -111,4 +129,27 @@ async fn stop(running: Running, mut signals: Signals) -> Outcome {
     stopped?;
     tracing::info!("stopped");
     Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_target_alone;
+
+    #[test]
+    fn a_word_that_is_no_level_is_a_slip() {
+        for (word, is_slip) in [
+            ("info", false),
+            ("DEBUG", false),
+            ("off", false),
+            ("", false),
+            (" warn ", false),
+            ("crossdock_http=debug", false),
+            ("[span]=info", false),
+            ("bogus", true),
+            ("inof", true),
+            ("crossdock_http", true),
+        ] {
+            assert_eq!(is_target_alone(word), is_slip, "{word}");
+        }
+    }
 }

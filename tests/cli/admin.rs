@@ -129,6 +129,11 @@ fn messages_are_browsed_dead_letters_shown_and_deleted() {
     assert_eq!(events, ["received", "dead", "redriven", "dead"], "{again}");
     assert_eq!(again["history"][1]["fault"]["code"], "expression", "why it died before: {again}");
     assert!(gateway.operate(&["dead", "show", id], "").stdout.contains("before that"));
+    // All of them go for good only where that is said.
+    for body in ["", "{}", "[]", r#"[{}, false]"#] {
+        assert_eq!(api(&gateway, "POST", "/dead-letters/delete", body).status, 400, "{body}");
+    }
+    assert_eq!(api(&gateway, "POST", "/dead-letters/redrive", "[]").status, 400);
     assert_eq!(gateway.operate(&["dead", "rm", id, "--yes"], "").status, 0);
     wait("it to be gone", || api(&gateway, "GET", "/dead-letters", "").json()["items"] == Value::Array(Vec::new()));
     gateway.assert_account();

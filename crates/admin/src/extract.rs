@@ -60,6 +60,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MessageBody<T> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
+    // Of a list the fields would be read in the order in which we happen to have them.
+    if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::bad_request("body.invalid", "in the body: an object is expected, not a list"));
+    }
     serde_json::from_slice(text).map_err(|error| Problem::bad_request("body.invalid", format!("in the body: {error}")))
 }
 

@@ -27,7 +27,7 @@ impl<'a> Context<'a> {
             compiler: Compiler::new(),
             masks: Masks::new(protocols),
             scrubber: Scrubber::default(),
-            files: files::Reader { folder, environment, read: Vec::new() },
+            files: files::Reader::new(folder, environment),
             found: Diagnostics::new(),
         }
     }

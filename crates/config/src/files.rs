@@ -34,18 +34,28 @@ pub(crate) fn shown(folder: &Path, path: &Path) -> String {
 
 /// Reads what steps name, and keeps the texts for the lines that messages show.
 pub(crate) struct Reader<'a> {
-    pub folder: &'a Path,
+    /// Absolute: what is read names the next file by a URI, and in one that is relative the first part would be a host.
+    folder: PathBuf,
     pub environment: &'a dyn Environment,
     /// Name for messages, and text, of each file that was read.
     pub read: Vec<(Arc<str>, Arc<str>)>,
 }
 
+impl<'a> Reader<'a> {
+    pub fn new(folder: &'a Path, environment: &'a dyn Environment) -> Self {
+        let from_here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // Without a working folder nothing relative can be read, which is told of each file.
+        let folder = std::path::absolute(from_here).unwrap_or_else(|_| folder.to_path_buf());
+        Self { folder, environment, read: Vec::new() }
+    }
+}
+
 impl Files for Reader<'_> {
     fn read(&mut self, path: &Path) -> Result<SourceFile, String> {
-        let full = resolve(self.folder, path);
+        let full = resolve(&self.folder, path);
         let bytes = self.environment.read(&full).map_err(|error| why(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let shown: Arc<str> = shown(self.folder, &full).into();
+        let shown: Arc<str> = shown(&self.folder, &full).into();
         self.read.push((Arc::clone(&shown), text.as_str().into()));
         Ok(SourceFile { path: full, shown, text })
     }

@@ -153,8 +153,21 @@ impl Gateway {
     /// It does not run, or does not end in time.
     #[must_use]
     pub fn terminate(&mut self, within: Duration) -> Stopped {
+        self.stop_by(Signal::TERM, within)
+    }
+
+    /// Has its terminal close (SIGHUP), and waits for it to end.
+    ///
+    /// # Panics
+    /// As of [`Self::terminate`].
+    #[must_use]
+    pub fn hang_up(&mut self, within: Duration) -> Stopped {
+        self.stop_by(Signal::HUP, within)
+    }
+
+    fn stop_by(&mut self, signal: Signal, within: Duration) -> Stopped {
         let id = i32::try_from(self.process_id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(id, Signal::TERM).expect("the signal to be sent");
+        kill_process(id, signal).expect("the signal to be sent");
         self.wait_until_ended(within)
     }
 

@@ -37,11 +37,10 @@ pub struct RedriveRequest {
 }
 
 /// `POST /dead-letters/delete`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteRequest {
-    /// Which ones.
-    #[serde(default)]
+    /// Which ones; `{}` for all, which has to be said: they are gone for good.
     pub filter: RedriveFilter,
     /// Count only.
     #[serde(default)]
