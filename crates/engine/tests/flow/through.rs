@@ -123,13 +123,13 @@ routes:
 fn a_router_between_channels_is_asked_too() {
     let rig = Rig::start(
         "
-channels: { de: { queue: {} }, big: { topic: { retain: 1d } }, other: { queue: {} }, odd: { queue: {} } }
+channels: { de: { queue: {} }, big: { queue: {} }, other: { queue: {} }, odd: { queue: {} } }
 routes:
   routed:
     from: { ask: {} }
     to:
       - { queue: de, when: .country == \"DE\" }
-      - { topic: big, when: to_int!(.total) > 100 }
+      - { queue: big, when: to_int!(.total) > 100 }
       - { queue: other, otherwise: true }
   lone: { from: { ask: {} }, to: { queue: odd, when: .n == 1 || .n == 3 } }
 ",
