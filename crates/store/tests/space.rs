@@ -274,6 +274,64 @@ fn a_reserve_that_is_used_up_holds_what_is_there() {
     assert_eq!(store.channel(dead).unwrap().messages, buried);
 }
 
+/// Stores messages until the volume is full; how many.
+fn fill(store: &Store, channel: ChannelNumber) -> u64 {
+    (0..).find(|n| store.commit(puts(channel, [*n], 3000)).is_err()).unwrap()
+}
+
+#[test]
+fn starts_on_a_full_volume_do_not_use_up_the_reserve() {
+    let disk = MemoryDisk::new();
+    disk.set_bytes_max(Some(16 * SEGMENT));
+    let store = open(&disk);
+    let (channel, reader) = queue(&store);
+    let stored = fill(&store, channel);
+    drop(store);
+    // Each process writes a little, as a route does whose target is down, and is killed.
+    for tries in 1..12 {
+        let store = open(&disk);
+        let tried = Txn { touches: vec![touch(reader, 0, tries)], ..Txn::default() };
+        store.commit(tried).unwrap_or_else(|error| panic!("start {tries}: {error}"));
+        drop(store);
+    }
+    let store = open(&disk);
+    assert_eq!(numbers(&drain(&store, reader)), (1..stored).collect::<Vec<_>>(), "beside the one that was tried");
+    store.commit(settle(reader, Outcome::Delivered, 0..stored)).unwrap();
+    await_that("there is room again", || store.commit(puts(channel, [stored], 3000)).is_ok());
+}
+
+#[test]
+fn dead_letters_leave_room_to_settle_and_to_be_deleted() {
+    let disk = MemoryDisk::new();
+    disk.set_bytes_max(Some(16 * SEGMENT));
+    let store = open(&disk);
+    let (channel, reader) = queue(&store);
+    let dead = store.declare_channel(ChannelSpec::queue("q.dead")).unwrap();
+    let letters = common::reader(&store, dead, "queue:q.dead", "queue:q.dead");
+    let stored = fill(&store, channel);
+    // From everywhere, so that no segment is emptied by it.
+    let bury = |n: u64| {
+        let puts = vec![Put { use_reserve: true, ..put(dead, n, 3000) }];
+        store.commit(Txn { puts, ..settle(reader, Outcome::Dead, [n]) })
+    };
+    let buried: Vec<u64> = (0..stored).step_by(3).take_while(|n| bury(*n).is_ok()).collect();
+    assert!(buried.len() > 3 && (buried.len() as u64) < stored / 3, "{} letters found room", buried.len());
+    // Far more settlements than their part of the reserve has frames for, none of which empties a segment.
+    for n in (0..stored).filter(|n| n % 3 == 1).chain((0..1000).map(|_| 1)) {
+        store.commit(settle(reader, Outcome::Delivered, [n])).unwrap_or_else(|error| panic!("settling {n}: {error}"));
+    }
+    assert!(matches!(bury(2), Err(CommitError::NoSpace)), "there was no need for the reserve");
+    for offset in 0..buried.len() as u64 {
+        store.commit(settle(letters, Outcome::Dead, [offset])).unwrap();
+    }
+    await_that("there is room for letters again", || bury(2).is_ok());
+    drop(store);
+    let store = open(&disk);
+    let left: Vec<u64> = (0..stored).filter(|n| n % 3 != 1 && *n != 2 && !buried.contains(n)).collect();
+    assert_eq!(numbers(&drain(&store, reader)), left);
+    assert_eq!(numbers(&drain(&store, letters)), [2]);
+}
+
 #[test]
 fn what_is_stored_after_a_write_found_no_room_is_there_after_a_crash() {
     for operation in 1..40 {

@@ -229,6 +229,7 @@ fn assemble(
         unsynced: false,
         next_segment: extra.next_segment,
         spare,
+        tight: false,
         active: None,
     };
     let last_try_files = [extra.try_files.clone(), extra.try_files.clone()];

@@ -151,7 +151,26 @@ pub fn replay(
             .map_err(|error| failed("cutting the log", &segment_name(cut.segment), error))?;
     }
     forget_empty(disk, state, found)?;
+    trim(disk, state, end.segment)?;
     Ok(end)
+}
+
+/// Gives back the room that was allocated behind the last frame: nothing is written to this segment any more, and on a full
+/// volume each unclean stop would cost a segment.
+fn trim(disk: &dyn Disk, state: &State, number: u64) -> Result<(), OpenError> {
+    let Some(segment) = state.segments.get(number) else { return Ok(()) };
+    let act = || {
+        let file = disk.open(&segment_name(number), OpenMode::Existing)?;
+        if file.length()? > segment.end {
+            file.truncate(segment.end)?;
+            file.sync()?;
+        }
+        Ok(())
+    };
+    match act() {
+        Err(error) if !is_missing(&error) => Err(failed("trimming the log", &segment_name(number), error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// What a scan's error means to whoever opens a store.

@@ -7,6 +7,7 @@ use super::{
     log::Trouble,
     plan::{Limits, Plan, weight},
     rescue::Rescued,
+    reserve::Room,
 };
 use crate::{
     CommitError, Committed, Completion, SyncPolicy, Txn, Watch, format::RecordKind, format::encode_index,
@@ -80,7 +81,7 @@ impl Writer {
         let limits = Limits {
             message_bytes_max: self.shared.options.message_bytes_max(),
             frame_bytes_max: self.log.frame_bytes_max(),
-            reserve_only: self.space.is_low(),
+            room: self.room_for(group.iter().map(|(txn, _)| weight(txn)).sum()),
         };
         let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
         self.recall_tried(group.iter().map(|(txn, _)| txn));
@@ -90,7 +91,7 @@ impl Writer {
             let mut plan = Plan::new(&state, now, limits, recalled, rescued);
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
-            (plan.into_parts(), answers, !ordinary || limits.reserve_only)
+            (plan.into_parts(), answers, !ordinary || limits.room != Room::Ordinary)
         };
         if !draft.is_empty() {
             self.write(&draft, now, may_use_reserve)?;
@@ -113,9 +114,7 @@ impl Writer {
         now: crossdock_model::Timestamp,
         may_use_reserve: bool,
     ) -> Result<(), Trouble> {
-        if !self.log.fits(draft) {
-            self.roll(now, may_use_reserve)?;
-        }
+        self.make_way(draft, now, may_use_reserve)?;
         let applied = self.log.write(draft, now, false)?;
         self.bytes_since_checkpoint += u64::from(applied.bytes);
         (self.last_frame, self.tidy) = (Instant::now(), false);
@@ -149,10 +148,7 @@ impl Writer {
     }
 
     /// Begins a new segment and writes the index of the old one.
-    fn roll(&mut self, now: crossdock_model::Timestamp, may_use_reserve: bool) -> Result<(), Trouble> {
-        if !self.space.allows_segment(&self.log, !may_use_reserve) {
-            return Err(Trouble::NoSpace);
-        }
+    pub fn roll(&mut self, now: crossdock_model::Timestamp) -> Result<(), Trouble> {
         let old = self.log.active.as_ref().map(|active| active.number);
         let incarnation = (self.shared.options.random)();
         let (number, segment) = self.log.roll(incarnation, now)?;

@@ -71,6 +71,8 @@ pub struct Log {
     pub unsynced: bool,
     pub next_segment: u64,
     pub spare: bool,
+    /// Whether the volume is full but for the reserve: nothing is allocated ahead then.
+    pub tight: bool,
     pub active: Option<Active>,
 }
 
@@ -98,6 +100,21 @@ impl Log {
             let is_spent = active.cipher.as_ref().is_some_and(SegmentCipher::is_spent);
             !is_spent && active.end + frame_bytes <= self.segment_bytes
         })
+    }
+
+    /// What so many bytes more would take of the volume.
+    pub fn growth(&self, bytes: u64) -> u64 {
+        match &self.active {
+            Some(active) if active.end + bytes <= self.segment_bytes => {
+                (active.end + bytes).saturating_sub(active.length)
+            }
+            Some(_) | None => bytes + BLOCK_BYTES as u64,
+        }
+    }
+
+    /// Whether the segment that is written to was begun, and has no frame yet.
+    pub fn is_begun(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.end == BLOCK_BYTES as u64)
     }
 
     /// The largest frame that fits a segment.
@@ -130,7 +147,7 @@ impl Log {
         self.spare = false;
         self.next_segment += 1;
         let end = BLOCK_BYTES as u64;
-        let length = self.segment_bytes;
+        let length = if self.tight { written.max(end) } else { self.segment_bytes };
         self.active = Some(Active { number, file, seal: header.seal(), cipher, end, length, written });
         let (live, pins, sealed, last_sequence) = (0, 0, false, self.end.sequence);
         Ok((number, Segment { kind, incarnation, key, first_sequence, last_sequence, end, live, pins, sealed }))
@@ -145,7 +162,9 @@ impl Log {
         }
         let file = self.disk.open(&name, OpenMode::Create).map_err(making)?;
         let written = file.length().map_err(making)?;
-        file.allocate(self.segment_bytes).map_err(making)?;
+        if !self.tight {
+            file.allocate(self.segment_bytes).map_err(making)?;
+        }
         let block = header.encode();
         file.write_at(&block, 0).map_err(making)?;
         file.sync().map_err(|error| Trouble::fatal("syncing a new segment", &error))?;
@@ -160,9 +179,11 @@ impl Log {
             return Err(Trouble::Fatal(Text::from_static("there is no segment to write to")));
         };
         let writing = |error: io::Error| Trouble::of("writing to the log", &error);
-        if active.length < self.segment_bytes {
-            active.file.allocate(self.segment_bytes).map_err(writing)?;
-            active.length = self.segment_bytes;
+        let needed = active.end + draft.frame_bytes_on_disk(self.keys.record_overhead());
+        let length = if self.tight { needed } else { self.segment_bytes };
+        if active.length < length {
+            active.file.allocate(length).map_err(writing)?;
+            active.length = length;
         }
         let stamp = Stamp {
             seal: active.seal,
@@ -176,7 +197,7 @@ impl Log {
         };
         let (bytes, applied, end) = draft.seal(stamp, active.cipher.as_ref()).map_err(Trouble::cipher)?;
         if self.sync_each {
-            let zeros = active.write_ahead(bytes.len() as u64, self.segment_bytes).map_err(writing)?;
+            let zeros = active.write_ahead(bytes.len() as u64).map_err(writing)?;
             self.meters.wrote(zeros);
         }
         if let Err(error) = active.file.write_at(&bytes, active.end) {
@@ -224,12 +245,12 @@ impl Log {
 impl Active {
     /// Writes zeros behind the log where a small frame would be the first on its blocks; tells how many. They become
     /// durable with the frame or not at all, and are read as what they are: no frame.
-    fn write_ahead(&mut self, frame_bytes: u64, segment_bytes: u64) -> io::Result<u64> {
+    fn write_ahead(&mut self, frame_bytes: u64) -> io::Result<u64> {
         if frame_bytes > SMALL_FRAME_BYTES || self.end + frame_bytes <= self.written {
             return Ok(0);
         }
         let from = self.written.max(self.end);
-        let to = (from + AHEAD_BYTES).min(segment_bytes);
+        let to = (from + AHEAD_BYTES).min(self.length);
         for at in (from..to).step_by(ZEROS.len()) {
             let piece = usize::try_from(to - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
             self.file.write_at(ZEROS.get(..piece).unwrap_or_default(), at)?;

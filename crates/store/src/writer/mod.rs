@@ -15,6 +15,7 @@ mod log;
 mod plan;
 mod queue;
 mod rescue;
+mod reserve;
 mod space;
 mod tries;
 

@@ -6,6 +6,7 @@ use super::{
     draft::Draft,
     keys::Recalled,
     rescue::{Rescued, letter},
+    reserve::Room,
 };
 use crate::{
     CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, StoredMessage, Takes, Txn, WhenFull,
@@ -37,8 +38,8 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Bytes of the largest frame that a segment holds.
     pub frame_bytes_max: u64,
-    /// Whether only what may use the reserve is taken.
-    pub reserve_only: bool,
+    /// For whom the volume has room.
+    pub room: Room,
 }
 
 /// What the frame in the making has changed in a channel.
@@ -125,9 +126,6 @@ impl<'a> Plan<'a> {
                 let (has, max) = (put.message.len(), self.limits.message_bytes_max);
                 return Err(invalid(format!("a message of {has} bytes is larger than half a segment ({max} bytes)")));
             }
-            if self.limits.reserve_only && !put.use_reserve {
-                return Err(CommitError::NoSpace);
-            }
         }
         let settled = txn.puts.iter().flat_map(|put| put.settled_for.iter().map(|(reader, _)| reader));
         let readers = settled.chain(txn.settles.iter().map(|settle| &settle.subscription));
@@ -136,6 +134,9 @@ impl<'a> Plan<'a> {
             if self.state.subscriptions.get(reader.0).is_none() {
                 return Err(invalid(format!("the store has no subscription of number {}", reader.0)));
             }
+        }
+        if !self.limits.room.takes(txn) {
+            return Err(CommitError::NoSpace);
         }
         let bytes = weight(txn);
         if bytes > self.limits.frame_bytes_max {

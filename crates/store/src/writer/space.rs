@@ -1,6 +1,6 @@
 //! Room on the volume: the reserve, what nothing needs any more, the spare.
 
-use super::{Writer, log::Log, log::SPARE, log::Trouble};
+use super::{Writer, log::Log, log::SPARE, log::Trouble, reserve::reserve_bytes};
 use crate::{
     Disk,
     checkpoint::Header,
@@ -51,7 +51,7 @@ impl Watermark {
         match log.disk.space() {
             Ok(space) => {
                 let left = if beside_reserve {
-                    (log.segment_bytes * 2).min(space.total / 8)
+                    reserve_bytes(log, space.total)
                 } else {
                     (log.segment_bytes / 2).min(space.total / 32)
                 };
@@ -79,7 +79,9 @@ impl Writer {
     /// The volume is full but for the reserve: gives back what it can, and takes only what may use the reserve.
     pub fn run_low(&mut self) {
         tracing::warn!("the volume of the data folder is full: only settlements and dead letters are taken");
-        if let Err(trouble) = self.checkpoint_twice(false) {
+        // What the checkpoints give back may become the spare.
+        let tidied = self.remove_spare().and_then(|()| self.checkpoint_twice(false)).and_then(|()| self.remove_spare());
+        if let Err(trouble) = tidied {
             let _ = self.give_up(&trouble);
         }
         self.space.look(&self.log, &self.shared.meters);
@@ -167,7 +169,8 @@ impl Writer {
     fn remove_segment(&mut self, number: u64, key: Option<KeyId>) -> io::Result<()> {
         let name = segment_name(number);
         // What was written plain, or under another key, is not kept for longer than it must.
-        if self.log.spare || key != self.log.keys.current() {
+        // Where the volume is full its room is worth more than the time that it saves.
+        if self.log.spare || self.space.is_low() || key != self.log.keys.current() {
             remove_file(&*self.shared.disk, &name)?;
         } else {
             self.shared.disk.rename(&name, SPARE)?;
