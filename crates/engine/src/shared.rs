@@ -107,8 +107,8 @@ impl Shared {
         }
     }
 
-    /// A commit of settlements failed. Settlements have the reserve and name only what the store gave out, so that one
-    /// which is refused is a bug: what was settled is delivered again by the next process, rather than counted wrongly for
+    /// A commit of settlements failed, though not for want of room. They name only what the store gave out, so that one which
+    /// is refused is a bug: what was settled is delivered again by the next process, rather than counted wrongly for
     /// ever by this one.
     pub fn settlements_failed(&self, error: &CommitError) {
         match error {

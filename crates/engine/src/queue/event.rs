@@ -1,7 +1,7 @@
 //! What a queue's task hears.
 
 use super::{handle::Leased, token::Token};
-use crate::{MessageState, RequestError};
+use crate::{MessageState, RequestError, route::Parcel};
 use crossdock_store::{CommitError, Committed, Fetched, ReadError, StoredMessage};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -31,6 +31,8 @@ pub(crate) enum QueueEvent {
     Flushed {
         /// The flush, and all before it.
         sequence: u64,
+        /// What was in it.
+        parcel: Parcel,
         /// What the store said.
         result: Result<Committed, CommitError>,
     },

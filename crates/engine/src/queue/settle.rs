@@ -1,9 +1,10 @@
 //! What consumers say of the messages that they have, and what is written of it.
 
 use super::{QueueTask, event::Answer, event::QueueEvent, table::Returned, token::Token};
-use crate::RequestError;
+use crate::{RequestError, route::Parcel};
 use crossdock_store::{CommitError, Outcome, Touch};
 use std::{collections::HashSet, time::Duration};
+use tokio::time::Instant;
 
 /// A request that is answered when a flush is committed.
 pub(super) struct Pending {
@@ -93,12 +94,13 @@ impl QueueTask {
     /// Commits what the turn gathered. What nobody waits for rides a frame that is written anyway.
     pub(super) fn flush(&mut self) {
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
+        self.outbox.retry(Instant::now());
         let first = self.flushes.0 + 1;
         let urgent = self.stopping || self.pending.iter().any(|pending| pending.sequence >= first && pending.urgent);
         while let Some(parcel) = self.outbox.take(segment_bytes) {
             self.flushes.0 += 1;
-            let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
-            let completion = move |result| drop(events.send(QueueEvent::Flushed { sequence, result }));
+            let (sequence, events, kept) = (self.flushes.0, self.events_to_self.clone(), parcel.clone());
+            let completion = move |result| drop(events.send(QueueEvent::Flushed { sequence, parcel: kept, result }));
             let fences = std::slice::from_ref(&self.claimed.fence);
             parcel.submit(&*self.shared.channels, fences, !urgent, Box::new(completion));
         }
@@ -109,11 +111,14 @@ impl QueueTask {
         }
     }
 
-    /// A flush is committed, or it is not.
-    pub(super) fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
+    /// A flush is committed, or it is not. What the volume has no room for is kept, but its consumer is not told that it is
+    /// stored: it hears that it may say so again.
+    pub(super) fn flushed(&mut self, sequence: u64, parcel: Parcel, error: Option<&CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
-        if let Some(error) = error {
-            self.shared.settlements_failed(error);
+        match error {
+            None => self.outbox.stored(&parcel),
+            Some(CommitError::NoSpace) => self.outbox.refuse(parcel),
+            Some(error) => self.shared.settlements_failed(error),
         }
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.sequence <= sequence) {
             let result = match error {

@@ -141,7 +141,7 @@ impl QueueTask {
             QueueEvent::GiveBack(tokens, delay, answer) => self.give_back(tokens, delay, answer),
             QueueEvent::Cold(fetched) => self.read_ended(fetched),
             QueueEvent::Recalled(read) => self.recalled(read),
-            QueueEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),
+            QueueEvent::Flushed { sequence, parcel, result } => self.flushed(sequence, parcel, result.err().as_ref()),
             QueueEvent::Expired(offsets) => self.expired(offsets),
             // Who asked may have gone.
             QueueEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),
@@ -152,7 +152,8 @@ impl QueueTask {
     fn wake_at(&self) -> Instant {
         let moments = [self.table.wake_at(), self.gives_up_at(), self.retry_at, self.reading.leases.wake_at()];
         let earliest: Option<Moment> = moments.into_iter().flatten().min();
-        self.shared.time.instant(earliest)
+        let wake = self.shared.time.instant(earliest);
+        self.outbox.retry_at().map_or(wake, |at| at.min(wake))
     }
 
     /// What was put off by an earlier process, or tried by a route that read the queue before: a fetch does not give it.
@@ -201,6 +202,6 @@ impl QueueTask {
 
     /// Whether nothing is on its way to the store.
     fn is_at_rest(&self) -> bool {
-        self.flushes.0 == self.flushes.1 && self.outbox.is_empty()
+        self.flushes.0 == self.flushes.1 && self.outbox.is_empty() && !self.outbox.is_stuck()
     }
 }

@@ -1,14 +1,22 @@
 //! What a route's task hears.
 
 use super::{
-    Reader,
+    Parcel, Reader,
     bury::{Exhumed, Letter},
     report::RouteReport,
 };
 use crate::MessageState;
 use crossdock_connector::Results;
-use crossdock_store::{CommitError, Committed, Fetched, ReadError, StoredMessage};
+use crossdock_store::{CommitError, Committed, Fetched, ReadError, Sifted, StoredMessage};
 use tokio::sync::oneshot;
+
+/// What was submitted, to be submitted again if the volume has no room.
+pub(crate) enum Flight {
+    /// Tries or settlements.
+    Parcel(Parcel),
+    /// Messages at the gate.
+    Sieve(Vec<Sifted>),
+}
 
 /// Everything that a route's task hears but the clock, the store's watch and its own futures.
 pub(crate) enum RouteEvent {
@@ -50,6 +58,8 @@ pub(crate) enum RouteEvent {
     Flushed {
         /// The flush, and all before it.
         sequence: u64,
+        /// What was in it.
+        flight: Flight,
         /// What the store said.
         result: Result<Committed, CommitError>,
     },

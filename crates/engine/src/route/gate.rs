@@ -25,6 +25,7 @@ use crossdock_model::{Fault, Text};
 use crossdock_rules::Claim;
 use crossdock_store::{Outcome, Sieve, SieveKey, Sifted, StoredMessage, Txn};
 use std::collections::{HashSet, VecDeque};
+use tokio::time::Instant;
 
 /// Where the gate of a route stands.
 pub(crate) struct Gate {
@@ -36,6 +37,8 @@ pub(crate) struct Gate {
     pub fetched_below: u64,
     /// Messages that are evaluated and not submitted.
     sifted: Vec<Sifted>,
+    /// When decisions that found no room are submitted again.
+    pub retry_at: Option<Instant>,
     /// Flushes that hold decisions, and are not answered.
     under_way: VecDeque<u64>,
     /// Messages that may kill the process: each is looked at alone, and before all others.
@@ -52,6 +55,7 @@ impl Gate {
             reading: Reading::new(),
             fetched_below: 0,
             sifted: Vec::new(),
+            retry_at: None,
             under_way: VecDeque::new(),
             suspects: VecDeque::new(),
             early: HashSet::new(),
@@ -86,6 +90,7 @@ impl RouteTask {
     pub(super) fn gate_room(&self) -> Option<(usize, usize)> {
         let gate = self.gate.as_ref()?;
         let is_busy = gate.under_way.len() >= limits::GATE_COMMITS_MAX
+            || gate.retry_at.is_some()
             || self.chunks.iter().any(|chunk| chunk.reader == Reader::Gate);
         let may = self.gate_works() && !is_busy && gate.suspects.is_empty() && self.is_free();
         may.then_some((limits::FETCH_MESSAGES_MAX, limits::FETCH_BYTES_MAX))
@@ -140,6 +145,10 @@ impl RouteTask {
     /// What the turn has to ask the store, in one decision that fits a frame. None if there is nothing.
     pub(super) fn sieve(&mut self) -> Option<Txn> {
         let gate = self.gate.as_mut().filter(|gate| !gate.sifted.is_empty())?;
+        if gate.retry_at.is_some_and(|at| at > Instant::now()) {
+            return None;
+        }
+        gate.retry_at = None;
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
         let mut fill = limits::Fill::new(segment_bytes);
         // A message that is settled for each target by itself, and its keys.
@@ -158,6 +167,14 @@ impl RouteTask {
     pub(super) fn sieved(&mut self, sequence: u64) {
         if let Some(gate) = &mut self.gate {
             gate.under_way.push_back(sequence);
+        }
+    }
+
+    /// The volume had no room for decisions: they are asked for again, before others.
+    pub(super) fn sieve_refused(&mut self, messages: Vec<Sifted>) {
+        if let Some(gate) = &mut self.gate {
+            gate.sifted.splice(0..0, messages);
+            gate.retry_at = Some(Instant::now() + limits::FULL_PAUSE);
         }
     }
 

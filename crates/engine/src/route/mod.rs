@@ -40,7 +40,7 @@ mod turn;
 pub(crate) use build::{Destination, RoutePlan, TargetPlan};
 pub(crate) use event::RouteEvent;
 pub(crate) use link::SharedLink;
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Outbox, Parcel};
 pub(crate) use reading::Reading;
 pub(crate) use report::RouteReport;
 

@@ -1,20 +1,38 @@
 //! What a turn of a route's task commits: tries and settlements of all its messages, which are in one frame where they fit
 //! one. A crash between two frames costs a try or a settlement that followed from the same answer as the other: it is
 //! asked for again.
+//!
+//! What finds no room on the volume is kept and submitted again after a pause: settlements give the room back, so that the
+//! task starts nothing new while they wait. Tries wait beside, the last of each message.
 
-use crate::limits::{COMMIT_RUNS_MAX, Fill};
+use crate::limits::{COMMIT_RUNS_MAX, FULL_PAUSE, Fill};
 use crossdock_store::{
     Annotations, Channels, Completion, Fence, Offsets, Outcome, Settle, SubscriptionNumber, Touch, Txn,
 };
+use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// Settlements and touches that are gathered during a turn.
 #[derive(Default)]
 pub(crate) struct Outbox {
     settles: Vec<Settle>,
     touches: Vec<Touch>,
+    refused: Refused,
+}
+
+/// What the volume had no room for.
+#[derive(Default)]
+struct Refused {
+    settles: Vec<Settle>,
+    /// By subscription and offset.
+    touches: BTreeMap<(u32, u64), Touch>,
+    retry_at: Option<Instant>,
+    /// Settlements are among it, or were submitted again and are not answered.
+    holds: bool,
 }
 
 /// What of it is submitted at once.
+#[derive(Clone)]
 pub(crate) enum Parcel {
     /// Tries that went wrong, and charges.
     Touches(Vec<Touch>),
@@ -38,6 +56,55 @@ impl Outbox {
     /// A try went wrong, or was charged.
     pub fn touch(&mut self, touch: Touch) {
         self.touches.push(touch);
+    }
+
+    /// The volume has no room: it is submitted again later.
+    pub fn refuse(&mut self, parcel: Parcel) {
+        let refused = &mut self.refused;
+        match parcel {
+            Parcel::Settles(settles) => {
+                if !refused.holds {
+                    tracing::warn!("the volume has no room for settlements: they wait, and nothing new is delivered");
+                }
+                refused.holds = true;
+                refused.settles.extend(settles);
+            }
+            Parcel::Touches(touches) => {
+                let touches = touches.into_iter().map(|touch| ((touch.subscription.0, touch.offset), touch));
+                refused.touches.extend(touches);
+            }
+        }
+        refused.retry_at.get_or_insert_with(|| Instant::now() + FULL_PAUSE);
+    }
+
+    /// The store has it.
+    pub fn stored(&mut self, parcel: &Parcel) {
+        if matches!(parcel, Parcel::Settles(_)) && self.refused.settles.is_empty() {
+            self.refused.holds = false;
+        }
+    }
+
+    /// Whether settlements find no room.
+    pub const fn is_stuck(&self) -> bool {
+        self.refused.holds
+    }
+
+    /// When what found no room is submitted again.
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.refused.retry_at
+    }
+
+    /// Gathers again what found no room, once the pause is over.
+    pub fn retry(&mut self, now: Instant) {
+        let refused = &mut self.refused;
+        if refused.retry_at.is_none_or(|at| at > now) {
+            return;
+        }
+        refused.retry_at = None;
+        self.settles.append(&mut refused.settles);
+        // What was gathered since is of later tries.
+        let touches = std::mem::take(&mut refused.touches);
+        self.touches.splice(0..0, touches.into_values());
     }
 
     /// Whether nothing was gathered.
@@ -103,5 +170,33 @@ mod tests {
         assert!(outbox.is_empty());
         assert_eq!((settled, touched), (2000, 2000));
         assert!(decisions > 60, "{decisions}");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_submitted_again_after_a_pause() {
+        let mut outbox = Outbox::default();
+        let (subscription, at) = (SubscriptionNumber(3), Timestamp(7));
+        let touch = |tries| Touch { subscription, offset: 5, tries, charges: 0, due: None, at, fault: None };
+        for tries in 1..4 {
+            outbox.touch(touch(tries));
+            let tried = outbox.take(64 << 10).unwrap();
+            outbox.refuse(tried);
+        }
+        assert!(!outbox.is_stuck(), "what was tried can wait while deliveries give room back");
+        outbox.settle(subscription, Outcome::Delivered, 9);
+        let settled = outbox.take(64 << 10).unwrap();
+        outbox.refuse(settled);
+        assert!(outbox.is_stuck());
+        let due = outbox.retry_at().unwrap();
+        outbox.retry(due - FULL_PAUSE);
+        assert!(outbox.is_empty(), "not at once");
+        outbox.touch(touch(4));
+        outbox.retry(due);
+        let Some(Parcel::Touches(touches)) = outbox.take(64 << 10) else { panic!("tries come first") };
+        assert_eq!(touches.iter().map(|touch| touch.tries).collect::<Vec<_>>(), [3, 4], "the last that was refused");
+        let settled = outbox.take(64 << 10).unwrap();
+        assert!(outbox.is_stuck() && outbox.retry_at().is_none(), "until the store has it");
+        outbox.stored(&settled);
+        assert!(!outbox.is_stuck() && outbox.is_empty());
     }
 }

@@ -32,7 +32,11 @@ impl RouteTask {
             (false, false) => RouteState::Running,
         };
         let targets = (0..self.targets.len()).filter_map(|target| self.target_report(target)).collect();
-        RouteReport { state, reason: self.trouble.clone(), targets }
+        let no_room = || {
+            Text::from_static("settlements cannot be stored: the volume of the data folder is full: free some space")
+        };
+        let reason = self.trouble.clone().or_else(|| self.outbox.is_stuck().then(no_room));
+        RouteReport { state, reason, targets }
     }
 
     fn target_report(&self, target: usize) -> Option<TargetReport> {

@@ -1,6 +1,6 @@
 //! The loop of a route's task: what wakes it, what it does in a turn, and how it ends.
 
-use super::{RouteEvent, RouteTask, intake::Evaluated, target::Way};
+use super::{RouteEvent, RouteTask, event::Flight, intake::Evaluated, target::Way};
 use crate::{crash::Permit, shared::Phase};
 use crossdock_model::{Fault, Moment};
 use crossdock_store::{CommitError, Completion};
@@ -81,7 +81,7 @@ impl RouteTask {
             RouteEvent::Lost { target, session, loss, unsent } => self.lost(target, session, &loss, unsent),
             RouteEvent::Cold { reader, fetched } => self.read_ended(reader, fetched),
             RouteEvent::Recalled { target, messages } => self.recalled(target, messages),
-            RouteEvent::Flushed { sequence, result } => self.flushed(sequence, result.err().as_ref()),
+            RouteEvent::Flushed { sequence, flight, result } => self.flushed(sequence, flight, result.err().as_ref()),
             RouteEvent::Moved { target, offsets, result } => self.moved(target, offsets, result),
             RouteEvent::Exhumed(letters) => self.exhumed(letters),
             RouteEvent::Buried { letters, result } => self.buried(letters, result),
@@ -163,11 +163,15 @@ impl RouteTask {
         let leased = self.gate.as_ref().and_then(|gate| gate.reading.leases.wake_at());
         let earliest = [earliest, leased].into_iter().flatten().min();
         let wake = time.instant(earliest);
-        [self.grave.retry_at(), self.stopping].into_iter().flatten().fold(wake, Instant::min)
+        let sieve_at = self.gate.as_ref().and_then(|gate| gate.retry_at);
+        [self.grave.retry_at(), self.outbox.retry_at(), sieve_at, self.stopping]
+            .into_iter()
+            .flatten()
+            .fold(wake, Instant::min)
     }
 
     fn hold_or_release(&mut self) {
-        let held = self.paused || self.grave.is_stuck() || self.stopping.is_some();
+        let held = self.paused || self.grave.is_stuck() || self.outbox.is_stuck() || self.stopping.is_some();
         if held == self.held {
             return;
         }
@@ -185,22 +189,24 @@ impl RouteTask {
     /// Commits what the turn gathered; it rides a frame that is written anyway.
     fn flush(&mut self) {
         let segment_bytes = self.shared.plan.gateway().store.segment_bytes;
+        self.outbox.retry(Instant::now());
         while let Some(parcel) = self.outbox.take(segment_bytes) {
-            let completion = self.next_flush();
+            let completion = self.next_flush(Flight::Parcel(parcel.clone()));
             // Nobody waits for company at the end.
             parcel.submit(&*self.shared.channels, &self.fences, self.stopping.is_none(), completion);
         }
         while let Some(txn) = self.sieve() {
-            let completion = self.next_flush();
+            let messages = txn.sieve.as_ref().map(|sieve| sieve.messages.clone()).unwrap_or_default();
+            let completion = self.next_flush(Flight::Sieve(messages));
             self.shared.channels.commit(&self.fences, txn, completion);
             self.sieved(self.flushes.0);
         }
     }
 
-    fn next_flush(&mut self) -> Completion {
+    fn next_flush(&mut self, flight: Flight) -> Completion {
         self.flushes.0 += 1;
         let (sequence, events) = (self.flushes.0, self.events_to_self.clone());
-        Box::new(move |result| drop(events.send(RouteEvent::Flushed { sequence, result })))
+        Box::new(move |result| drop(events.send(RouteEvent::Flushed { sequence, flight, result })))
     }
 
     /// What was fetched stays this gateway's while it is not settled.
@@ -214,11 +220,15 @@ impl RouteTask {
         }
     }
 
-    fn flushed(&mut self, sequence: u64, error: Option<&CommitError>) {
+    fn flushed(&mut self, sequence: u64, flight: Flight, error: Option<&CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
         self.sieve_answered(sequence);
-        if let Some(error) = error {
-            self.shared.settlements_failed(error);
+        match (error, flight) {
+            (None, Flight::Parcel(parcel)) => self.outbox.stored(&parcel),
+            (None, Flight::Sieve(_)) => {}
+            (Some(CommitError::NoSpace), Flight::Parcel(parcel)) => self.outbox.refuse(parcel),
+            (Some(CommitError::NoSpace), Flight::Sieve(messages)) => self.sieve_refused(messages),
+            (Some(error), Flight::Parcel(_) | Flight::Sieve(_)) => self.shared.settlements_failed(error),
         }
     }
 
@@ -244,7 +254,8 @@ impl RouteTask {
     fn is_at_rest(&self) -> bool {
         let sending = self.targets.iter().any(|target| target.busy() > 0);
         let grave = self.grave.is_empty() || self.grave.is_stuck();
-        !sending && self.under_way == 0 && grave && self.flushes.0 == self.flushes.1
+        let settled = self.flushes.0 == self.flushes.1 && !self.outbox.is_stuck();
+        !sending && self.under_way == 0 && grave && settled
     }
 
     /// Ends the sessions. What has no answer now is not settled, and is sent again by the next process.
