@@ -14,7 +14,7 @@
 
 use crate::Counts;
 use crossdock_model::Text;
-use crossdock_store::{ChannelNumber, Channels, Outcome};
+use crossdock_store::{ChannelNumber, Channels, EncodedMessage, Outcome, Put, SubscriptionNumber};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -33,6 +33,8 @@ pub(crate) struct Channel {
     pub dead_letters: bool,
     /// Most bytes that it holds: a larger message never finds room.
     pub bytes_max: Option<u64>,
+    /// Subscriptions that nobody reads any more though they hold messages: they take nothing new.
+    pub closed: Vec<SubscriptionNumber>,
     appended: AtomicU64,
 }
 
@@ -89,7 +91,15 @@ pub(crate) struct Account {
 impl Channel {
     /// A channel to which nothing was appended yet.
     pub const fn new(name: Text, number: ChannelNumber) -> Self {
-        Self { name, number, hidden: false, dead_letters: false, bytes_max: None, appended: AtomicU64::new(0) }
+        let closed = Vec::new();
+        Self { name, number, hidden: false, dead_letters: false, bytes_max: None, closed, appended: AtomicU64::new(0) }
+    }
+
+    /// A put into it, settled from the start for those who take nothing new.
+    pub fn put(&self, message: EncodedMessage, bundle: u32) -> Put {
+        let mut put = Put::new(self.number, message, bundle);
+        put.settled_for = self.closed.iter().map(|subscription| (*subscription, Outcome::Filtered)).collect();
+        put
     }
 
     /// Counts messages whose append was answered.

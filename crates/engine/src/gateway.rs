@@ -15,7 +15,7 @@ use crate::{
 use crossdock_config::{From as Origin, Plan};
 use crossdock_connector::Connector;
 use crossdock_model::{Envelope, MessageId, Text};
-use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, EncodedMessage, Put, Txn};
+use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, EncodedMessage, Txn};
 use std::{
     collections::HashMap,
     future::poll_fn,
@@ -228,7 +228,7 @@ impl Gateway {
         if let Some(why) = to.never_holds(message.len()) {
             return Err(RequestError::TooLarge(why));
         }
-        let puts = vec![Put::new(to.number, message, 0)];
+        let puts = vec![to.put(message, 0)];
         self.0.commit(Txn { puts, ..Txn::default() }).await?;
         to.count_appended(1);
         Ok(envelope.id)

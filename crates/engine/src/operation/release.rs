@@ -94,7 +94,7 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
     let channel = inner.channels.get(source).ok_or_else(|| format!("the channel `{source}` is not in the plan"))?;
     if inner.queue_of(channel.number).is_some_and(|queue| queue.account.name == note.route) {
         // It was dropped from a queue that no route reads: its consumers get it after all.
-        let put = Put::new(channel.number, EncodedMessage::with_notes(envelope, notes), 0);
+        let put = channel.put(EncodedMessage::with_notes(envelope, notes), 0);
         return Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) });
     }
     let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
@@ -138,8 +138,7 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
         Acceptance::Filtered { .. } => Ok(Release { puts: Vec::new(), account: counted(DoorEnd::Filtered, &[]) }),
         Acceptance::Taken { envelope, claims } => {
             let message = EncodedMessage::with_notes(&envelope, notes);
-            let mut puts: Vec<_> =
-                plan.channels.iter().map(|channel| Put::new(channel.number, message.clone(), 0)).collect();
+            let mut puts: Vec<_> = plan.channels.iter().map(|channel| channel.put(message.clone(), 0)).collect();
             if let Some(first) = puts.first_mut() {
                 first.keys = plan.keys(envelope.id, None, &claims);
             }

@@ -18,8 +18,8 @@ use crate::{
 };
 use crossdock_model::{Fault, Text, Timestamp};
 use crossdock_store::{
-    Channels, CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, Put, PutResult, ReadError,
-    Settle, StoredMessage, SubscriptionNumber, Try, Txn,
+    Channels, CommitError, Committed, DeadNote, EncodedMessage, Notes, Offsets, Outcome, PutResult, ReadError, Settle,
+    StoredMessage, SubscriptionNumber, Try, Txn,
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -161,7 +161,8 @@ impl RouteTask {
                 taken += 1;
                 let bytes = letter.stored.as_ref().map_or(0, StoredMessage::len);
                 // One by one while there may be room for some of them only.
-                (taken == 1 || !stuck) && fill.takes(bytes + NOTE_BYTES, 2 + self.targets.len())
+                (taken == 1 || !stuck)
+                    && fill.takes(bytes + NOTE_BYTES, 2 + self.targets.len() + self.dead_letters.closed.len())
             };
             let some = std::iter::from_fn(|| letters.next_if(&mut takes)).collect();
             self.inter(some);
@@ -229,12 +230,12 @@ impl RouteTask {
 
     fn inter(&mut self, letters: Vec<Letter>) {
         let mut txn = Txn::default();
-        let dead_letters = self.dead_letters.number;
+        let dead_letters = &self.dead_letters;
         for (bundle, letter) in letters.iter().enumerate() {
             let subscriptions = self.subscriptions_of(letter);
             match self.encode(letter) {
                 Some(message) => {
-                    let mut put = Put::new(dead_letters, message, u32::try_from(bundle).unwrap_or(u32::MAX));
+                    let mut put = dead_letters.put(message, u32::try_from(bundle).unwrap_or(u32::MAX));
                     put.use_reserve = true;
                     if let Some(first) = subscriptions.first() {
                         put = put.in_place_of(*first, letter.offset);

@@ -11,7 +11,7 @@ use crossdock_connector::{Outgoing, Ticket};
 use crossdock_delivery::Start;
 use crossdock_model::{Fault, FaultClass, Text, Timestamp};
 use crossdock_store::{
-    CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, ReadError, Settle, StoredMessage, Txn,
+    CommitError, Committed, EncodedMessage, Offsets, Outcome, PutResult, ReadError, Settle, StoredMessage, Txn,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -177,6 +177,7 @@ impl RouteTask {
     /// Moves what was started to a target that is a channel: put there and settled here in one frame.
     fn move_on(&mut self, at: usize) {
         let Some(Target { way: Way::Channel(way), .. }) = self.targets.get_mut(at) else { return };
+        let records = 2 + way.channel.closed.len();
         let mut offsets = std::mem::take(&mut way.queue).into_iter().peekable();
         while offsets.peek().is_some() {
             let Some(target) = self.targets.get(at) else { return };
@@ -185,7 +186,7 @@ impl RouteTask {
                 let loaded = target.live.get(offset).and_then(|live| live.loaded.as_ref());
                 loaded.map_or(0, |loaded| loaded.bytes() + loaded.envelope.bytes().len())
             };
-            let some = std::iter::from_fn(|| offsets.next_if(|offset| fill.takes(bytes(offset), 2))).collect();
+            let some = std::iter::from_fn(|| offsets.next_if(|offset| fill.takes(bytes(offset), records))).collect();
             self.submit_move(at, some);
         }
     }
@@ -208,7 +209,7 @@ impl RouteTask {
                 drop(self.events_to_self.send(RouteEvent::Moved { target: at, offsets, result }));
                 continue;
             }
-            let put = Put::new(channel.number, message, u32::try_from(bundle).unwrap_or(u32::MAX));
+            let put = channel.put(message, u32::try_from(bundle).unwrap_or(u32::MAX));
             txn.puts.push(put.in_place_of(target.claimed.subscription, *offset));
             settled.push(*offset);
         }

@@ -73,7 +73,7 @@ pub(crate) fn assemble(
     let mut entries = Vec::with_capacity(most);
     txn.puts.reserve(most * plan.channels.len());
     loop {
-        let (bytes, records) = judged.front().map_or((0, 0), |message| message.decision.weight(plan.channels.len()));
+        let (bytes, records) = judged.front().map_or((0, 0), |message| message.decision.weight(plan));
         if !fill.takes(bytes, records) {
             break;
         }
@@ -92,12 +92,14 @@ pub(crate) fn assemble(
 
 impl Decision {
     /// Bytes and records that it adds to a commit.
-    fn weight(&self, channels: usize) -> (usize, usize) {
+    fn weight(&self, plan: &DoorPlan) -> (usize, usize) {
         match self {
             Self::Append(append) => {
-                (append.message.len() * channels, channels + append.claims.len() + usize::from(append.claim.is_some()))
+                let puts: usize = plan.channels.iter().map(|channel| 1 + channel.closed.len()).sum();
+                let keys = append.claims.len() + usize::from(append.claim.is_some());
+                (append.message.len() * plan.channels.len(), puts + keys)
             }
-            Self::Bury { message, .. } => (message.len(), 1),
+            Self::Bury { message, .. } => (message.len(), 1 + plan.dead_letters.closed.len()),
             Self::Tell { .. } => (0, 0),
         }
     }
@@ -113,7 +115,7 @@ fn enter(plan: &DoorPlan, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> E
     match decision {
         Decision::Tell { settlement, end } => Entered::Settled { token, settlement, end, bytes },
         Decision::Bury { id, message } => {
-            let mut put = Put::new(plan.dead_letters.number, message.clone(), bundle);
+            let mut put = plan.dead_letters.put(message.clone(), bundle);
             put.use_reserve = true;
             puts.push(put);
             let again = (!plan.tells).then_some(Judged { token, bytes, decision: Decision::Bury { id, message } });
@@ -122,7 +124,7 @@ fn enter(plan: &DoorPlan, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> E
         Decision::Append(append) => {
             let before = puts.len();
             for channel in &plan.channels {
-                puts.push(Put::new(channel.number, append.message.clone(), bundle));
+                puts.push(channel.put(append.message.clone(), bundle));
             }
             if let Some(first) = puts.get_mut(before) {
                 first.keys = plan.keys(append.id, append.claim.as_ref(), &append.claims);

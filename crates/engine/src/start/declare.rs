@@ -23,7 +23,8 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
     let rename = |(channel, name)| Amendment::RenameChannel { channel, name };
     amend(store, renamed.into_iter().map(rename).collect())?;
     let wanted = wanted(plan);
-    let Takeover { away, declared, taken } = takeover(wanted, &store.channels(), &store.subscriptions());
+    let kept: Vec<_> = plan.channels().iter().filter(|channel| retains(channel)).map(|c| c.name.clone()).collect();
+    let Takeover { away, declared, taken, closed } = takeover(wanted, &kept, &store.channels(), &store.subscriptions());
     amend(store, away)?;
     let numbers = store.declare_channels(plan.channels().iter().map(spec).collect())?;
     let by_name: HashMap<_, _> = plan.channels().iter().map(|channel| &channel.name).zip(numbers).collect();
@@ -37,6 +38,7 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
     let channels = plan.channels().iter().filter_map(|channel| {
         let number = *by_name.get(&channel.name)?;
         let mut made = Channel::new(channel.name.clone(), number);
+        made.closed = closed.iter().filter(|(_, at)| *at == number).map(|(subscription, _)| *subscription).collect();
         made.hidden = matches!(channel.purpose, ChannelUse::Hidden { .. });
         made.bytes_max = match &channel.kind {
             PlanKind::Queue(limits) => limits.bytes_max,
@@ -55,6 +57,11 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
     let channels = channels.collect();
     let claims = Claims::take(store)?;
     Ok((Declared { channels, subscriptions: has.into_iter().map(|has| (has.name, has.number)).collect() }, claims))
+}
+
+/// Whether messages that no route reads are kept there for as long as the file says.
+fn retains(channel: &crossdock_config::Channel) -> bool {
+    spec(channel).retain.is_some()
 }
 
 fn amend(store: &dyn Channels, amendments: Vec<Amendment>) -> Result<(), DeclareError> {

@@ -8,12 +8,14 @@
 //!   reader's.
 //! - A route with a single target whose address was edited: what waits for the old address goes to the new one.
 //!
-//! Everything else stays as it is, keeps its messages, and is reported. A new target of a route that was there before
-//! sees what comes from now on.
+//! Everything else keeps the messages that it has, and is reported. What comes to a channel that others read is none of its
+//! business any more: without messages it is retired, otherwise what comes is settled for it from the start. In a queue or
+//! topic that no route reads any more it stays as it is. A new target of a route that was there before sees what comes from
+//! now on.
 
 use crossdock_config::{Channels, Plan, Route, Start as PlanStart};
 use crossdock_model::Text;
-use crossdock_store::{Amendment, ChannelInfo, ChannelNumber, Start, SubscriptionInfo};
+use crossdock_store::{Amendment, ChannelInfo, ChannelNumber, Start, SubscriptionInfo, SubscriptionNumber};
 
 /// A subscription that the plan wants.
 #[derive(Clone, Debug)]
@@ -147,15 +149,25 @@ pub(crate) struct Takeover {
     pub away: Vec<Amendment>,
     /// Second: the wanted ones that are declared, new or known.
     pub declared: Vec<Wanted>,
-    /// Third: what is taken over. Behind the new ones, which begin with the oldest message that is kept: a crash between
-    /// the two is mended by the next start.
+    /// Third: what is taken over, or retired. Behind the new ones, which begin with the oldest message that is kept: a
+    /// crash between the two is mended by the next start.
     pub taken: Vec<Amendment>,
+    /// What keeps what it has, and takes nothing new: the subscriptions with their channels.
+    pub closed: Vec<(SubscriptionNumber, ChannelNumber)>,
 }
 
-/// How the store's subscriptions become those that are wanted; its channels are given as they are called by now.
-pub(crate) fn takeover(wanted: Vec<Wanted>, channels: &[ChannelInfo], subscriptions: &[SubscriptionInfo]) -> Takeover {
+/// How the store's subscriptions become those that are wanted; its channels are given as they are called by now, and
+/// `kept` are those that keep messages for whoever comes.
+pub(crate) fn takeover(
+    wanted: Vec<Wanted>,
+    kept: &[Text],
+    channels: &[ChannelInfo],
+    subscriptions: &[SubscriptionInfo],
+) -> Takeover {
     let mut result = Takeover::default();
     let number = |name: &Text| channels.iter().find(|channel| channel.name == *name).map(|channel| channel.number);
+    let readers = wanted.iter().filter(|want| !want.gate).map(|want| &want.channel);
+    let cared_for: Vec<_> = readers.chain(kept).filter_map(number).collect();
     let mut left: Vec<&SubscriptionInfo> = subscriptions.iter().collect();
     left.retain(|has| !wanted.iter().any(|w| w.name == has.name && number(&w.channel) == Some(has.channel)));
     for mut want in wanted {
@@ -192,6 +204,9 @@ pub(crate) fn takeover(wanted: Vec<Wanted>, channels: &[ChannelInfo], subscripti
             let group = name.clone();
             result.away.push(Amendment::RenameSubscription { subscription: has.number, name, group });
         }
+        if !is_gate(&has.name) && cared_for.contains(&has.channel) {
+            result.leave(has);
+        }
     }
     result
 }
@@ -203,6 +218,15 @@ impl Takeover {
         let group = |amendment: &Amendment| matches!(amendment, Amendment::RenameSubscription { group, .. } if *group == gate.group);
         let reads = |want: &Wanted| (want.queue && Some(&want.channel) == here) || want.group == gate.group;
         self.declared.iter().any(reads) || self.taken.iter().any(group) || self.wants(&gate.name)
+    }
+
+    /// Nobody settles any more for a subscription that others have taken the place of: it would pin what comes.
+    fn leave(&mut self, has: &SubscriptionInfo) {
+        if has.pending == 0 {
+            self.taken.push(Amendment::RetireSubscription { subscription: has.number });
+        } else {
+            self.closed.push((has.number, has.channel));
+        }
     }
 
     fn wants(&self, name: &Text) -> bool {
