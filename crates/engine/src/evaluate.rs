@@ -115,6 +115,12 @@ impl Evaluator {
     /// Runs the steps at the door.
     #[must_use]
     pub fn accept(&self, envelope: Arc<Envelope>) -> Acceptance {
+        let since = envelope.received_at;
+        self.accept_since(envelope, since)
+    }
+
+    /// The same of a message that comes again: what `expire` says counts from then on.
+    pub(crate) fn accept_since(&self, envelope: Arc<Envelope>, since: Timestamp) -> Acceptance {
         if self.route.accept.is_empty() {
             return Acceptance::Taken { envelope, claims: Vec::new() };
         }
@@ -126,7 +132,7 @@ impl Evaluator {
         });
         drop(message);
         match judged {
-            Ok(Judged::Pass(claims)) => Acceptance::Taken { envelope: self.with_expiry(envelope), claims },
+            Ok(Judged::Pass(claims)) => Acceptance::Taken { envelope: self.with_expiry(envelope, since), claims },
             Ok(Judged::Filtered(step)) => Acceptance::Filtered { step },
             Ok(Judged::Refused(refusal)) => Acceptance::Refused(self.route.scrubber.refusal(*refusal)),
             Err(panic) => Acceptance::Refused(self.route.scrubber.refusal(refused(panicked(&panic)))),
@@ -143,10 +149,10 @@ impl Evaluator {
     }
 
     /// The message with the expiry that `accept` gives it; its own stands if it is earlier.
-    fn with_expiry(&self, envelope: Arc<Envelope>) -> Arc<Envelope> {
+    fn with_expiry(&self, envelope: Arc<Envelope>, since: Timestamp) -> Arc<Envelope> {
         let Some(after) = self.route.accept.expire_after() else { return envelope };
         let mut envelope = Arc::unwrap_or_clone(envelope);
-        let until = envelope.received_at.after(after);
+        let until = since.after(after);
         envelope.properties.expires_at = earlier(envelope.properties.expires_at, Some(until));
         Arc::new(envelope)
     }
@@ -175,10 +181,11 @@ impl Evaluator {
         self.flatten(result)
     }
 
-    /// When nobody wants the message any more: what it says itself, and what `expire` among the steps says.
+    /// When nobody wants the message any more: what it says itself, and what `expire` among the steps says, which counts
+    /// from its receipt, or from when it was redriven ([`crossdock_store::Notes::since`]).
     #[must_use]
-    pub fn expires_at(&self, original: &Envelope) -> Option<Timestamp> {
-        let by_step = self.route.steps.expire_after().map(|after| original.received_at.after(after));
+    pub fn expires_at(&self, original: &Envelope, since: Timestamp) -> Option<Timestamp> {
+        let by_step = self.route.steps.expire_after().map(|after| since.after(after));
         earlier(original.properties.expires_at, by_step)
     }
 
@@ -186,7 +193,10 @@ impl Evaluator {
     #[must_use]
     pub fn stored_expires_at(&self, message: &StoredMessage) -> Option<Timestamp> {
         match self.route.steps.expire_after() {
-            Some(_) => self.expires_at(&message.envelope().ok()?),
+            Some(_) => {
+                let (envelope, notes) = message.decode().ok()?;
+                self.expires_at(&envelope, notes.since(envelope.received_at))
+            }
             None => message.expires_at().ok()?,
         }
     }
@@ -323,7 +333,8 @@ fn hash(key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+/// The earlier of two times, where there are any.
+pub(crate) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

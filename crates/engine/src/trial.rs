@@ -128,7 +128,7 @@ fn behind(
     now: Timestamp,
     seen: &mut dyn FnMut(StepTrace),
 ) -> TrialEnd {
-    if let Some(at) = evaluator.expires_at(envelope).filter(|at| *at <= now) {
+    if let Some(at) = evaluator.expires_at(envelope, envelope.received_at).filter(|at| *at <= now) {
         return TrialEnd::Expired { at };
     }
     match evaluator.trace(envelope, seen) {

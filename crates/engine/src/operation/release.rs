@@ -4,11 +4,12 @@
 use crate::{
     Acceptance,
     account::{Channel, Door, DoorEnd},
+    evaluate::earlier,
     gateway::Inner,
     source::DoorPlan,
     start::{is_gate, subscription_name},
 };
-use crossdock_model::Envelope;
+use crossdock_model::{Envelope, Timestamp};
 use crossdock_store::{DeadNote, EncodedMessage, Notes, Outcome, Put, StoredMessage};
 use std::sync::Arc;
 
@@ -70,13 +71,29 @@ impl Counted {
 /// Why it stays: what it failed in is gone, or `accept` refuses it again.
 pub(crate) fn release(inner: &Inner, message: &StoredMessage) -> Result<Release, String> {
     let unreadable = |_| String::from("it cannot be decoded");
-    let (envelope, notes) = (message.envelope().map_err(unreadable)?, message.notes().map_err(unreadable)?);
-    let (notes, note) = notes.revived(inner.shared.time.now()).ok_or("it is no dead letter")?;
+    let (mut envelope, notes) = message.decode().map_err(unreadable)?;
+    let (since, now) = (notes.since(envelope.received_at), inner.shared.time.now());
+    let (mut notes, note) = notes.revived(now).ok_or("it is no dead letter")?;
+    let note = inner.renames.note(note);
+    wanted_again(inner, &note, &mut envelope, since, now);
     let bytes_max = inner.shared.plan.gateway().store.message_bytes_max();
     let fits = |notes: &Notes| EncodedMessage::with_notes(&envelope, notes).len() as u64 <= bytes_max;
-    // A message that is as large as one may be says no more of its past than it did as a dead letter.
-    let notes = if notes.earlier.is_empty() || fits(&notes) { notes } else { notes.without_earlier() };
-    release_as(inner, &inner.renames.note(note), envelope, &notes)
+    // A message that is as large as one may be says no more of its past than it did as a dead letter. When it was redriven
+    // it says as long as it can: its expiry counts from then.
+    while !notes.earlier.is_empty() && !fits(&notes) {
+        notes.earlier.remove(0);
+    }
+    release_as(inner, &note, envelope, &notes)
+}
+
+/// Somebody wants the message: an expiry of its own that has passed is gone, and one that `accept` gave it counts anew.
+fn wanted_again(inner: &Inner, note: &DeadNote, envelope: &mut Envelope, since: Timestamp, now: Timestamp) {
+    // What goes through `accept` is given its expiry there.
+    let door = inner.route(&note.route).filter(|_| note.source.is_some());
+    let after = door.and_then(|handle| handle.route.accept.expire_after());
+    let by_accept = |at: Timestamp| after.is_some_and(|after| at == since.after(after));
+    let own = envelope.properties.expires_at.filter(|at| *at > now && !by_accept(*at));
+    envelope.properties.expires_at = earlier(own, after.map(|after| now.after(after)));
 }
 
 /// What is to be done with a message that goes where a dead letter failed.
@@ -133,7 +150,8 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
         channels: channels.to_vec(),
         end,
     };
-    match plan.evaluator.accept(Arc::new(envelope)) {
+    let since = notes.since(envelope.received_at);
+    match plan.evaluator.accept_since(Arc::new(envelope), since) {
         Acceptance::Refused(refusal) => Err(format!("`accept` refuses it again: {}", refusal.fault)),
         Acceptance::Filtered { .. } => Ok(Release { puts: Vec::new(), account: counted(DoorEnd::Filtered, &[]) }),
         Acceptance::Taken { envelope, claims } => {

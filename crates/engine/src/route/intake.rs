@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Addressed, Evaluation, Evaluator, limits};
 use crossdock_delivery::Entry;
-use crossdock_model::{Envelope, Fault, Timestamp};
+use crossdock_model::{Fault, Timestamp};
 use crossdock_store::{Outcome, StoredMessage};
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinHandle;
@@ -143,7 +143,7 @@ impl RouteTask {
             return evaluate(&self.evaluator, stored, now);
         }
         if let Some(evaluation) = self.cache.ask(stored.offset) {
-            let deadline = stored.envelope().ok().and_then(|envelope| self.evaluator.expires_at(&envelope));
+            let deadline = self.evaluator.stored_expires_at(&stored);
             let expired = deadline.is_some_and(|deadline| deadline <= now);
             let result = if expired { Found::Expired } else { Found::Evaluation(evaluation) };
             return Evaluated { stored, deadline, result };
@@ -302,14 +302,10 @@ impl Evaluated {
 
 /// Evaluates a message that was read.
 pub(crate) fn evaluate(evaluator: &Evaluator, stored: StoredMessage, now: Timestamp) -> Evaluated {
-    let Ok(envelope) = stored.envelope() else {
+    let Ok((envelope, notes)) = stored.decode() else {
         return Evaluated { stored, deadline: None, result: Found::Damaged };
     };
-    evaluate_envelope(evaluator, stored, envelope, now)
-}
-
-fn evaluate_envelope(evaluator: &Evaluator, stored: StoredMessage, envelope: Envelope, now: Timestamp) -> Evaluated {
-    let deadline = evaluator.expires_at(&envelope);
+    let deadline = evaluator.expires_at(&envelope, notes.since(envelope.received_at));
     let result = if deadline.is_some_and(|deadline| deadline <= now) {
         Found::Expired
     } else {

@@ -1,7 +1,7 @@
 //! Messages that nobody wants any more end as expired, wherever they stand, also when nobody reads.
 
 use crate::rig::{Rig, envelope, peer::fault, until, world::Reply};
-use crossdock_engine::Receive;
+use crossdock_engine::{Receive, RedriveRequest};
 use crossdock_model::{FaultClass, Timestamp};
 use std::time::{Duration, SystemTime};
 
@@ -174,4 +174,61 @@ routes:
     }
     check(&rig, "out", 1, 0);
     assert_eq!(rig.world.taken().len(), 1);
+}
+
+/// `expire` of a step and of `accept`, and a message's own.
+const REDRIVEN: &str = "
+routes:
+  step: { from: { broker: {} }, steps: [ { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
+  door: { from: { broker: {} }, accept: [ { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
+  own: { from: { broker: {} }, to: { ask: { connection: p, path: a } } }
+  late: { from: { broker: {} }, accept: [ { validate: { json_schema: s.json } }, { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
+";
+
+const OF_TIME: [&str; 4] = ["step", "door", "own", "late"];
+
+/// Has a message die in each route, long before it is sent back.
+fn die(rig: &mut Rig) {
+    rig.world.script(|_| Reply::Fault(fault(FaultClass::Rejected, "ask.no")));
+    for route in OF_TIME {
+        let mut envelope = envelope("{}");
+        envelope.properties.expires_at = (route == "own").then(|| envelope.received_at.after(Duration::from_secs(60)));
+        rig.world.push(route, envelope, None);
+    }
+    until("all are dead", || rig.dead().len() == OF_TIME.len());
+    rig.kill();
+    rig.write(&REDRIVEN.replace("{ validate: { json_schema: s.json } },", ""));
+    rig.jump(Duration::from_secs(3600));
+    rig.world.script(|_| Reply::Taken);
+    rig.restart();
+}
+
+fn redrive(rig: &Rig) {
+    let asked = rig.block_on(rig.gateway().redrive(RedriveRequest::default())).unwrap();
+    assert_eq!(asked.matched, OF_TIME.len() as u64);
+    until("they are back", || rig.dead().is_empty());
+}
+
+#[test]
+fn what_is_redriven_is_wanted_however_long_it_was_dead() {
+    let mut rig = Rig::start(REDRIVEN);
+    die(&mut rig);
+    let received_at: Vec<_> = rig.dead().iter().map(|letter| letter.message.envelope.received_at).collect();
+    redrive(&rig);
+    until("they are delivered", || rig.world.taken().len() == OF_TIME.len());
+    assert!(rig.world.taken().iter().all(|got| received_at.contains(&got.envelope.received_at)), "as it was received");
+    rig.account();
+}
+
+#[test]
+fn what_is_redriven_expires_when_it_has_waited_as_long_again() {
+    let mut rig = Rig::start(REDRIVEN);
+    die(&mut rig);
+    OF_TIME.iter().for_each(|route| rig.block_on(rig.gateway().pause(route)).unwrap());
+    redrive(&rig);
+    let stored = |route: &str| rig.route(route).counts.stored;
+    assert!(OF_TIME.iter().all(|route| stored(route) == 1 && expired(&rig, route) == 0.0));
+    until("those with an `expire` expire", || OF_TIME.map(stored) == [0, 0, 1, 0]);
+    assert_eq!(OF_TIME.map(|route| expired(&rig, route)), [1.0, 1.0, 0.0, 1.0]);
+    rig.account();
 }

@@ -58,6 +58,12 @@ impl Notes {
         Some((Self { redrives: redrives.saturating_add(1), edited_from, dead: None, earlier }, note))
     }
 
+    /// From when on what is to be done in time counts: it was redriven for the last time, or received.
+    #[must_use]
+    pub fn since(&self, received_at: Timestamp) -> Timestamp {
+        self.earlier.last().map_or(received_at, |death| death.redriven_at)
+    }
+
     /// The same without what only tells of the past.
     #[must_use]
     pub fn without_earlier(self) -> Self {
