@@ -12,7 +12,7 @@ use axum::{
 };
 use crossdock_engine::Receive;
 use crossdock_model::Text;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Most messages of an answer.
 const MESSAGES_MAX: usize = 1000;
@@ -66,13 +66,14 @@ pub async fn give_back(
     Ok(json(StatusCode::OK, &Returned { returned }))
 }
 
-/// How many leases counted; a conflict if some were stale.
+/// How many leases counted, each once however often it is named; a conflict if some were stale.
 fn counted(leases: &[String], stale: &[Text]) -> Result<usize, Problem> {
+    let leases: BTreeSet<&String> = leases.iter().collect();
     if stale.is_empty() {
         return Ok(leases.len());
     }
     let detail = format!(
-        "{} of {} leases are stale: they ran out, were used before, or the gateway was started again; the others counted",
+        "{} of {} leases are stale: they ran out, were used before, their messages were dropped, redriven or deleted, or the gateway was started again; the others counted",
         stale.len(),
         leases.len()
     );
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn stale_leases_are_named() {
-        let leases = ["a".to_owned(), "b".to_owned()];
+        let leases = ["a".to_owned(), "b".to_owned(), "a".to_owned()];
         assert_eq!(counted(&leases, &[]), Ok(2));
         let problem = counted(&leases, &[Text::from_static("b")]).unwrap_err();
         assert_eq!((problem.status, problem.code), (StatusCode::CONFLICT, "lease.stale"));

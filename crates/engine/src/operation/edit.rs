@@ -120,6 +120,9 @@ impl Inner {
             Err(error @ CommitError::Invalid(_)) => return Err(RequestError::Internal(error.to_string())),
             Err(error) => return Err(RequestError::Unavailable(error.to_string())),
         };
+        if !keep {
+            self.tell_gone(letter.channel.number, letter.message.offset);
+        }
         let is_stored = |put: &PutResult| matches!(put, PutResult::Stored { .. });
         let stored = committed.puts.first().is_some_and(is_stored);
         account.count(committed.puts.is_empty() || stored);

@@ -141,6 +141,7 @@ async fn move_one(
         Err(CommitError::Full { .. } | CommitError::NoSpace) => return Ok(false),
         Err(error) => return Err(RequestError::Unavailable(error.to_string())),
     };
+    inner.tell_gone(dead_letters, message.offset);
     released.account.count(committed.puts.first().is_none_or(|put| matches!(put, PutResult::Stored { .. })));
     inner.operations.put(moved.clone());
     *operation = moved;

@@ -38,6 +38,8 @@ pub(crate) enum QueueEvent {
     },
     /// Nobody wants these messages any more. Each is told once.
     Expired(Vec<u64>),
+    /// Somebody else settled this message: it was redriven or deleted as a dead letter.
+    Gone(u64),
     /// Somebody asks where messages stand, by offset.
     Locate(Vec<u64>, oneshot::Sender<Vec<MessageState>>),
 }

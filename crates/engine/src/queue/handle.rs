@@ -170,6 +170,13 @@ impl Inner {
         }))
     }
 
+    /// A message of a channel was settled for all who read it. Who stops needs not know.
+    pub fn tell_gone(&self, channel: crossdock_store::ChannelNumber, offset: u64) {
+        if let Some(queue) = self.queue_of(channel) {
+            drop(queue.events.send(QueueEvent::Gone(offset)));
+        }
+    }
+
     /// The queue without a route of a channel; none if a route reads it or it is a topic.
     pub fn queue_of(&self, channel: crossdock_store::ChannelNumber) -> Option<&QueueHandle> {
         self.queues

@@ -34,7 +34,8 @@ impl QueueTask {
         self.answer_when_flushed(stale, answer, false);
     }
 
-    /// Takes messages from the holders of leases; the leases that are stale.
+    /// Takes messages from the holders of leases; the leases that are stale. So is one of a message that somebody else
+    /// settled meanwhile: a full queue dropped it, or it was redriven or deleted as a dead letter.
     fn take(&mut self, tokens: Vec<Token>) -> (Vec<Returned>, Vec<Token>) {
         let now = self.shared.time.moment();
         let (mut taken, mut stale, mut named) = (Vec::with_capacity(tokens.len()), Vec::new(), HashSet::new());
@@ -42,11 +43,34 @@ impl QueueTask {
         for token in tokens.into_iter().filter(|token| named.insert(*token)) {
             let ours = token.incarnation == self.incarnation;
             match ours.then(|| self.table.take(token.offset, token.delivery, now)).flatten() {
-                Some(returned) => taken.push(returned),
-                None => stale.push(token),
+                Some(returned) if self.is_there(returned.offset) => taken.push(returned),
+                Some(_) | None => stale.push(token),
             }
         }
         (taken, stale)
+    }
+
+    fn is_there(&self, offset: u64) -> bool {
+        self.shared.channels.is_pending(self.claimed.subscription, offset)
+    }
+
+    /// Somebody else settled a message: whoever has it has nothing.
+    pub(super) fn gone(&mut self, offset: u64) {
+        if !self.is_there(offset) {
+            self.table.forget(offset);
+            self.tried.remove(&offset);
+        }
+    }
+
+    /// A full queue drops its oldest messages, whoever has them.
+    pub(super) fn forget_dropped(&mut self) {
+        if self.table.len() == 0 {
+            return;
+        }
+        if let Some(info) = self.shared.channels.subscription(self.claimed.subscription) {
+            self.table.forget_below(info.floor);
+            self.tried = self.tried.split_off(&info.floor);
+        }
     }
 
     /// A message came back from a consumer: it is given out again after `delay`, or it has expired meanwhile.

@@ -122,6 +122,13 @@ impl Table {
         self.set(offset, None);
     }
 
+    /// All below are settled.
+    pub fn forget_below(&mut self, floor: u64) {
+        while let Some(offset) = self.held.keys().next().copied().filter(|offset| *offset < floor) {
+            self.set(offset, None);
+        }
+    }
+
     /// Nobody wants it any more: whether it may go now. One that a consumer has is left to it; if it comes back, its
     /// deadline is looked at again.
     pub fn expire(&mut self, offset: u64) -> bool {

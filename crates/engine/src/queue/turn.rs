@@ -110,7 +110,7 @@ impl QueueTask {
             };
             match turn {
                 Turn::Event(event) => self.take_in(event),
-                Turn::Look => {}
+                Turn::Look => self.forget_dropped(),
             }
             for _ in 0..EVENTS_MAX {
                 let Ok(event) = self.events.try_recv() else { break };
@@ -143,6 +143,7 @@ impl QueueTask {
             QueueEvent::Recalled(read) => self.recalled(read),
             QueueEvent::Flushed { sequence, parcel, result } => self.flushed(sequence, parcel, result.err().as_ref()),
             QueueEvent::Expired(offsets) => self.expired(offsets),
+            QueueEvent::Gone(offset) => self.gone(offset),
             // Who asked may have gone.
             QueueEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),
         }

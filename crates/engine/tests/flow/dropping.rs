@@ -1,7 +1,8 @@
 //! Full queues that drop their oldest messages to a dead-letter queue.
 
 use crate::rig::{Rig, until};
-use crossdock_engine::{OperationState, RedriveRequest};
+use crossdock_engine::{DeadFilter, Delivery, OperationState, Receive, RedriveRequest};
+use std::time::Duration;
 
 const QUEUE: &str = "
 channels: { q: { queue: { max_messages: 5, when_full: drop_oldest, dead_letter: { queue: dropped } } } }
@@ -28,11 +29,69 @@ fn what_a_full_queue_drops_is_a_dead_letter_and_can_be_sent_back() {
     assert_eq!((rig.channel("q").messages, rig.dead().len()), (5, 7));
     rig.account();
     // With more room all of them fit.
-    rig.stop(std::time::Duration::from_secs(5));
+    rig.stop(Duration::from_secs(5));
     rig.write(&QUEUE.replace("max_messages: 5", "max_messages: 50"));
     rig.restart();
     let id = rig.block_on(rig.gateway().redrive(RedriveRequest::default())).unwrap().operation.unwrap();
     until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
     assert_eq!((rig.channel("q").messages, rig.dead().len()), (12, 0));
+    rig.account();
+}
+
+fn take(rig: &Rig, queue: &str, messages_max: usize) -> Vec<Delivery> {
+    let asked = Receive { messages_max, wait: Duration::ZERO, lease: Duration::from_secs(60) };
+    rig.block_on(rig.gateway().receive(queue, asked)).unwrap()
+}
+
+fn leases(taken: &[Delivery]) -> Vec<String> {
+    taken.iter().map(|delivery| delivery.lease.to_string()).collect()
+}
+
+/// Ready, in flight and scheduled, of all that stands there.
+fn check(rig: &Rig, queue: &str, expected: [u64; 3]) {
+    let told = || {
+        let view = rig.channel(queue);
+        [view.messages - view.in_flight - view.scheduled, view.in_flight, view.scheduled]
+    };
+    until(&format!("{expected:?}"), || told() == expected);
+}
+
+#[test]
+fn a_lease_on_what_was_dropped_is_stale_and_counts_no_more() {
+    let rig = Rig::start(QUEUE);
+    (0..5).for_each(|n| drop(rig.post("in", &n.to_string())));
+    let taken = take(&rig, "q", 4);
+    let (leased, delayed) = (leases(&taken[..3]), leases(&taken[3..]));
+    rig.block_on(rig.gateway().give_back("q", &delayed, Duration::from_secs(60))).unwrap();
+    check(&rig, "q", [1, 3, 1]);
+    // Two of three that a consumer has are dropped.
+    (5..7).for_each(|n| drop(rig.post("in", &n.to_string())));
+    check(&rig, "q", [3, 1, 1]);
+    assert_eq!(rig.block_on(rig.gateway().acknowledge("q", &leased)).unwrap(), leased[..2]);
+    check(&rig, "q", [3, 0, 1]);
+    // One that is put off goes as well.
+    (7..9).for_each(|n| drop(rig.post("in", &n.to_string())));
+    check(&rig, "q", [5, 0, 0]);
+    assert_eq!(rig.metric(r#"crossdock_messages_total{route="queue:q",outcome="delivered"}"#), Some(1.0));
+    rig.account();
+}
+
+#[test]
+fn a_lease_on_a_dead_letter_that_went_is_stale_and_counts_no_more() {
+    let rig = Rig::start(QUEUE);
+    (0..9).for_each(|n| drop(rig.post("in", &n.to_string())));
+    let taken = take(&rig, "dropped", 4);
+    check(&rig, "dropped", [0, 4, 0]);
+    let of = |at: usize| DeadFilter { ids: Some(vec![taken[at].message.envelope.id]), ..DeadFilter::default() };
+    // There is room for one that is sent back.
+    let one = take(&rig, "q", 1);
+    assert!(rig.block_on(rig.gateway().acknowledge("q", &leases(&one))).unwrap().is_empty());
+    let asked = RedriveRequest { filter: of(1), ..RedriveRequest::default() };
+    rig.block_on(rig.gateway().redrive(asked)).unwrap();
+    rig.block_on(rig.gateway().delete_dead_letters(of(2), false)).unwrap();
+    check(&rig, "dropped", [0, 2, 0]);
+    let leased = leases(&taken);
+    assert_eq!(rig.block_on(rig.gateway().acknowledge("dropped", &leased)).unwrap(), leased[1..3]);
+    check(&rig, "dropped", [0, 0, 0]);
     rig.account();
 }
