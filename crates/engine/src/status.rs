@@ -5,6 +5,7 @@ use crate::{
 };
 use crossdock_model::Text;
 use crossdock_store::{Accountant, ChannelInfo, SubscriptionInfo};
+use std::collections::HashSet;
 
 impl Gateway {
     /// The whole.
@@ -84,8 +85,12 @@ impl Inner {
         let readers = self.routes.iter().zip(reports).filter(|(handle, _)| {
             handle.account.group.as_ref().is_some_and(|group| group.channel.number == info.number)
         });
-        let targets = || readers.clone().filter_map(|(_, report)| report.as_ref()).flat_map(|report| &report.targets);
-        let queue = self.queue_of(info.number).map_or((0, 0), |queue| queue.board.read());
+        let reports: Vec<_> = readers.filter_map(|(_, report)| report.as_ref()).collect();
+        let (in_flight, scheduled) =
+            self.queue_of(info.number).map_or_else(|| standing(&reports), |queue| queue.board.read());
+        // Routes and the store are asked one after the other: the states add up all the same.
+        let in_flight = in_flight.min(info.messages);
+        let scheduled = scheduled.min(info.messages - in_flight);
         let view = |has: &SubscriptionInfo| SubscriptionView { name: has.name.clone(), messages: has.pending };
         let here = |has: &&SubscriptionInfo| has.channel == info.number && !crate::start::is_gate(&has.name);
         let now = self.shared.time.now();
@@ -95,8 +100,8 @@ impl Inner {
             messages: info.messages,
             bytes: info.bytes,
             oldest: info.oldest_appended_at.map(|at| now.since(at)),
-            in_flight: targets().map(|target| target.view.in_flight).sum::<u64>() + queue.0,
-            scheduled: targets().map(|target| target.view.scheduled).sum::<u64>() + queue.1,
+            in_flight,
+            scheduled,
             hidden: channel.is_some_and(|channel| channel.hidden),
             subscriptions: subscriptions.iter().filter(here).map(view).collect(),
         }
@@ -128,4 +133,18 @@ impl Inner {
         }
         orphans
     }
+}
+
+/// How many messages are in flight, and how many of the others wait for their next try: each once, however many targets
+/// it has.
+fn standing(reports: &[&RouteReport]) -> (u64, u64) {
+    if let [RouteReport { targets, .. }] = reports
+        && let [only] = targets.as_slice()
+    {
+        return (only.view.in_flight, only.view.scheduled);
+    }
+    let in_flight: HashSet<u64> = reports.iter().flat_map(|report| &report.in_flight).copied().collect();
+    let scheduled = reports.iter().flat_map(|report| &report.scheduled).filter(|offset| !in_flight.contains(offset));
+    let scheduled: HashSet<u64> = scheduled.copied().collect();
+    (in_flight.len() as u64, scheduled.len() as u64)
 }

@@ -13,6 +13,10 @@ pub(crate) struct RouteReport {
     pub reason: Option<Text>,
     /// Its targets in the order of the file.
     pub targets: Vec<TargetReport>,
+    /// Offsets of what is on its way to a target, and of what waits for its next try at one. A message may be among them
+    /// for each of its targets; how many there are is bounded by what the targets hold.
+    pub in_flight: Vec<u64>,
+    pub scheduled: Vec<u64>,
 }
 
 /// What is shown of a target, and counted.
@@ -36,7 +40,15 @@ impl RouteTask {
             Text::from_static("settlements cannot be stored: the volume of the data folder is full: free some space")
         };
         let reason = self.trouble.clone().or_else(|| self.outbox.is_stuck().then(no_room));
-        RouteReport { state, reason, targets }
+        let (mut in_flight, mut scheduled) = (Vec::new(), Vec::new());
+        for (offset, live) in self.targets.iter().flat_map(|target| &target.live) {
+            match (live.stage, &live.loaded) {
+                (Stage::Sending { .. } | Stage::Recalling { .. }, _) => in_flight.push(*offset),
+                (Stage::Waiting, None) => scheduled.push(*offset),
+                (Stage::Waiting, Some(_)) => {}
+            }
+        }
+        RouteReport { state, reason, targets, in_flight, scheduled }
     }
 
     fn target_report(&self, target: usize) -> Option<TargetReport> {

@@ -17,9 +17,9 @@ pub struct ChannelView {
     pub bytes: u64,
     /// How long the oldest of them has been there; none where there is none.
     pub oldest: Option<Duration>,
-    /// Messages on their way to a target, over all readers.
+    /// Messages on their way to some target: each once.
     pub in_flight: u64,
-    /// Messages that wait for their next try, over all readers.
+    /// Messages that wait for their next try at some target, and are on their way to none.
     pub scheduled: u64,
     /// Whether it is the hidden queue of a route.
     pub hidden: bool,

@@ -1,8 +1,9 @@
 //! What goes well, and where each message ends.
 
-use crate::rig::{Rig, until, world::Reply};
+use crate::rig::{Rig, peer::fault, until, world::Reply};
 use crossdock_connector::Settlement;
 use crossdock_engine::SourceState;
+use crossdock_model::FaultClass;
 use std::collections::BTreeMap;
 
 const HIDDEN: &str = "
@@ -184,5 +185,43 @@ fn whoever_waits_for_an_answer_is_let_in_when_the_gateway_has_started() {
     let rig = Rig::start(&format!("channels: {{ q: {{ queue: {{}} }} }}\nroutes:\n{routes}"));
     for n in 0..40 {
         assert_eq!(rig.route(&format!("r{n}")).sources[0].state, SourceState::Up, "{n}");
+    }
+}
+
+#[test]
+fn a_message_is_in_one_state_however_many_targets_it_has() {
+    let target = |path: &str| format!("{{ ask: {{ connection: p, path: {path} }} }}");
+    let all = ["a", "b", "c"].map(target).join(", ");
+    let rig = Rig::start(&format!(
+        "
+channels: {{ t: {{ topic: {{}} }} }}
+routes:
+  own: {{ from: {{ broker: {{}} }}, to: [ {all} ], retry: {{ attempts: 8, initial: 1h, max: 1h }} }}
+  in: {{ from: {{ broker: {{}} }}, to: {{ topic: t }} }}
+  one: {{ from: {{ topic: t }}, to: [ {all} ], retry: {{ attempts: 8, initial: 1h, max: 1h }} }}
+  two: {{ from: {{ topic: t }}, to: {}, retry: {{ attempts: 8, initial: 1h, max: 1h }} }}
+",
+        target("d")
+    ));
+    // The second hangs at one target, and the third at none.
+    rig.world.script(|got| match (&*got.path, &*got.payload) {
+        ("a", "2") => Reply::Hang,
+        ("a", "3") => Reply::Taken,
+        _ => Reply::Fault(fault(FaultClass::Failed, "ask.failed")),
+    });
+    for route in ["own", "in"] {
+        for n in 1..=3 {
+            rig.push(route, &n.to_string());
+        }
+    }
+    let states = |queue: &str| {
+        let state = |state| rig.metric(&format!("crossdock_queue_messages{{queue=\"{queue}\",state=\"{state}\"}}"));
+        ["ready", "in_flight", "scheduled"].map(|name| state(name).unwrap())
+    };
+    for queue in ["route:own", "t"] {
+        until("all are tried", || {
+            assert_eq!(states(queue).iter().sum::<f64>(), rig.channel(queue).messages as f64, "{queue}");
+            states(queue) == [0.0, 1.0, 2.0]
+        });
     }
 }
