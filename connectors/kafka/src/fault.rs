@@ -5,16 +5,16 @@ use crossdock_model::{Answer, Fault, FaultClass};
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
 /// The message itself is wrong, whoever sends it.
-const REJECTED: &[Code] = &[
-    Code::InvalidTopic,
+const REJECTED: &[Code] =
+    &[Code::InvalidTopic, Code::UnknownPartition, Code::UnsupportedForMessageFormat, Code::InvalidArgument];
+
+/// A record is wrong, and not each that was in one batch with it: the brokers answer for the batch as a whole.
+const REJECTED_ALONE: &[Code] = &[
     Code::InvalidTimestamp,
     Code::InvalidRecord,
     Code::InvalidMessageSize,
     Code::InvalidMessage,
-    Code::UnknownPartition,
-    Code::UnsupportedForMessageFormat,
     Code::PolicyViolation,
-    Code::InvalidArgument,
 ];
 
 /// What is refused by its size.
@@ -87,7 +87,7 @@ pub(crate) fn is_missing(code: Code) -> bool {
 pub(crate) struct Sent {
     /// Whether the message had a say in which topic it is: then a topic that is not there is its own fault.
     pub picks_topic: bool,
-    /// Whether it was the only one under way, or too large to be one of a batch: then its size is its own.
+    /// Whether it was the only one under way, or too large to be one of a batch: then what is said of the batch is said of it.
     pub alone: bool,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn of_delivery(code: Code, topic: &str, sent: Sent) -> Fault {
         "topic `{topic}`: {}",
         KafkaError::MessageProduction(code).to_string().replace("Message production error: ", "")
     );
-    if REJECTED.contains(&code) {
+    if REJECTED.contains(&code) || (sent.alone && REJECTED_ALONE.contains(&code)) {
         return fault(FaultClass::Rejected, said);
     }
     if code == Code::ThrottlingQuotaExceeded {
@@ -186,6 +186,16 @@ mod tests {
                 Answer::Application,
             ),
             (Code::UnknownPartition, usual, Rejected, "kafka.unknown_partition", Answer::Application),
+            (Code::InvalidRecord, usual, Failed, "kafka.invalid_record", Answer::Application),
+            (Code::InvalidTimestamp, usual, Failed, "kafka.invalid_timestamp", Answer::Application),
+            (
+                Code::InvalidTimestamp,
+                Sent { alone: true, ..usual },
+                Rejected,
+                "kafka.invalid_timestamp",
+                Answer::Application,
+            ),
+            (Code::PolicyViolation, usual, Failed, "kafka.policy_violation", Answer::Application),
             (Code::TopicAuthorizationFailed, usual, Failed, "kafka.topic_authorization_failed", Answer::Application),
             (Code::MessageTimedOut, usual, Failed, "kafka.message_timed_out", Answer::Nobody),
             (Code::PurgeInflight, usual, Failed, "kafka.purge_inflight", Answer::Nobody),

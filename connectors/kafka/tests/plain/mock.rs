@@ -47,6 +47,28 @@ async fn what_is_not_allowed_is_a_failure_and_not_the_messages_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_refused_is_not_the_fault_of_each_message_in_it() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("out", 1, 1).unwrap();
+    let (connector, posted) = (kafka("s"), Posted::default());
+    let config = sink_of(&brokers(&cluster.bootstrap_servers()), &json!({ "topic": "out" }));
+    let mut sending = sender(&connector, &config, &posted).await.unwrap();
+    let message = |ticket: u64| outgoing(ticket, envelope("x"), &[text("out")]);
+    // A record without a key sent all that went with it to a compacted topic to the dead letters.
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    sending.submit((0..20).map(message).collect()).await.unwrap();
+    let results = posted.count(20).await;
+    let faults: Vec<_> = results.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
+    assert!(!faults.is_empty() && faults.iter().all(|fault| fault.class == FaultClass::Failed), "{faults:?}");
+    posted.0.lock().unwrap().clear();
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    sending.submit(vec![message(30)]).await.unwrap();
+    let results = posted.count(1).await;
+    let fault = results[0].1.as_ref().unwrap_err();
+    assert_eq!((fault.class, &*fault.code), (FaultClass::Rejected, "kafka.invalid_record"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_producer_that_ends_is_told_of_and_another_takes_over() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("out", 1, 1).unwrap();
