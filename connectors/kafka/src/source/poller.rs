@@ -44,6 +44,10 @@ const BATCH_MESSAGES_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 256 << 10;
 /// How long seeking may take.
 const SEEK_MAX: Duration = Duration::from_secs(5);
+/// How often topics that were not there are looked for; librdkafka itself finds them as often.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long that may keep from polling.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 /// For how long a record is known again by its place. Between a record's being stored and its offset's being committed
 /// lies half a second; this leaves time for a crash, and lets a group be set back on purpose.
 const CLAIM_WINDOW: Duration = Duration::from_secs(600);
@@ -52,7 +56,7 @@ const CLAIM_WINDOW: Duration = Duration::from_secs(600);
 pub(super) fn run(plan: &Arc<Plan>, shared: &Arc<Shared>) {
     let end = Ended(shared);
     match connect(plan, shared) {
-        Ok(consumer) => Poller::new(&consumer, plan, shared).run(),
+        Ok((consumer, missing)) => Poller::new(&consumer, plan, shared, missing).run(),
         Err(error) => shared.fail(error),
     }
     drop(end);
@@ -73,7 +77,8 @@ type KafkaConsumer = BaseConsumer<Context>;
 /// A record that can be no message: its scope, its offset, and why.
 type NoMessage = (u32, i64, Box<Refusal>);
 
-fn connect(plan: &Arc<Plan>, shared: &Arc<Shared>) -> Result<KafkaConsumer, SourceError> {
+/// The consumer, and what it says of topics that are not there.
+fn connect(plan: &Arc<Plan>, shared: &Arc<Shared>) -> Result<(KafkaConsumer, Option<String>), SourceError> {
     let context = Context {
         shared: Arc::clone(shared),
         troubles: Troubles::default(),
@@ -90,19 +95,24 @@ fn connect(plan: &Arc<Plan>, shared: &Arc<Shared>) -> Result<KafkaConsumer, Sour
         let denied = why.code.is_some_and(fault::is_denied);
         SourceError::new(if denied { SourceErrorKind::Denied } else { SourceErrorKind::Connection }, why.text)
     })?;
-    if !plan.is_pattern {
-        look_for_topics(&consumer, plan, shared)?;
+    let missing = look_for_topics(&consumer, plan, probe::ANSWER_MAX)?;
+    if let Some(text) = &missing {
+        shared.tell(Event::Blocked(text.clone()));
     }
     let topics: Vec<&str> = plan.topics.iter().map(|topic| &**topic).collect();
     consumer.subscribe(&topics).map_err(internal)?;
-    Ok(consumer)
+    Ok((consumer, missing))
 }
 
-/// A source whose topics are all missing is down; if only some are, the others are read and it is said which.
-fn look_for_topics(consumer: &KafkaConsumer, plan: &Plan, shared: &Shared) -> Result<(), SourceError> {
+/// A source whose topics are all missing is down; if only some are, the others are read, and this is what is said of them.
+/// Those of a pattern come and go.
+fn look_for_topics(consumer: &KafkaConsumer, plan: &Plan, within: Duration) -> Result<Option<String>, SourceError> {
+    if plan.is_pattern {
+        return Ok(None);
+    }
     let mut missing = Vec::new();
     for topic in &plan.topics {
-        let code = match consumer.fetch_metadata(Some(topic), probe::ANSWER_MAX) {
+        let code = match consumer.fetch_metadata(Some(topic), within) {
             Ok(metadata) => {
                 metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error).map(RDKafkaErrorCode::from)
             }
@@ -122,15 +132,14 @@ fn look_for_topics(consumer: &KafkaConsumer, plan: &Plan, shared: &Shared) -> Re
         }
     }
     let text = match missing.as_slice() {
-        [] => return Ok(()),
+        [] => return Ok(None),
         [one] => format!("topic {one} is not there: create it, or mend `topics`"),
         several => format!("topics {} are not there: create them, or mend `topics`", several.join(", ")),
     };
     if missing.len() == plan.topics.len() {
         return Err(SourceError::new(SourceErrorKind::Missing, text));
     }
-    shared.tell(Event::Blocked(text));
-    Ok(())
+    Ok(Some(text))
 }
 
 struct Poller<'a> {
@@ -146,10 +155,14 @@ struct Poller<'a> {
     /// How many messages the batch before had.
     batch: usize,
     stored_at: Instant,
+    /// What was told of topics that are not there.
+    missing: Option<String>,
+    /// When to look for topics again.
+    look_at: Option<Instant>,
 }
 
 impl<'a> Poller<'a> {
-    fn new(consumer: &'a KafkaConsumer, plan: &'a Plan, shared: &'a Shared) -> Self {
+    fn new(consumer: &'a KafkaConsumer, plan: &'a Plan, shared: &'a Shared, missing: Option<String>) -> Self {
         let context = Arc::clone(consumer.context());
         Self {
             consumer,
@@ -162,6 +175,8 @@ impl<'a> Poller<'a> {
             arena: Arena::default(),
             batch: 0,
             stored_at: Instant::now(),
+            look_at: missing.is_some().then(|| Instant::now() + LOOK_EVERY),
+            missing,
         }
     }
 
@@ -294,11 +309,21 @@ impl<'a> Poller<'a> {
         }
     }
 
-    fn trouble(&self, error: &KafkaError) {
+    fn trouble(&mut self, error: &KafkaError) {
         let code = error.rdkafka_error_code();
+        // It does not say which, and the others are read all the same.
+        if code.is_some_and(fault::is_missing) && (self.plan.is_pattern || self.plan.topics.len() > 1) {
+            self.look_for_topics();
+            // Not all brokers know at once what one of them told of.
+            self.look_at.get_or_insert_with(|| Instant::now() + LOOK_EVERY);
+            return;
+        }
         let said = self.context.troubles.last().map(|(_, text)| text);
         let reason = match code {
-            Some(code) if fault::is_missing(code) => Some("a topic that is read is not there any more".to_owned()),
+            Some(code) if fault::is_missing(code) => {
+                let topic = self.plan.topics.first().map_or("", |topic| &**topic);
+                Some(format!("topic `{topic}` is not there any more: create it, or mend `topics`"))
+            }
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 let said = said.unwrap_or_else(|| "all connections are gone".to_owned());
                 Some(format!("no broker can be reached ({}): {said}", self.plan.connection.brokers))
@@ -314,8 +339,29 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// What is due: offsets to be stored, messages that were given back.
+    /// Tells which topics are not there, and when all are again; without any the session ends.
+    fn look_for_topics(&mut self) {
+        self.look_at = Some(Instant::now() + LOOK_EVERY);
+        let missing = match look_for_topics(self.consumer, self.plan, LOOK_MAX) {
+            Ok(missing) => missing,
+            Err(error) if error.kind == SourceErrorKind::Connection => {
+                // Of brokers that are away the poll tells; they are asked again.
+                return tracing::debug!(text = %error.text, "topics could not be looked for");
+            }
+            Err(error) => return self.shared.fail(error),
+        };
+        self.look_at = self.look_at.filter(|_| missing.is_some());
+        if missing != self.missing {
+            self.shared.tell(missing.clone().map_or(Event::Unblocked, Event::Blocked));
+            self.missing = missing;
+        }
+    }
+
+    /// What is due: topics to be looked for, offsets to be stored, messages that were given back.
     fn look_after(&mut self) {
+        if self.look_at.is_some_and(|at| at <= Instant::now()) {
+            self.look_for_topics();
+        }
         if self.stored_at.elapsed() < STORE_EVERY {
             return;
         }
