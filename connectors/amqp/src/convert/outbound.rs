@@ -13,6 +13,10 @@ use crossdock_model::{Fault, Headers, Text, Timestamp, Value};
 const PERSISTENT: u8 = 2;
 /// In the server's memory.
 const TRANSIENT: u8 = 1;
+/// The longest time to live that RabbitMQ takes, ten years: over a longer one it closes the channel.
+const EXPIRATION_MILLIS_MAX: u64 = 315_360_000_000;
+/// RabbitMQ takes it for the publisher's own consumer of replies, which is none here, and closes the channel.
+const FAST_REPLY: &[u8] = b"amq.rabbitmq.reply-to";
 /// The native properties that a message that came over AMQP takes along.
 const NATIVE_TYPE: &str = "type";
 const NATIVE_APP_ID: &str = "app_id";
@@ -72,13 +76,12 @@ impl Writer {
         let of = |text: &Option<Text>| text.as_ref().map(|text| text.as_bytes().clone());
         self.basic.content_type = self.short(Part::ContentType, of(&properties.content_type));
         self.basic.content_encoding = self.short(Part::ContentEncoding, of(&properties.content_encoding));
-        self.basic.reply_to = self.short(Part::ReplyTo, of(&properties.reply_to));
+        self.reply_to(of(&properties.reply_to));
         self.basic.correlation_id = self.short(Part::CorrelationId, properties.correlation_id.clone());
         self.basic.message_id = self.short(Part::Id, Some(message.idempotency_key.as_bytes().clone()));
         self.basic.delivery_mode = Some(if rules.persistent { PERSISTENT } else { TRANSIENT });
         self.basic.priority = properties.priority;
-        self.basic.expiration =
-            mapping::remaining_millis(&message.envelope, now).map(|left| Bytes::from(left.to_string()));
+        self.expiration(message, now);
         if let Some(time) = properties.time {
             self.time(time, message);
         }
@@ -98,6 +101,29 @@ impl Writer {
         self.in_header.push(part);
         self.header(part, value);
         None
+    }
+
+    /// An address of a reply that the server would not take goes to its header.
+    fn reply_to(&mut self, value: Option<Bytes>) {
+        match value {
+            Some(value) if value == FAST_REPLY => {
+                self.in_header.push(Part::ReplyTo);
+                self.header(Part::ReplyTo, value);
+            }
+            value => self.basic.reply_to = self.short(Part::ReplyTo, value),
+        }
+    }
+
+    /// The time that is left; the header alone has when a message expires that has more than the server takes.
+    fn expiration(&mut self, message: &Outgoing, now: Timestamp) {
+        match mapping::remaining_millis(&message.envelope, now) {
+            Some(left) if left > EXPIRATION_MILLIS_MAX => {
+                if let Some(value) = mapping::header_value(Part::ExpiresAt, message, false) {
+                    self.header(Part::ExpiresAt, value);
+                }
+            }
+            left => self.basic.expiration = left.map(|left| Bytes::from(left.to_string())),
+        }
     }
 
     /// The property has whole seconds; what is finer goes along in a header. A time before 1970 has the header alone.
@@ -234,6 +260,21 @@ mod tests {
     fn what_has_expired_meanwhile_has_a_millisecond_left() {
         let out = sent(|envelope| envelope.properties.expires_at = Some(Timestamp(1)));
         assert_eq!(out.properties.expiration.as_deref(), Some(&b"1"[..]), "0 would mean another thing to RabbitMQ");
+    }
+
+    #[test]
+    fn what_rabbitmq_closes_the_channel_over_goes_to_a_header() {
+        let out = sent(|envelope| envelope.properties.expires_at = Some(Timestamp(1_000 + 315_360_000_000)));
+        assert_eq!(out.properties.expiration.as_deref(), Some(&b"315360000000"[..]));
+        let out = sent(|envelope| {
+            envelope.properties.expires_at = Some(Timestamp(1_001 + 315_360_000_000));
+            envelope.properties.reply_to = Some("amq.rabbitmq.reply-to".into());
+        });
+        assert_eq!((out.properties.expiration.as_deref(), out.properties.reply_to.as_deref()), (None, None));
+        assert_eq!(headers(&out), ["reply-to=amq.rabbitmq.reply-to", "crossdock-expires-at=1979-12-30T00:00:01.001Z"]);
+        assert!(out.lost.is_empty());
+        let out = sent(|envelope| envelope.properties.reply_to = Some("amq.rabbitmq.reply-to.g1h.x".into()));
+        assert!(out.properties.reply_to.is_some());
     }
 
     #[test]
