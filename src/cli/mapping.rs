@@ -42,7 +42,7 @@ Events are recognised in both modes, whatever they came over: structured by the 
 `application/cloudevents-batch+json` is as many messages. They pass as they came; nobody's payload is wrapped or unwrapped unasked.
 
 - `decode: cloudevent` among the steps makes the data the payload, and the attributes headers `ce_NAME` (`%headers.ce_type`).
-- `encode: cloudevent` among the steps makes one JSON object.
+- `encode: cloudevent` among the steps makes one JSON object; a payload that is coded (`content_encoding`) it refuses, since an event cannot say so.
 - `encode: cloudevent` on a target makes the event that the protocol has a form for:
 
 | Protocol | Mode |

@@ -11,7 +11,13 @@ pub(crate) static COLUMNS: &[Column] = &[Column {
     protocol: "file",
     parts: &[
         (Part::Payload, field_with("content", "none goes as an empty one, and is lost")),
-        (Part::ContentType, field_with("extension", "in; out where the extension tells it, else lost")),
+        (
+            Part::ContentType,
+            field_with(
+                "extension",
+                "in; out where the extension tells it, else lost, but not counted for a structured CloudEvent",
+            ),
+        ),
         (Part::ContentEncoding, lost()),
         (Part::Id, Carriage::Lost { note: "not counted: the file's name is the target's to choose" }),
         (Part::CorrelationId, lost()),

@@ -235,7 +235,9 @@ fn prepare(sink: &FileSink, outgoing: &Outgoing) -> Result<(PathBuf, Receipt), F
 fn lost(envelope: &Envelope, path: &Path, mode: Mode, forward_origin: bool) -> Vec<Text> {
     let properties = &envelope.properties;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let told = |content_type: &Text| media::carries(extension, content_type, mode == Mode::Append);
+    let told = |content_type: &Text| {
+        mapping::is_event(content_type) || media::carries(extension, content_type, mode == Mode::Append)
+    };
     let is_lost = |part: &Part| match part {
         // No payload is another thing than an empty file.
         Part::Payload => envelope.payload.is_none(),
@@ -357,6 +359,9 @@ pub mod tests {
         assert_eq!(send(&config, 1, vec![outgoing(1, "", "x")]).await, ["content_type"]);
         config.strict = true;
         assert_eq!(send(&config, 1, vec![outgoing(1, "", "x")]).await, ["mapping.lost"]);
+        let mut event = outgoing(1, "", "{}");
+        Arc::make_mut(&mut event.envelope).properties.content_type = Some("application/cloudevents+json".into());
+        assert_eq!(send(&config, 1, vec![event]).await, [""], "a structured event says itself what it is");
     }
 
     #[test]

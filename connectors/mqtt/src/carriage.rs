@@ -14,7 +14,7 @@ pub(crate) static V4: Column = Column {
     protocol: "MQTT 3.1.1",
     parts: &[
         (Part::Payload, field_with("payload", NONE)),
-        (Part::ContentType, lost()),
+        (Part::ContentType, Carriage::Lost { note: "not counted for a structured CloudEvent" }),
         (Part::ContentEncoding, lost()),
         (Part::Id, Carriage::Lost { note: "not counted: it is the gateway's own" }),
         (Part::CorrelationId, lost()),

@@ -210,6 +210,14 @@ pub fn origin(origin: &Origin) -> String {
     format!("{}:{}{place}", origin.protocol, origin.address)
 }
 
+/// Whether a media type is that of a structured CloudEvent, whose payload says itself what it is: nothing is lost where the
+/// protocol has no place for the type.
+#[must_use]
+pub fn is_event(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/cloudevents+json")
+}
+
 /// The fault of a `strict` target for what a message would lose.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! A message while its steps run.
 
 use crate::{
-    Decode, EventDefaults, EventMode, Format, XmlEncode, cloudevent,
+    Decode, EventDefaults, Format, XmlEncode, cloudevent,
     decode::{self, Decoded, Undecodable},
 };
 use bytes::Bytes;
@@ -170,7 +170,7 @@ impl Working {
     pub(crate) fn encode_event(&mut self, defaults: &EventDefaults) -> Result<(), Fault> {
         self.prepare(false).map_err(|error| error.fault)?;
         let message = self.finish()?;
-        let event = cloudevent::encode_event(&message, EventMode::Structured, defaults)?;
+        let event = cloudevent::wrap_event(&message, defaults)?;
         self.body = Body::Fixed(event.payload.clone().unwrap_or_default());
         self.metadata = Metadata::new();
         self.inner.get_or_insert(message);

@@ -21,7 +21,7 @@ mod tests;
 mod write;
 
 use bytes::Bytes;
-use crossdock_model::{Envelope, Fault, Headers, Text};
+use crossdock_model::{Envelope, Fault, Headers, Properties, Text};
 use crossdock_settings::{Field, Kind, Settings};
 
 /// The media type of a structured event.
@@ -87,24 +87,53 @@ impl EventDefaults {
     }
 }
 
-/// A message as an event: one that is an event already keeps what it says.
+/// A message as the event that leaves for a target: one that is an event already keeps what it says.
+///
+/// A protocol to which events leave in structured mode has no fields beside the payload. So of what the event says itself the
+/// envelope says nothing any more, lest it counts as lost. A coding of the payload stays: it is nowhere in the event.
 ///
 /// # Errors
 /// Class `rejected`, code `encode`: it claims to be an event and cannot be read.
 pub fn encode_event(envelope: &Envelope, mode: EventMode, defaults: &EventDefaults) -> Result<Envelope, Fault> {
-    let refused = |why: String| Fault::rejected("encode", format!("cannot be a CloudEvent: {why}"));
-    let event = Event::read(envelope).map_err(refused)?.named(envelope, defaults);
-    let mut out = envelope.clone();
-    out.headers = event.headers.clone();
-    match mode {
+    let event = event_of(envelope, defaults)?;
+    Ok(match mode {
         EventMode::Structured => {
-            out.payload = Some(Bytes::from(event.to_json(&envelope.properties)));
-            out.properties.content_type = Some(Text::from_static(STRUCTURED_TYPE));
-            out.properties.content_encoding = None;
+            let mut out = event.wrapped(envelope);
+            event.take_carried(&mut out.properties);
+            out
         }
-        EventMode::Binary { prefix, percent_encoded } => event.into_headers(&mut out, prefix, percent_encoded),
+        EventMode::Binary { prefix, percent_encoded } => {
+            let mut out = Envelope { headers: event.headers.clone(), ..envelope.clone() };
+            event.into_headers(&mut out, prefix, percent_encoded);
+            out
+        }
+    })
+}
+
+/// A message as a structured event, for steps: whatever it goes over then, its fields stay.
+///
+/// # Errors
+/// As of [`encode_event`]; also if its payload is coded, which the event could not say.
+pub(crate) fn wrap_event(envelope: &Envelope, defaults: &EventDefaults) -> Result<Envelope, Fault> {
+    if let Some(coding) = coding(&envelope.properties) {
+        return Err(refused(format!("its payload is coded ({coding}), and an event has no place to say so")));
     }
+    let mut out = event_of(envelope, defaults)?.wrapped(envelope);
+    out.properties.content_encoding = None;
     Ok(out)
+}
+
+fn event_of(envelope: &Envelope, defaults: &EventDefaults) -> Result<Event, Fault> {
+    Ok(Event::read(envelope).map_err(refused)?.named(envelope, defaults))
+}
+
+fn refused(why: String) -> Fault {
+    Fault::rejected("encode", format!("cannot be a CloudEvent: {why}"))
+}
+
+/// How a payload is coded, if it is.
+fn coding(properties: &Properties) -> Option<&Text> {
+    properties.content_encoding.as_ref().filter(|coding| !coding.is_empty() && **coding != "identity")
 }
 
 /// An event as a message: its data is the payload, its attributes are user headers with [`PREFIX`].

@@ -67,6 +67,41 @@ fn a_message_that_is_no_event_is_named_by_its_own_identity() {
 }
 
 #[test]
+fn a_structured_event_leaves_nothing_to_be_lost_that_it_says_itself() {
+    let mut plain = message("{}", Some("application/json"), &[]);
+    plain.properties.time = Some(Timestamp(1_700_000_000_123));
+    plain.properties.key = Some("k".into());
+    plain.properties.traceparent = Some("00-a-b-01".into());
+    plain.properties.tracestate = Some("v=1".into());
+    plain.properties.priority = Some(3);
+    let event = encoded(&plain, EventMode::Structured);
+    let value = json(&event);
+    assert!(value["time"] == "2023-11-14T22:13:20.123Z" && value["traceparent"] == "00-a-b-01", "{value}");
+    let left = &event.properties;
+    assert_eq!((left.time, &left.key, &left.traceparent, &left.tracestate), (None, &None, &None, &None));
+    assert_eq!(left.priority, Some(3), "the event does not say it");
+    // What an event that came as one says otherwise is not what the fields say.
+    let mut other = message(STRUCTURED, Some(STRUCTURED_TYPE), &[]);
+    other.properties.time = plain.properties.time;
+    assert_eq!(encoded(&other, EventMode::Structured).properties.time, plain.properties.time);
+    // After a step the message may go over a protocol that has fields.
+    let stepped = wrap_event(&plain, &EventDefaults::default()).unwrap();
+    assert_eq!((stepped.payload, stepped.properties.time), (event.payload, plain.properties.time));
+}
+
+#[test]
+fn a_coding_of_the_payload_is_not_lost_in_silence() {
+    let mut coded = message("coded", Some("application/json"), &[]);
+    for (coding, is_lost) in [("gzip", true), ("identity", false)] {
+        coded.properties.content_encoding = Some(coding.into());
+        let left = encoded(&coded, EventMode::Structured).properties.content_encoding;
+        assert_eq!(left.is_some(), is_lost, "what stays has no place beside a structured event, and is counted");
+        let stepped = wrap_event(&coded, &EventDefaults::default());
+        assert_eq!(stepped.err().map(|fault| fault.code.to_string()), is_lost.then(|| "encode".to_owned()), "{coding}");
+    }
+}
+
+#[test]
 fn a_step_may_set_single_attributes() {
     let set = message("x", Some("text/plain"), &[("ce_type", "order"), ("ce_tenant", "a"), ("ce_NO", "n")]);
     let event = encoded(&set, EventMode::Structured);

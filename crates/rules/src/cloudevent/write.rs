@@ -1,7 +1,8 @@
 //! Writing events: as one JSON object, or as headers.
 
-use super::Event;
+use super::{Event, STRUCTURED_TYPE, coding};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use crossdock_model::{Envelope, Properties, Text};
 use serde_json::{Value as Json, value::RawValue};
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ impl Event {
             members.push(("datacontenttype".to_owned(), text(content_type)));
         }
         members.extend(self.data.as_ref().map(|data| member(data, self.content_type.as_deref())));
-        let mut json = Vec::with_capacity(self.data.as_ref().map_or(0, bytes::Bytes::len) + 512);
+        let mut json = Vec::with_capacity(self.data.as_ref().map_or(0, Bytes::len) + 512);
         for (name, value) in members {
             json.push(if json.is_empty() { b'{' } else { b',' });
             json.extend(text(&name).into_bytes());
@@ -29,6 +30,37 @@ impl Event {
         }
         json.push(b'}');
         json
+    }
+
+    /// The message with the event as its payload.
+    pub fn wrapped(&self, envelope: &Envelope) -> Envelope {
+        let mut out = envelope.clone();
+        out.headers = self.headers.clone();
+        out.payload = Some(Bytes::from(self.to_json(&envelope.properties)));
+        out.properties.content_type = Some(Text::from_static(STRUCTURED_TYPE));
+        out.properties.content_encoding = coding(&envelope.properties).cloned();
+        out
+    }
+
+    /// Takes out of a message's fields what the event in its payload says as well. What an event that came as one says
+    /// otherwise, its fields keep.
+    pub fn take_carried(&self, properties: &mut Properties) {
+        if properties.time.is_some_and(|time| self.get("time").is_some_and(|said| **said == *time.to_string())) {
+            properties.time = None;
+        }
+        if properties
+            .key
+            .as_ref()
+            .is_some_and(|key| self.get("partitionkey").is_some_and(|said| said.as_bytes() == key))
+        {
+            properties.key = None;
+        }
+        for (name, field) in [("traceparent", &mut properties.traceparent), ("tracestate", &mut properties.tracestate)]
+        {
+            if self.get(name).is_none_or(|said| Some(said) == field.as_ref()) {
+                *field = None;
+            }
+        }
     }
 
     /// The data as payload, the attributes as headers.
