@@ -53,6 +53,7 @@ const DEFAULTS: &str = "
 An event keeps what it says. What a message does not say comes from itself: `id` is the message's id, `source` where it came from (`mqtt:plant/3/temp`), `time`
 when its sender made it or else when it was received, `type` is `crossdock.message`. `type`, `source` and `subject` can be said
 with `encode: { cloudevent: { type: … } }`, or by a step: `%headers.ce_type = \"order.created\"`. The key goes as `partitionkey`.
+A user header that would be taken for one of the event's attributes does not go along.
 ";
 
 fn page(columns: &[&Column]) -> String {

@@ -102,6 +102,31 @@ fn a_coding_of_the_payload_is_not_lost_in_silence() {
 }
 
 #[test]
+fn headers_from_outside_are_no_attributes_beside_the_events_own() {
+    let hostile = [
+        ("ce-id", "EVIL"),
+        ("CE-Source", "EVIL"),
+        ("ce-subject", "EVIL"),
+        ("ID", "EVIL"),
+        ("time", "EVIL"),
+        ("x", "1"),
+    ];
+    let plain = message("{}", Some("application/json"), &hostile);
+    for (mode, others) in [
+        (HTTP, "ID=EVIL,time=EVIL"),
+        (KAFKA, "CE-Source=EVIL,ID=EVIL,ce-id=EVIL,ce-subject=EVIL,time=EVIL"),
+        (MQTT, "CE-Source=EVIL,ce-id=EVIL,ce-subject=EVIL"),
+    ] {
+        let event = encoded(&plain, mode);
+        let evil: Vec<_> = shown(&event).into_iter().filter(|header| header.ends_with("=EVIL")).collect();
+        assert_eq!(evil.join(","), others, "{mode:?}");
+        let EventMode::Binary { prefix, .. } = mode else { panic!() };
+        let id = event.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(&format!("{prefix}id")));
+        assert_eq!(id.map(|header| header.value.to_string()).collect::<Vec<_>>(), [plain.id.to_string()]);
+    }
+}
+
+#[test]
 fn a_step_may_set_single_attributes() {
     let set = message("x", Some("text/plain"), &[("ce_type", "order"), ("ce_tenant", "a"), ("ce_NO", "n")]);
     let event = encoded(&set, EventMode::Structured);

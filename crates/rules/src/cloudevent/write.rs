@@ -63,8 +63,18 @@ impl Event {
         }
     }
 
-    /// The data as payload, the attributes as headers.
+    /// The data as payload, the attributes as headers. A user header that would be taken for an attribute does not go along.
     pub fn into_headers(self, out: &mut Envelope, prefix: &str, percent_encoded: bool) {
+        let is_attribute = |name: &str| {
+            if prefix.is_empty() {
+                // Each could be one: only what the event says must not be said twice.
+                let said = self.attributes.iter().map(|(said, _)| &**said);
+                return said.chain(["specversion", "datacontenttype"]).any(|said| said.eq_ignore_ascii_case(name));
+            }
+            name.len() > prefix.len()
+                && name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        out.headers = out.headers.iter().filter(|header| !is_attribute(&header.name)).cloned().collect();
         let mut push = |name: &str, value: &Text| {
             let value = if percent_encoded { encoded(value) } else { value.clone() };
             out.headers.push(Text::from(format!("{prefix}{name}")), value);
