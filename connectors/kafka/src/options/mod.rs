@@ -152,6 +152,9 @@ mod tests {
             ("ssl.ca.location", "/x", Side::Both, Some("`tls`")),
             ("ssl.key.password", "secret", Side::Both, None),
             ("enable.ssl.certificate.verification", "false", Side::Both, Some("pose")),
+            ("ssl.endpoint.identification.algorithm", "none", Side::Both, Some("pose")),
+            ("ssl.endpoint.identification.algorithm", "https", Side::Both, None),
+            ("ssl.engine.location", "/tmp/x.so", Side::Both, Some("code")),
             ("plugin.library.paths", "/tmp/x.so", Side::Both, Some("code")),
             ("error_cb", "x", Side::Both, Some("no value")),
         ] {
