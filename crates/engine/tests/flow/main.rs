@@ -18,6 +18,7 @@ mod dropping;
 mod expiry;
 mod faults;
 mod gate;
+mod removed;
 mod renamed;
 mod restart;
 mod sync;

@@ -1,0 +1,96 @@
+//! Targets and readers that the file names no more: what they had not done stays, and nothing new waits for them.
+
+use crate::rig::{Rig, until, world::Reply};
+use crossdock_connector::Settlement;
+use std::time::Duration;
+
+/// A queue and a topic with these readers.
+fn read_by(queue: &str, topic: &str) -> String {
+    let target = |path: &str| format!("{{ ask: {{ connection: p, path: {path} }} }}");
+    let targets = |paths: &str| paths.split_whitespace().map(target).collect::<Vec<_>>().join(", ");
+    let mut yaml = String::from(
+        "
+channels: { q: { queue: { max_messages: 20 } }, t: { topic: { retain: { messages: 2 } } } }
+routes:
+  in: { from: { ask: {} }, to: [ { queue: q }, { topic: t } ] }
+",
+    );
+    if !queue.is_empty() {
+        yaml.push_str(&format!("  out: {{ from: {{ queue: q }}, to: [ {} ] }}\n", targets(queue)));
+    }
+    for name in topic.split_whitespace() {
+        yaml.push_str(&format!("  {name}: {{ from: {{ topic: t }}, to: [ {} ] }}\n", target(name)));
+    }
+    yaml
+}
+
+fn names_of(rig: &Rig, channel: &str) -> Vec<(String, u64)> {
+    let view = rig.channel(channel);
+    view.subscriptions.iter().map(|reader| (reader.name.to_string(), reader.messages)).collect()
+}
+
+#[test]
+fn a_target_that_is_removed_with_nothing_left_takes_nothing_of_what_comes() {
+    let mut rig = Rig::start(&read_by("a b", "one two"));
+    (0..3).for_each(|n| drop(rig.post("in", &format!("{n}"))));
+    until("all deliveries", || rig.world.taken().len() == 12);
+    for readers in [read_by("a", "one"), read_by("a c", "")] {
+        rig.stop(Duration::from_secs(5));
+        rig.write(&readers);
+        rig.restart();
+        for n in 0..30 {
+            assert!(
+                matches!(rig.post("in", &format!("{n}")), Settlement::Stored { .. }),
+                "{n} stands in a queue of 20"
+            );
+            until("it is delivered", || rig.channel("q").messages == 0);
+        }
+        until("they count", || rig.route("out").counts.delivered == 30);
+        // What the topic retains is let go of from time to time.
+        let orphans = rig.block_on(rig.gateway().status()).orphans;
+        assert!(orphans.is_empty(), "{orphans:?}");
+        rig.account();
+    }
+    assert_eq!(names_of(&rig, "t"), [], "what is kept is what the topic retains");
+    // Nobody reads it any more: the queue waits for its next reader.
+    rig.stop(Duration::from_secs(5));
+    rig.write(&read_by("", ""));
+    rig.restart();
+    (0..5).for_each(|n| drop(rig.post("in", &format!("{n}"))));
+    assert_eq!(names_of(&rig, "q"), [("queue:q".to_owned(), 5)]);
+}
+
+#[test]
+fn what_a_removed_target_had_not_done_is_kept_for_it_and_becomes_no_more() {
+    let mut rig = Rig::start(&read_by("a b", "one two"));
+    rig.world.script(|got| if matches!(&*got.path, "b" | "two") { Reply::Hang } else { Reply::Taken });
+    (0..3).for_each(|n| drop(rig.post("in", &format!("{n}"))));
+    until("some deliveries", || rig.world.taken().len() == 6);
+    for readers in [read_by("a", "one"), read_by("a c", "")] {
+        rig.kill();
+        rig.write(&readers);
+        rig.restart();
+        for n in 0..30 {
+            assert!(
+                matches!(rig.post("in", &format!("{n}")), Settlement::Stored { .. }),
+                "{n} stands in a queue of 20"
+            );
+            until("it is delivered", || rig.channel("q").messages == 3);
+        }
+        until("they count", || rig.route("out").counts.delivered == 30);
+        assert!(names_of(&rig, "q").contains(&("out/p:b".to_owned(), 3)), "{:?}", names_of(&rig, "q"));
+        assert!(names_of(&rig, "t").contains(&("two/p:two".to_owned(), 3)), "{:?}", names_of(&rig, "t"));
+        assert_eq!(rig.block_on(rig.gateway().status()).orphans.len(), 2);
+        rig.account();
+    }
+    // It comes back, and gets what was kept for it and what comes.
+    rig.kill();
+    rig.world.script(|_| Reply::Taken);
+    rig.write(&read_by("a b", "one two"));
+    let before = rig.world.taken().len();
+    rig.restart();
+    until("what was kept is delivered", || rig.world.taken().len() == before + 6);
+    rig.post("in", "{}");
+    until("and what comes", || rig.world.taken().len() == before + 10);
+    rig.account();
+}
