@@ -81,7 +81,7 @@ impl Writer {
         let limits = Limits {
             message_bytes_max: self.shared.options.message_bytes_max(),
             frame_bytes_max: self.log.frame_bytes_max(),
-            room: self.room_for(group.iter().map(|(txn, _)| weight(txn)).sum()),
+            room: self.room_for(|| group.iter().map(|(txn, _)| weight(txn)).sum()),
         };
         let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
         self.recall_tried(group.iter().map(|(txn, _)| txn));

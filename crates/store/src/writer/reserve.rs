@@ -59,10 +59,10 @@ fn has_room(log: &Log, bytes: u64, part: u64) -> bool {
 
 impl Writer {
     /// For whom there is room if so many bytes wait.
-    pub fn room_for(&self, bytes: u64) -> Room {
+    pub fn room_for(&self, bytes: impl FnOnce() -> u64) -> Room {
         if !self.space.is_low() {
             Room::Ordinary
-        } else if has_room(&self.log, bytes, 2) {
+        } else if has_room(&self.log, bytes(), 2) {
             Room::Letters
         } else {
             Room::Settlements
