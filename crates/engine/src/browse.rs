@@ -165,7 +165,7 @@ fn view(
         total += dead.tries_total;
         attempts.extend(dead.tries.iter().map(|tried| attempt(tried.clone(), dead.target.as_ref())));
     }
-    total += notes.earlier.iter().map(|death| death.tries_total).sum::<u32>();
+    total = notes.earlier.iter().fold(total, |total, death| total.saturating_add(death.tries_total));
     let history = history(&envelope.received_at, message, &attempts, &notes);
     Ok(MessageView {
         route: notes.dead.as_ref().map(|dead| dead.route.clone()).or_else(|| place.route.clone()),

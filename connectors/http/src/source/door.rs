@@ -190,7 +190,7 @@ impl Arrival<'_> {
             origin: Origin {
                 protocol: Text::from_static("http"),
                 address: self.endpoint.path.clone(),
-                // Another spelling of the same path.
+                // As it was requested, but for its spelling.
                 path: Some(self.endpoint.path.clone()),
                 query: convert::query(self.head.uri.query())?,
                 remote: Some(self.remote.clone()),

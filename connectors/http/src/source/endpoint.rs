@@ -5,10 +5,6 @@ use arc_swap::ArcSwapOption;
 use crossdock_connector::{Diagnostics, SourceConfig};
 use crossdock_model::Text;
 use http::Method;
-use percent_encoding::{AsciiSet, CONTROLS};
-
-/// What a path as it is typed may hold and a request line not.
-pub(super) const TYPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// What a request meets at its path.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! Paths that mean the same are the same path (RFC 3986 §6.2.2).
 
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::borrow::Cow;
+
+/// What a path as it is typed may hold and no client sends as it is. Some send more than RFC 3986 allows (`|`, `^`).
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// A path as it is typed, in the form in which it is compared.
 pub(super) fn typed(path: &str) -> String {
-    // What a request line cannot hold is encoded as a client would.
-    canonical(&utf8_percent_encode(path, super::endpoint::TYPED).to_string()).into_owned()
+    canonical(&utf8_percent_encode(path, ENCODED).to_string()).into_owned()
 }
 
 /// With the digits of what is encoded in upper case, and nothing encoded that need not be.

@@ -179,10 +179,10 @@ routes:
 /// `expire` of a step and of `accept`, and a message's own.
 const REDRIVEN: &str = "
 routes:
-  step: { from: { broker: {} }, steps: [ { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
-  door: { from: { broker: {} }, accept: [ { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
+  step: { from: { broker: {} }, steps: [ { expire: { after: 8s } } ], to: { ask: { connection: p, path: a } } }
+  door: { from: { broker: {} }, accept: [ { expire: { after: 8s } } ], to: { ask: { connection: p, path: a } } }
   own: { from: { broker: {} }, to: { ask: { connection: p, path: a } } }
-  late: { from: { broker: {} }, accept: [ { validate: { json_schema: s.json } }, { expire: { after: 4s } } ], to: { ask: { connection: p, path: a } } }
+  late: { from: { broker: {} }, accept: [ { validate: { json_schema: s.json } }, { expire: { after: 8s } } ], to: { ask: { connection: p, path: a } } }
 ";
 
 const OF_TIME: [&str; 4] = ["step", "door", "own", "late"];

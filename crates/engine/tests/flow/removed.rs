@@ -29,6 +29,16 @@ fn names_of(rig: &Rig, channel: &str) -> Vec<(String, u64)> {
     view.subscriptions.iter().map(|reader| (reader.name.to_string(), reader.messages)).collect()
 }
 
+/// One after the other, beside so many that stay.
+fn deliver_more_than_the_queue_holds(rig: &Rig, left: u64) {
+    for n in 0..30 {
+        let stored = rig.post("in", &format!("{n}"));
+        assert!(matches!(stored, Settlement::Stored { .. }), "{n} stands in a queue of 20");
+        until("it is delivered", || rig.channel("q").messages == left);
+    }
+    until("they count", || rig.route("out").counts.delivered == 30);
+}
+
 #[test]
 fn a_target_that_is_removed_with_nothing_left_takes_nothing_of_what_comes() {
     let mut rig = Rig::start(&read_by("a b", "one two"));
@@ -38,14 +48,7 @@ fn a_target_that_is_removed_with_nothing_left_takes_nothing_of_what_comes() {
         rig.stop(Duration::from_secs(5));
         rig.write(&readers);
         rig.restart();
-        for n in 0..30 {
-            assert!(
-                matches!(rig.post("in", &format!("{n}")), Settlement::Stored { .. }),
-                "{n} stands in a queue of 20"
-            );
-            until("it is delivered", || rig.channel("q").messages == 0);
-        }
-        until("they count", || rig.route("out").counts.delivered == 30);
+        deliver_more_than_the_queue_holds(&rig, 0);
         // What the topic retains is let go of from time to time.
         let orphans = rig.block_on(rig.gateway().status()).orphans;
         assert!(orphans.is_empty(), "{orphans:?}");
@@ -70,14 +73,7 @@ fn what_a_removed_target_had_not_done_is_kept_for_it_and_becomes_no_more() {
         rig.kill();
         rig.write(&readers);
         rig.restart();
-        for n in 0..30 {
-            assert!(
-                matches!(rig.post("in", &format!("{n}")), Settlement::Stored { .. }),
-                "{n} stands in a queue of 20"
-            );
-            until("it is delivered", || rig.channel("q").messages == 3);
-        }
-        until("they count", || rig.route("out").counts.delivered == 30);
+        deliver_more_than_the_queue_holds(&rig, 3);
         assert!(names_of(&rig, "q").contains(&("out/p:b".to_owned(), 3)), "{:?}", names_of(&rig, "q"));
         assert!(names_of(&rig, "t").contains(&("two/p:two".to_owned(), 3)), "{:?}", names_of(&rig, "t"));
         assert_eq!(rig.block_on(rig.gateway().status()).orphans.len(), 2);
