@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 
 /// As the program has it: the bare server is to differ by what it does not do.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const CONNECTIONS: usize = 32;
 const BODY_BYTES: usize = 1024;

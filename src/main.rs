@@ -9,9 +9,9 @@ mod start;
 
 use std::process::ExitCode;
 
-/// Messages are many small allocations that one thread makes and another frees, which is what mimalloc is good at.
+/// Messages are many small allocations that one thread makes and another frees (ADR 0023).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cli::main()

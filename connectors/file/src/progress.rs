@@ -12,6 +12,7 @@ use crossdock_model::{Digest, Envelope};
 use std::{
     collections::HashMap,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,7 @@ pub struct Piece {
     /// Its sequence number in the file's tracker.
     index: u64,
     life: u64,
-    envelope: Envelope,
+    envelope: Arc<Envelope>,
     claim: Claim,
 }
 
@@ -127,14 +128,14 @@ impl Progress {
         let reading = self.files.get_mut(&file)?;
         let (index, life) = (reading.tracker.receive((end, head)), reading.mark.life);
         reading.read = (end, head);
-        let (envelope, claim) = message;
+        let (envelope, claim) = (Arc::new(message.0), message.1);
         Some(self.give(Piece { file, index, life, envelope, claim }))
     }
 
     fn give(&mut self, piece: Piece) -> Received {
         let token = Token { session: self.session, scope: 0, seq: self.next_seq };
         self.next_seq += 1;
-        let received = Received { token, envelope: piece.envelope.clone(), claim: Some(piece.claim) };
+        let received = Received { token, envelope: Arc::clone(&piece.envelope), claim: Some(piece.claim) };
         self.in_flight.insert(token.seq, piece);
         received
     }

@@ -206,7 +206,7 @@ impl Receiver for GenerateReceiver {
                 }
                 bytes += envelope.bytes().len();
                 let token = self.shared.state().made(sequence, now);
-                messages.push(Received { token, envelope, claim: None });
+                messages.push(Received { token, envelope: Arc::new(envelope), claim: None });
             };
             if !messages.is_empty() {
                 return Ok(Event::Messages(messages));

@@ -84,7 +84,7 @@ async fn payloads_are_the_same_in_every_run_and_ids_are_not() {
     for _ in 0..2 {
         let (mut receiver, _settler) = source(None, None, echo()).open().await.unwrap();
         let made = messages(receiver.next(CREDIT).await.unwrap());
-        runs.push(made.into_iter().map(|m| (m.envelope.id, m.envelope.payload.unwrap())).collect::<Vec<_>>());
+        runs.push(made.into_iter().map(|m| (m.envelope.id, m.envelope.payload.clone().unwrap())).collect::<Vec<_>>());
     }
     assert_eq!(runs[0].len(), 100);
     assert!(runs[0].iter().zip(&runs[1]).all(|(a, b)| a.1 == b.1 && a.0 != b.0));

@@ -40,7 +40,7 @@ use tokio::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The name of the threads of the side under test.
 const TESTED: &str = "tested";

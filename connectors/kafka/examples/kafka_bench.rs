@@ -29,16 +29,13 @@ use std::{
     io::Write as _,
     path::PathBuf,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -203,7 +200,7 @@ async fn bridge(broker: &str, from: &str, to: &str, count: u64) {
                     let id = received.envelope.id.to_string();
                     Outgoing {
                         ticket: Ticket(ticket),
-                        envelope: Arc::new(received.envelope),
+                        envelope: received.envelope,
                         rendered: rendered.clone(),
                         idempotency_key: Text::try_from(Bytes::from(id)).unwrap_or_default(),
                         attempt: 1,

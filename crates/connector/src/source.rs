@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use crossdock_model::{Digest, Envelope, MessageId, Refusal};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Opens a session with the peer. Both halves are dropped and `open` is called again, with a growing pause, whenever
 /// either of them fails; what was received and not settled is then the peer's to give again.
@@ -70,8 +73,8 @@ pub enum Event {
 pub struct Received {
     /// What its settlement is said of.
     pub token: Token,
-    /// The message.
-    pub envelope: Envelope,
+    /// The message, which from here on is handed over and not moved.
+    pub envelope: Arc<Envelope>,
     /// A key by which the same message is known again; none where the protocol has none.
     pub claim: Option<Claim>,
 }

@@ -118,7 +118,7 @@ pub(crate) struct Flight {
     /// Somebody else settled the message.
     pub(crate) forgotten: bool,
     /// It was charged for the last time while in flight, because of this fault: anything but a success ends it.
-    pub(crate) condemned: Option<Box<Fault>>,
+    pub(crate) condemned: Option<Fault>,
 }
 
 fn signed(moment: Moment) -> i64 {

@@ -113,7 +113,7 @@ impl Receiver for Feed {
             id[8..].copy_from_slice(&seq.to_be_bytes());
             let mut envelope = Envelope::new(MessageId::from_bytes(id), now(), self.payload.clone());
             envelope.properties.content_type = Some(Text::from_static("application/json"));
-            Received { token: Token { session: 1, scope: 0, seq }, envelope, claim: None }
+            Received { token: Token { session: 1, scope: 0, seq }, envelope: Arc::new(envelope), claim: None }
         });
         Ok(Event::Messages(messages.collect()))
     }

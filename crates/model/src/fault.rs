@@ -1,7 +1,11 @@
 //! What can go wrong with a message, and who is to blame (blame.md).
 
 use crate::{FAULT_TEXT_BYTES_MAX, Text};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 /// Who is at fault decides what happens next (blame.md, Faults).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -52,9 +56,14 @@ pub enum Answer {
     Nobody,
 }
 
-/// Why a message was not delivered or not accepted.
+/// Why a message was not delivered or not accepted; reads and changes like its [`FaultParts`]. It is one word wide, for
+/// it stands in results, almost all of which are successes, and these are moved from list to list.
+#[derive(Clone, PartialEq)]
+pub struct Fault(Box<FaultParts>);
+
+/// What is told of a [`Fault`].
 #[derive(Clone, PartialEq, Debug)]
-pub struct Fault {
+pub struct FaultParts {
     /// Who is to blame.
     pub class: FaultClass,
     /// Stable name: `http.404`, `http.timeout`, `amqp.unroutable`, `validate.json_schema`, `expression`.
@@ -77,7 +86,8 @@ impl Fault {
             FaultClass::Rejected | FaultClass::Failed | FaultClass::Busy => Answer::Application,
             FaultClass::Unreachable => Answer::Nobody,
         };
-        Self { class, code: code.into(), text: shorten(text.as_ref()), step: None, retry_after: None, answer }
+        let (code, text) = (code.into(), shorten(text.as_ref()));
+        Self::from(FaultParts { class, code, text, step: None, retry_after: None, answer })
     }
 
     /// A message that is wrong.
@@ -95,16 +105,42 @@ impl Fault {
 
     /// The same fault, answered by somebody else.
     #[must_use]
-    pub const fn answered_by(mut self, answer: Answer) -> Self {
+    pub fn answered_by(mut self, answer: Answer) -> Self {
         self.answer = answer;
         self
     }
 
     /// The same fault, with the time the target asked for.
     #[must_use]
-    pub const fn retry_after(mut self, wait: Option<Duration>) -> Self {
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
+    }
+}
+
+impl From<FaultParts> for Fault {
+    fn from(parts: FaultParts) -> Self {
+        Self(Box::new(parts))
+    }
+}
+
+impl Deref for Fault {
+    type Target = FaultParts;
+
+    fn deref(&self) -> &FaultParts {
+        &self.0
+    }
+}
+
+impl DerefMut for Fault {
+    fn deref_mut(&mut self) -> &mut FaultParts {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

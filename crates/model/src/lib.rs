@@ -16,7 +16,7 @@ mod value;
 pub use bytestring::ByteString as Text;
 pub use digest::{Digest, DigestBuilder};
 pub use envelope::{Envelope, Origin, Properties};
-pub use fault::{Answer, Fault, FaultClass, Refusal, RefusalKind, Violation};
+pub use fault::{Answer, Fault, FaultClass, FaultParts, Refusal, RefusalKind, Violation};
 pub use headers::{Header, Headers};
 pub use id::{InvalidMessageId, MessageId};
 pub use limits::{

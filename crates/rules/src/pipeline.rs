@@ -192,7 +192,6 @@ impl Pipeline {
     /// # Errors
     /// What the sender is told: 400 for a payload that cannot be decoded, 415 for a type nobody knows, 422 with each
     /// place for one that breaks a rule.
-    #[expect(clippy::result_large_err, reason = "a refusal is made once and handed on; callers match on it at once")]
     pub fn accept(&self, message: &mut Working) -> Result<Verdict, Refusal> {
         self.walk(message, &mut |_, _, _| {}).map_err(Failure::into_refusal)
     }

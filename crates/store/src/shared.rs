@@ -1,7 +1,13 @@
 //! What the handles, the readers and the writer share.
 
 use crate::{
-    Disk, Options, channels::Claims, cipher::Unsealer, format::Seal, meters::Meters, read::Indexes, state::State,
+    Disk, Options,
+    channels::Claims,
+    cipher::Unsealer,
+    format::Seal,
+    meters::Meters,
+    read::{Indexes, Spans},
+    state::State,
     writer::Queue,
 };
 use crossdock_model::Text;
@@ -15,6 +21,7 @@ pub struct Shared {
     pub queue: Queue,
     pub meters: Arc<Meters>,
     pub indexes: Indexes,
+    pub spans: Spans,
     pub claims: Claims,
     state: Mutex<State>,
     failure: OnceLock<Text>,
@@ -30,6 +37,7 @@ impl Shared {
             queue: Queue::default(),
             meters: Arc::new(meters),
             indexes: Indexes::default(),
+            spans: Spans::default(),
             claims: Claims::default(),
             state: Mutex::new(state),
             failure: OnceLock::new(),

@@ -86,7 +86,7 @@ impl QueueReceiver {
         };
         let arrival = Arrival { redelivered, exchange, routing_key };
         let envelope = self.inbound.envelope((arrival, properties, payload), now, || fresh_id(now));
-        Some(Received { token: self.token(tag), envelope, claim: None })
+        Some(Received { token: self.token(tag), envelope: Arc::new(envelope), claim: None })
     }
 
     fn token(&self, tag: u64) -> Token {

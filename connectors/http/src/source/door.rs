@@ -136,7 +136,7 @@ struct Arrival<'a> {
     head: &'a Parts,
 }
 
-type Messages = Vec<(Envelope, Option<Claim>)>;
+type Messages = Vec<(Arc<Envelope>, Option<Claim>)>;
 
 /// A request that is no message.
 enum Unusable {
@@ -200,12 +200,17 @@ impl Arrival<'_> {
     }
 
     /// The message under the id and the claim of its sender's key, where he gave one.
-    fn claimed(&self, mut envelope: Envelope, key: Option<&[u8]>, number: Option<usize>) -> (Envelope, Option<Claim>) {
-        let Some(key) = key else { return (envelope, None) };
+    fn claimed(
+        &self,
+        mut envelope: Envelope,
+        key: Option<&[u8]>,
+        number: Option<usize>,
+    ) -> (Arc<Envelope>, Option<Claim>) {
+        let Some(key) = key else { return (Arc::new(envelope), None) };
         let digest = self.key_digest(key, number);
         envelope.id = MessageId::from_digest(digest);
         let body = DigestBuilder::new("http.body").part(envelope.bytes()).finish();
-        (envelope, Some(Claim { key: digest, body, window: KEY_WINDOW }))
+        (Arc::new(envelope), Some(Claim { key: digest, body, window: KEY_WINDOW }))
     }
 
     /// A key belongs to its route and its sender; in a batch each line has its own.

@@ -64,7 +64,7 @@ impl Session {
     }
 
     /// Hands messages of one request to the engine; gives where to wait. None if there is no room.
-    pub(super) fn submit(&self, messages: Vec<(Envelope, Option<Claim>)>) -> Option<Arc<Pending>> {
+    pub(super) fn submit(&self, messages: Vec<(Arc<Envelope>, Option<Claim>)>) -> Option<Arc<Pending>> {
         let pending = Arc::new(Pending::new(messages.len()));
         let mut state = self.lock();
         if state.closed || state.queue.len() >= QUEUE_MESSAGES_MAX || state.queue_bytes >= QUEUE_BYTES_MAX {

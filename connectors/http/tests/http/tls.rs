@@ -92,7 +92,7 @@ async fn send(port: u16, host: &str, tls: serde_json::Value) -> Option<(FaultCla
     until("a result", || !results.lock().unwrap().is_empty()).await;
     sender.close(Instant::now() + SOON).await;
     let (_, result) = results.lock().unwrap().remove(0);
-    result.err().map(|fault| (fault.class, fault.code))
+    result.err().map(|fault| (fault.class, fault.code.clone()))
 }
 
 fn path(path: &Path) -> String {

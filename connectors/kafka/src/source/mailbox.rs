@@ -92,10 +92,11 @@ mod tests {
     use super::*;
     use crossdock_connector::Token;
     use crossdock_model::{Envelope, MessageId, Timestamp};
+    use std::sync::Arc;
 
     fn message(scope: u32, seq: u64, bytes: usize) -> Received {
         let envelope = Envelope::new(MessageId::from_bytes([0; 16]), Timestamp(0), vec![b'x'; bytes]);
-        Received { token: Token { session: 0, scope, seq }, envelope, claim: None }
+        Received { token: Token { session: 0, scope, seq }, envelope: Arc::new(envelope), claim: None }
     }
 
     fn taken(mailbox: &mut Mailbox, messages: usize, bytes: usize) -> Vec<(u32, u64)> {

@@ -276,6 +276,7 @@ impl<'a> Poller<'a> {
         let made = convert::envelope(message, lane, &mut self.arena, received_at);
         Some(match made {
             Ok((envelope, key)) => {
+                let envelope = Arc::new(envelope);
                 // The number within the scope is given when it is handed over.
                 let token = Token { session: 0, scope: lane.scope, seq: 0 };
                 Ok(Received { token, envelope, claim: Some(Claim { key, body: key, window: CLAIM_WINDOW }) })

@@ -279,7 +279,7 @@ mod tests {
     fn received(scope: u32, offset: i64) -> Received {
         let mut envelope = Envelope::new(MessageId::from_bytes([0; 16]), Timestamp(0), "x".to_owned());
         envelope.origin.offset = Some(offset);
-        Received { token: Token { session: 0, scope, seq: 0 }, envelope, claim: None }
+        Received { token: Token { session: 0, scope, seq: 0 }, envelope: Arc::new(envelope), claim: None }
     }
 
     fn stored(token: Token) -> (Token, Settlement) {

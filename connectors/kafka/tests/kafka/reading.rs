@@ -124,7 +124,7 @@ async fn topics_are_found_by_pattern_also_when_they_come_later() {
     let mut got = Vec::new();
     while !got.contains(&Text::from(format!("{base}.two"))) {
         let batch = session.batch(|event| assert!(matches!(event, Event::Revoking { .. }), "{event:?}")).await;
-        got.extend(batch.into_iter().map(|received| received.envelope.origin.address));
+        got.extend(batch.into_iter().map(|received| received.envelope.origin.address.clone()));
     }
     session.close().await;
 }

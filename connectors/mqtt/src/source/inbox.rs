@@ -63,7 +63,6 @@ pub(super) struct Inbox {
 
 /// A message that waits for the engine.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 enum Arrived {
     Message(Received, QoS),
     Refused(Token, Box<Refusal>),
@@ -218,6 +217,7 @@ impl Inbox {
         let received_at = *self.batch_at.get_or_insert_with(now);
         match inbound::envelope(publish, &self.terms.connection, received_at) {
             Ok(envelope) => {
+                let envelope = Arc::new(envelope);
                 self.ready_bytes += bytes;
                 self.ready.push_back(Arrived::Message(Received { token, envelope, claim: None }, qos));
             }

@@ -164,7 +164,7 @@ impl Scheduler {
         slot.after_failed = false;
         member.circuit.busy(now, offset, now.after(wait), &fault);
         match condemned {
-            Some(cause) => self.die(offset, &flight, *cause, false, effects),
+            Some(cause) => self.die(offset, &flight, cause, false, effects),
             None if flight.forgotten => self.die(offset, &flight, fault, true, effects),
             None => self.delay(now, (offset, &flight), wait, fault, effects),
         }
@@ -184,7 +184,7 @@ impl Scheduler {
             member.circuit.missed(now, false);
         }
         match flight.condemned.take() {
-            Some(cause) => self.die(offset, &flight, *cause, false, effects),
+            Some(cause) => self.die(offset, &flight, cause, false, effects),
             None => self.put_back(offset, &flight),
         }
     }
@@ -238,7 +238,7 @@ impl Scheduler {
         let last = charges >= charges_max;
         let wait = match self.flights.get_mut(&offset) {
             Some(flight) => {
-                flight.condemned = last.then(|| Box::new(fault.clone()));
+                flight.condemned = last.then(|| fault.clone());
                 Duration::ZERO
             }
             None => due.since(now),

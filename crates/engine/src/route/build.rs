@@ -126,6 +126,7 @@ impl RouteTask {
             place,
             permit: crate::crash::Permit::Nothing,
             again: false,
+            starts: Vec::new(),
         };
         (task, events_to_self)
     }

@@ -364,5 +364,7 @@ fn last_try(fault: &Fault, number: u32, at: Timestamp) -> Try {
 
 fn brief(fault: &Fault) -> Fault {
     let text: String = fault.text.chars().take(200).collect();
-    Fault { text: Text::from(text), ..fault.clone() }
+    let mut brief = fault.clone();
+    brief.text = Text::from(text);
+    brief
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Addressed, Evaluation, Evaluator, limits};
 use crossdock_delivery::Entry;
-use crossdock_model::{Fault, Timestamp};
+use crossdock_model::{Fault, Moment, Timestamp};
 use crossdock_store::{Outcome, StoredMessage};
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinHandle;
@@ -59,13 +59,13 @@ impl RouteTask {
             || (self.gate.is_some() && messages.iter().all(is_known));
         if few && self.chunks.is_empty() {
             let (began, count) = (Instant::now(), messages.len());
-            let now = self.shared.time.now();
+            let (now, moment) = (self.shared.time.now(), self.shared.time.moment());
             for stored in messages {
                 match reader {
                     Reader::Gate => self.sift(evaluate(&self.evaluator, stored, now)),
                     Reader::Target(at) => {
                         let evaluated = self.evaluate_cached(stored, now);
-                        self.admit(at, evaluated);
+                        self.admit(at, evaluated, moment);
                     }
                 }
             }
@@ -114,12 +114,12 @@ impl RouteTask {
         if let Some(target) = self.targets.get_mut(at) {
             target.evaluating -= count;
         }
-        let askers = self.targets.len() - 1;
+        let (askers, now) = (self.targets.len() - 1, self.shared.time.moment());
         for evaluated in messages {
             if let (1.., Found::Evaluation(evaluation)) = (askers, &evaluated.result) {
                 self.cache.keep(evaluated.stored.offset, evaluation, evaluated.stored.len(), askers);
             }
-            self.admit(at, evaluated);
+            self.admit(at, evaluated, now);
         }
     }
 
@@ -156,8 +156,8 @@ impl RouteTask {
     }
 
     /// Gives a message to the target that read it, if it is for that one.
-    fn admit(&mut self, at: usize, Evaluated { stored, deadline, result }: Evaluated) {
-        let (offset, now) = (stored.offset, self.shared.time.moment());
+    fn admit(&mut self, at: usize, Evaluated { stored, deadline, result }: Evaluated, now: Moment) {
+        let offset = stored.offset;
         if self.ended.has(offset) {
             return;
         }
@@ -200,7 +200,7 @@ impl RouteTask {
             target.scheduler.forget(stored.offset);
             target.remove(stored.offset, &self.shared.budget);
         }
-        self.admit(at, Evaluated { stored, deadline, result });
+        self.admit(at, Evaluated { stored, deadline, result }, self.shared.time.moment());
         None
     }
 

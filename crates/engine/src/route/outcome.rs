@@ -4,7 +4,7 @@ use super::{RouteTask, bury::Letter, event::Loss, live::Stage, target::Way};
 use crate::evaluate::panicked;
 use crossdock_connector::Results;
 use crossdock_delivery::Effect;
-use crossdock_model::{Answer, Fault, FaultClass};
+use crossdock_model::{Answer, Fault, FaultClass, Timestamp};
 use crossdock_store::{Outcome, Touch};
 
 /// An answer to a send.
@@ -61,7 +61,7 @@ impl RouteTask {
 
     /// Tells the scheduler, and does what follows.
     pub(super) fn finish(&mut self, at: usize, finished: Finished) {
-        let now = self.shared.time.moment();
+        let (moment, now) = (self.shared.time.moment(), self.shared.time.now());
         let Some(target) = self.targets.get_mut(at) else { return };
         for (offset, _) in &finished {
             if let Some(live) = target.live.get_mut(offset) {
@@ -69,19 +69,18 @@ impl RouteTask {
             }
         }
         let mut effects = Vec::with_capacity(finished.len());
-        target.finished(now, finished, &mut effects);
+        target.finished(moment, finished, &mut effects);
         for effect in effects {
-            self.apply(at, effect);
+            self.apply(at, effect, now);
         }
     }
 
-    pub(super) fn apply(&mut self, at: usize, effect: Effect) {
+    fn apply(&mut self, at: usize, effect: Effect, now: Timestamp) {
         match effect {
-            Effect::Delivered { offset, .. } => self.delivered(at, offset),
+            Effect::Delivered { offset, .. } => self.delivered(at, offset, now),
             Effect::Touch { offset, tries, charges, wait, fault, tried } => {
                 let Some(target) = self.targets.get_mut(at) else { return };
                 target.noted.change();
-                let now = self.shared.time.now();
                 let mut due = now.after(wait);
                 if let Some(live) = target.live.get_mut(&offset) {
                     // A charge does not put off the try: the calendar may have gone on since its end was noted.
@@ -107,11 +106,11 @@ impl RouteTask {
         }
     }
 
-    fn delivered(&mut self, at: usize, offset: u64) {
+    fn delivered(&mut self, at: usize, offset: u64, now: Timestamp) {
         let Some(target) = self.targets.get_mut(at) else { return };
         let Some(live) = target.remove(offset, &self.shared.budget) else { return };
         if let Some(loaded) = &live.loaded {
-            target.delivery_seconds.observe(self.shared.time.now().since(loaded.envelope.received_at));
+            target.delivery_seconds.observe(now.since(loaded.envelope.received_at));
         }
         // What was moved to a channel is settled in the frame that put it there.
         if target.is_connector() {

@@ -152,6 +152,7 @@ impl Pending {
                 return self.put_off(plan, settled);
             }
         };
+        settled.settlements.reserve(self.entries.len());
         let mut results = committed.puts.into_iter();
         let mut counts = Counts::default();
         for entry in self.entries {

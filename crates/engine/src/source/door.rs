@@ -96,8 +96,7 @@ impl DoorPlan {
     }
 
     fn judge_one(&self, Received { token, envelope, claim }: Received) -> Judged {
-        let (bytes, original) = (envelope.bytes().len(), Arc::new(envelope));
-        Judged { token, bytes, decision: self.decide(&original, claim) }
+        Judged { token, bytes: envelope.bytes().len(), decision: self.decide(&envelope, claim) }
     }
 
     fn decide(&self, original: &Arc<Envelope>, claim: Option<SenderClaim>) -> Decision {

@@ -317,10 +317,10 @@ impl<'a> Session<'a> {
     /// Hands settlements to the settler, and keeps what found no room.
     fn settle(&mut self, settled: Settled) {
         self.plan.door.count_received(settled.received);
-        for (token, settlement, bytes) in settled.settlements {
-            self.unload(token, bytes);
-            self.settling.add(token, settlement);
+        for (token, _, bytes) in &settled.settlements {
+            self.unload(*token, *bytes);
         }
+        self.settling.add(settled.settlements.into_iter().map(|(token, settlement, _)| (token, settlement)));
         let time = &self.plan.shared.time;
         if settled.again.is_empty() {
             if self.retry_at.is_none() && self.commits == 0 && !self.plan.tells {

@@ -37,11 +37,14 @@ impl Settling {
         Self { state: State::Idle(settler), outbox: VecDeque::new() }
     }
 
-    /// Adds a settlement.
-    pub fn add(&mut self, token: Token, settlement: Settlement) {
+    /// Adds settlements.
+    pub fn add(&mut self, settlements: impl ExactSizeIterator<Item = (Token, Settlement)>) {
         match self.outbox.back_mut() {
-            Some(Job::Settle(batch)) => batch.push((token, settlement)),
-            Some(Job::Release(_)) | None => self.outbox.push_back(Job::Settle(vec![(token, settlement)])),
+            Some(Job::Settle(batch)) => batch.extend(settlements),
+            Some(Job::Release(_)) | None if settlements.len() > 0 => {
+                self.outbox.push_back(Job::Settle(settlements.collect()));
+            }
+            Some(Job::Release(_)) | None => {}
         }
     }
 

@@ -82,7 +82,8 @@ routes:
         let codes = ["validate.json_schema", "route.no_target"];
         assert!(codes.contains(&&*dead.cause.code), "{:?}", dead.cause);
     }
-    let step = rig.dead().into_iter().find(|dead| dead.message.route.as_deref() == Some("r")).unwrap().cause.step;
+    let step =
+        rig.dead().into_iter().find(|dead| dead.message.route.as_deref() == Some("r")).unwrap().cause.step.clone();
     assert!(step.as_deref().is_some_and(|step| step.contains("validate")), "{step:?}");
     assert_eq!((rig.route("r").counts.dead, rig.route("none").counts.dead), (1, 1));
     rig.account();

@@ -146,7 +146,7 @@ routes:
         ["de", "big", "other", "odd"].map(|channel| rig.channel(channel).messages) == [2, 1, 1, 2]
     });
     until("the rest to be dead", || rig.dead().len() == 3);
-    let mut codes: Vec<_> = rig.dead().into_iter().map(|letter| letter.cause.code).collect();
+    let mut codes: Vec<_> = rig.dead().into_iter().map(|letter| letter.cause.code.clone()).collect();
     codes.sort();
     assert_eq!(codes, ["decode", "route.no_target", "route.no_target"]);
     rig.account();

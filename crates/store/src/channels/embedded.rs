@@ -194,7 +194,7 @@ impl Browser for Store {
         let (mut found, mut from) = (Vec::new(), Some(self.seek(channel, 0)));
         while let Some(cursor) = from {
             let page = Browser::browse(self, channel, &cursor, FIND_PAGE)?;
-            let of_id = page.messages.iter().filter(|message| message.id() == id);
+            let of_id = page.messages.into_iter().filter(|message| message.id() == id);
             found.extend(of_id.map(StoredMessage::detached).take(messages_max - found.len()));
             from = page.next.filter(|_| found.len() < messages_max);
         }

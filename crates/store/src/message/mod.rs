@@ -206,8 +206,11 @@ impl StoredMessage {
 
     /// The same message in a buffer of its own, so that it no longer holds the frame's.
     #[must_use]
-    pub fn detached(&self) -> Self {
-        Self { body: Bytes::copy_from_slice(&self.body), ..self.clone() }
+    pub fn detached(self) -> Self {
+        if self.body.is_unique() {
+            return self;
+        }
+        Self { body: Bytes::copy_from_slice(&self.body), ..self }
     }
 
     /// Both at once.

@@ -16,7 +16,7 @@ use crate::{
     format::{Reader, Write},
 };
 use bytes::Bytes;
-use crossdock_model::{Answer, Fault, FaultClass, MessageId, Timestamp};
+use crossdock_model::{Answer, Fault, FaultClass, FaultParts, MessageId, Timestamp};
 use std::time::Duration;
 
 /// A mask of which of the fields are there.
@@ -168,5 +168,5 @@ pub fn fault(reader: &mut Reader<'_>, whole: &Bytes) -> Result<Fault, DecodeErro
     let mask = mask(reader, 2)?;
     let step = if has(mask, 0) { Some(text(reader, whole)?) } else { None };
     let retry_after = if has(mask, 1) { Some(Duration::from_millis(reader.varint()?)) } else { None };
-    Ok(Fault { class, code, text: what, step, retry_after, answer })
+    Ok(Fault::from(FaultParts { class, code, text: what, step, retry_after, answer }))
 }

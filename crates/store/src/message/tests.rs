@@ -1,7 +1,7 @@
 //! Every envelope that can be made comes back from disk as it was.
 
 use super::{envelope::expires_at_of, *};
-use crossdock_model::{Answer, FaultClass, Headers, Origin, Properties, Value};
+use crossdock_model::{Answer, FaultClass, FaultParts, Headers, Origin, Properties, Value};
 use proptest::{collection::vec, option, prelude::*};
 use std::time::Duration;
 
@@ -94,13 +94,9 @@ fn fault() -> impl Strategy<Value = Fault> {
         option::of(any::<u32>()),
         proptest::sample::select(vec![Answer::Application, Answer::Intermediary, Answer::Nobody]),
     )
-        .prop_map(|(class, (code, text, step), wait, answer)| Fault {
-            class,
-            code,
-            text,
-            step,
-            retry_after: wait.map(|ms| Duration::from_millis(u64::from(ms))),
-            answer,
+        .prop_map(|(class, (code, text, step), wait, answer)| {
+            let retry_after = wait.map(|ms| Duration::from_millis(u64::from(ms)));
+            Fault::from(FaultParts { class, code, text, step, retry_after, answer })
         })
 }
 

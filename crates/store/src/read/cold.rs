@@ -13,7 +13,11 @@ use crate::{
 };
 use bytes::Bytes;
 use crossdock_model::Timestamp;
-use std::{collections::HashSet, io, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Read at once, at most.
 const SPAN_BYTES: u64 = 256 << 10;
@@ -53,9 +57,9 @@ pub fn place(state: &State, channel: u32, offset: u64) -> Option<Place> {
 
 impl Shared {
     /// Reads messages of a channel, by ascending offset.
-    pub fn read_cold(&self, channel: u32, places: Vec<Place>) -> io::Result<Vec<Loaded>> {
+    pub fn read_cold(&self, channel: u32, places: &[Place]) -> io::Result<Vec<Loaded>> {
         let mut loaded = Vec::with_capacity(places.len());
-        let mut rest = places.as_slice();
+        let mut rest = places;
         while let Some(first) = rest.first() {
             let count = rest.iter().take_while(|place| place.segment == first.segment).count();
             let (here, later) = rest.split_at(count);
@@ -87,12 +91,14 @@ impl Shared {
         let placed = self.positions(channel, segment, seal, places)?;
         let found: Vec<Placed> = placed.iter().flatten().copied().collect();
         let begin = loaded.len();
-        reader.read(&found, loaded)?;
-        let read: HashSet<u64> = loaded.get(begin..).unwrap_or_default().iter().map(Loaded::offset).collect();
-        let missing: Vec<&Place> = places.iter().filter(|place| !read.contains(&place.offset)).collect();
-        if missing.is_empty() {
+        let mut buffer = self.spans.take();
+        reader.read(&found, &mut buffer, loaded)?;
+        if loaded.len() - begin == places.len() {
+            self.spans.give(buffer);
             return Ok(());
         }
+        let read: HashSet<u64> = loaded.get(begin..).unwrap_or_default().iter().map(Loaded::offset).collect();
+        let missing: Vec<&Place> = places.iter().filter(|place| !read.contains(&place.offset)).collect();
         // Either the record is damaged or the index is: the segment itself tells.
         let anew = self.make_index(segment, seal)?;
         for place in missing {
@@ -103,7 +109,7 @@ impl Shared {
             });
             let before = loaded.len();
             if let Some(again) = again {
-                reader.read(&[again], loaded)?;
+                reader.read(&[again], &mut buffer, loaded)?;
             }
             if loaded.len() == before {
                 let was = placed.iter().flatten().find(|placed| placed.offset == place.offset);
@@ -140,7 +146,7 @@ impl Shared {
         let is_log = self.state().segments.get(place.segment).is_none_or(|segment| segment.kind.is_log());
         if !is_log {
             // A copy tells it itself.
-            return match self.read_cold(channel, vec![place.clone()]).ok()?.pop()? {
+            return match self.read_cold(channel, std::slice::from_ref(place)).ok()?.pop()? {
                 Loaded::Message(message) => Some(message.appended_at),
                 Loaded::Damaged(_) => None,
             };
@@ -166,14 +172,35 @@ impl Shared {
             Err(error) => return Err(error),
         };
         let reader = SegmentReader { file, unsealer: self.unsealer(place.segment, seal), channel: number };
-        let span = reader.span(u64::from(place.at), GUESS_BYTES)?;
-        Ok(reader.record(&span, 0, u64::from(place.at), kind, offset)?.map(|(_, body)| body))
+        let mut span = vec![0; GUESS_BYTES as usize];
+        let span = fill(&*reader.file, &mut span, u64::from(place.at))?;
+        Ok(reader.record(span, 0, u64::from(place.at), kind, offset)?.map(|(_, body)| body))
     }
 
     fn quarantine(&self, file: &dyn DiskFile, segment: u64, position: u64) -> io::Result<()> {
         let mut bytes = vec![0; GUESS_BYTES as usize];
         let read = file.read_at(&mut bytes, position)?;
         keep_bytes(&*self.disk, segment, position, bytes.get(..read).unwrap_or_default(), "record")
+    }
+}
+
+/// Buffers for spans, kept from read to read: fresh memory of that size costs as much as what is read into it.
+#[derive(Default)]
+pub struct Spans(Mutex<Vec<Vec<u8>>>);
+
+/// So many are kept; more readers at once than that have one of their own for the while.
+const SPANS_KEPT: usize = 2;
+
+impl Spans {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < SPANS_KEPT {
+            kept.push(buffer);
+        }
     }
 }
 
@@ -186,7 +213,7 @@ struct SegmentReader {
 
 impl SegmentReader {
     /// Reads messages by ascending position; one that does not verify is left out.
-    fn read(&self, placed: &[Placed], loaded: &mut Vec<Loaded>) -> io::Result<()> {
+    fn read(&self, placed: &[Placed], buffer: &mut Vec<u8>, loaded: &mut Vec<Loaded>) -> io::Result<()> {
         let mut rest = placed;
         while let Some(first) = rest.first() {
             let start = u64::from(first.position);
@@ -201,11 +228,13 @@ impl SegmentReader {
             let (here, later) = rest.split_at(count);
             rest = later;
             let last = here.last().map_or(start, |last| u64::from(last.position));
-            let span = self.span(start, last - start + GUESS_BYTES)?;
+            let bytes = usize::try_from(last - start + GUESS_BYTES).map_err(io::Error::other)?;
+            buffer.resize(buffer.len().max(bytes), 0);
+            let span = fill(&*self.file, buffer.get_mut(..bytes).unwrap_or_default(), start)?;
             for placed in here {
                 let position = u64::from(placed.position);
                 let at = usize::try_from(position - start).map_err(io::Error::other)?;
-                let Some((head, body)) = self.record(&span, at, position, RecordKind::Put, placed.offset)? else {
+                let Some((head, body)) = self.record(span, at, position, RecordKind::Put, placed.offset)? else {
                     continue;
                 };
                 let told = if head.is_copy() { copied(&body) } else { Some((placed.appended_at, body)) };
@@ -220,17 +249,10 @@ impl SegmentReader {
         Ok(())
     }
 
-    fn span(&self, at: u64, bytes: u64) -> io::Result<Bytes> {
-        let mut span = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
-        let read = self.file.read_at(&mut span, at)?;
-        span.truncate(read);
-        Ok(Bytes::from(span))
-    }
-
-    /// The record at a place of a span; what the span has not is read. `None` if it does not verify.
+    /// The record at a place of a span, copied out of it; what the span has not is read. `None` if it does not verify.
     fn record(
         &self,
-        span: &Bytes,
+        span: &[u8],
         at: usize,
         position: u64,
         kind: RecordKind,
@@ -238,25 +260,41 @@ impl SegmentReader {
     ) -> io::Result<Option<(RecordHead, Bytes)>> {
         let Some(Ok(head)) = span.get(at..at + RECORD_BYTES).map(RecordHead::decode) else { return Ok(None) };
         let (begin, bytes) = (at + RECORD_BYTES, head.body_bytes as usize);
-        let body = if begin + bytes <= span.len() {
-            span.slice(begin..begin + bytes)
+        let within = span.get(begin..begin + bytes);
+        let apart = if within.is_some() {
+            None
         } else {
             // A length that is damaged must not reserve memory beyond the file.
             let from = position + RECORD_BYTES as u64;
             if from + bytes as u64 > self.file.length()? {
                 return Ok(None);
             }
-            self.span(from, bytes as u64)?
+            let mut body = vec![0; bytes];
+            let read = self.file.read_at(&mut body, from)?;
+            body.truncate(read);
+            Some(body)
         };
+        let within = within.unwrap_or_default();
         let what = (kind, self.channel, offset);
-        match self.unsealer.open(head, what, u32::try_from(position).unwrap_or(u32::MAX), &body) {
-            Opened::AsStored => Ok(Some((head, body))),
+        match self.unsealer.open(
+            head,
+            what,
+            u32::try_from(position).unwrap_or(u32::MAX),
+            apart.as_deref().unwrap_or(within),
+        ) {
+            Opened::AsStored => Ok(Some((head, apart.map_or_else(|| Bytes::copy_from_slice(within), Bytes::from)))),
             Opened::Decrypted(plain) => Ok(Some((head, Bytes::from(plain)))),
             Opened::Damaged => Ok(None),
             // Opening the store made sure that the key is there.
             Opened::Locked => Err(io::Error::other("the key of a segment is not there")),
         }
     }
+}
+
+/// Reads what there is of the bytes from a place on.
+fn fill<'a>(file: &dyn DiskFile, buffer: &'a mut [u8], at: u64) -> io::Result<&'a [u8]> {
+    let read = file.read_at(buffer, at)?;
+    Ok(buffer.get(..read).unwrap_or_default())
 }
 
 /// When the message of a copy was first appended, and the message.

@@ -4,6 +4,7 @@ mod cold;
 mod index;
 mod subscription;
 
+pub use cold::Spans;
 pub use index::Indexes;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 use cold::Place;
 use crossdock_model::Timestamp;
-use std::{collections::BTreeMap, io};
+use std::io;
 
 /// What became of a message that was to be loaded.
 pub enum Loaded {
@@ -92,22 +93,25 @@ impl Shared {
 
     /// Reads what is on disk. What the cleaner moved while it was being read is read where it is now.
     fn read_moving(&self, channel: u32, mut places: Vec<Place>) -> io::Result<Vec<Loaded>> {
-        let mut read = Vec::with_capacity(places.len());
+        let mut read = Vec::new();
         loop {
-            let were: BTreeMap<u64, u64> = places.iter().map(|place| (place.offset, place.segment)).collect();
-            let (mut damaged, whole): (Vec<_>, Vec<_>) =
-                self.read_cold(channel, places)?.into_iter().partition(|one| one.damaged().is_some());
-            read.extend(whole);
+            let mut found = self.read_cold(channel, &places)?;
+            let mut damaged: Vec<_> = found.extract_if(.., |one| one.damaged().is_some()).collect();
+            read.append(&mut found);
+            let stands = |place: &Place| {
+                places.iter().any(|before| (before.offset, before.segment) == (place.offset, place.segment))
+            };
             let moved = |one: &Loaded| {
                 let place = cold::place(&self.state(), channel, one.damaged()?)?;
-                (were.get(&place.offset) != Some(&place.segment)).then_some(place)
+                (!stands(&place)).then_some(place)
             };
-            places = damaged.iter().filter_map(moved).collect();
-            damaged.retain(|one| places.iter().all(|place| place.offset != one.offset()));
-            read.extend(damaged);
-            if places.is_empty() {
+            let again: Vec<_> = damaged.iter().filter_map(moved).collect();
+            damaged.retain(|one| again.iter().all(|place| place.offset != one.offset()));
+            read.append(&mut damaged);
+            if again.is_empty() {
                 return Ok(read);
             }
+            places = again;
         }
     }
 

@@ -133,7 +133,7 @@ impl PeerReceiver {
                 let seq = state.received.len() as u64;
                 state.received.push(number);
                 let (envelope, claim) = state.messages[number].clone();
-                Received { token: Token { session: self.session, scope, seq }, envelope, claim }
+                Received { token: Token { session: self.session, scope, seq }, envelope: Arc::new(envelope), claim }
             })
             .collect();
         (!received.is_empty()).then_some(Ok(Event::Messages(received)))
