@@ -1,8 +1,9 @@
-//! A Bloom filter over hashes: ten bits a key, seven places each; of a hundred keys that are not in it, it lets one through.
+//! A Bloom filter over hashes: sixteen bits a key, seven places each; of 1,400 keys that are not in it, it lets one through, and a
+//! block of the file is read for nothing. There are up to sixteen files, and each key that comes is asked of all.
 
 use crossdock_model::Digest;
 
-const BITS_A_KEY: u64 = 10;
+const BITS_A_KEY: u64 = 16;
 const PLACES: u64 = 7;
 
 /// A set that may have more than was put into it, and never less.
