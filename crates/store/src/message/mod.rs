@@ -137,7 +137,7 @@ impl EncodedMessage {
     /// The message as it stands in a channel, for channels that keep it in a way of their own.
     #[must_use]
     pub fn stored(&self, offset: u64, appended_at: Timestamp) -> StoredMessage {
-        StoredMessage { offset, appended_at, id: self.id, body: self.body.clone() }
+        StoredMessage { offset, appended_at, id: self.id, body: self.body.clone(), own: false }
     }
 }
 
@@ -151,6 +151,8 @@ pub struct StoredMessage {
     pub appended_at: Timestamp,
     pub(crate) id: MessageId,
     pub(crate) body: Bytes,
+    /// Whether its buffer is its own. That nobody else has the buffer says less: it may be the last one of a frame.
+    pub(crate) own: bool,
 }
 
 impl StoredMessage {
@@ -207,10 +209,10 @@ impl StoredMessage {
     /// The same message in a buffer of its own, so that it no longer holds the frame's.
     #[must_use]
     pub fn detached(self) -> Self {
-        if self.body.is_unique() {
+        if self.own {
             return self;
         }
-        Self { body: Bytes::copy_from_slice(&self.body), ..self }
+        Self { body: Bytes::copy_from_slice(&self.body), own: true, ..self }
     }
 
     /// Both at once.

@@ -156,7 +156,7 @@ fn envelope() -> impl Strategy<Value = Envelope> {
 }
 
 fn stored(message: &EncodedMessage) -> StoredMessage {
-    StoredMessage { offset: 0, appended_at: Timestamp(0), id: message.id, body: message.body.clone() }
+    message.stored(0, Timestamp(0))
 }
 
 proptest! {
@@ -198,4 +198,19 @@ fn payload_and_texts_are_slices_of_the_buffer() {
     let inside = |part: &[u8]| message.body.as_ptr_range().contains(&part.as_ptr());
     let back = stored(&message).envelope().unwrap();
     assert!(inside(back.bytes()) && inside(back.properties.reply_to.unwrap().as_bytes()));
+}
+
+#[test]
+fn what_is_detached_holds_nothing_but_itself() {
+    let frame = Bytes::from(vec![7; 1 << 20]);
+    let body = frame.slice(100..700);
+    // The frame has left memory: its buffer is held by this message alone.
+    drop(frame);
+    let message =
+        StoredMessage { offset: 0, appended_at: Timestamp(0), id: MessageId::from_bytes([0; 16]), body, own: false };
+    let in_frame = message.body.as_ptr();
+    let own = message.detached();
+    assert!(own.body.as_ptr() != in_frame && own.body == vec![7; 600]);
+    let at = own.body.as_ptr();
+    assert_eq!(own.detached().body.as_ptr(), at, "it is not copied again");
 }

@@ -242,7 +242,7 @@ impl SegmentReader {
                     && let Ok(id) = id_of(&body)
                 {
                     let offset = placed.offset;
-                    loaded.push(Loaded::Message(StoredMessage { offset, appended_at, id, body }));
+                    loaded.push(Loaded::Message(StoredMessage { offset, appended_at, id, body, own: true }));
                 }
             }
         }

@@ -236,7 +236,7 @@ impl Loaded {
 pub fn in_window(state: &State, slot: Slot, offset: u64) -> Option<StoredMessage> {
     let frame = state.window.get(slot.frame)?;
     let body = frame.buffer.slice(slot.at as usize..(slot.at + slot.bytes) as usize);
-    Some(StoredMessage { offset, appended_at: frame.time, id: id_of(&body).ok()?, body })
+    Some(StoredMessage { offset, appended_at: frame.time, id: id_of(&body).ok()?, body, own: false })
 }
 
 /// Finds where messages are.

@@ -49,7 +49,7 @@ impl Rescued {
 
     /// A message of the frame in the making, which may be dropped in it.
     pub fn keep(&mut self, channel: u32, offset: u64, appended_at: Timestamp, message: &EncodedMessage) {
-        let stored = StoredMessage { offset, appended_at, id: message.id, body: message.body.clone() };
+        let stored = StoredMessage { offset, appended_at, id: message.id, body: message.body.clone(), own: false };
         self.messages.insert((channel, offset), stored);
     }
 
