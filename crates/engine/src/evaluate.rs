@@ -21,8 +21,6 @@ pub struct Evaluator {
     route: Arc<Route>,
     /// What a target's formulas give where they are the same for every message, by target.
     fixed: Arc<[Option<Rendered>]>,
-    /// What every message is to the only target, where nothing is found out of any.
-    straight: Option<Rendered>,
 }
 
 /// What `accept` makes of a message.
@@ -97,16 +95,8 @@ impl Evaluator {
     /// The rules of a route.
     #[must_use]
     pub fn new(route: Arc<Route>) -> Self {
-        let fixed: Arc<[_]> = route.router.targets().iter().map(|target| fixed(&target.formulas)).collect();
-        let mut evaluator = Self { route, fixed, straight: None };
-        let is_plain = evaluator.route.targets.iter().all(|target| target.event.is_none());
-        if let [Some(only)] = &*evaluator.fixed
-            && evaluator.is_cheap()
-            && is_plain
-        {
-            evaluator.straight = Some(only.clone());
-        }
-        evaluator
+        let fixed = route.router.targets().iter().map(|target| fixed(&target.formulas)).collect();
+        Self { route, fixed }
     }
 
     /// The route.
@@ -170,16 +160,6 @@ impl Evaluator {
     /// Runs everything behind the store.
     #[must_use]
     pub fn evaluate(&self, original: &Arc<Envelope>) -> Evaluation {
-        if let Some(rendered) = &self.straight {
-            return Evaluation::Routed(Routed {
-                envelope: Arc::clone(original),
-                targets: vec![Addressed::To(rendered.clone())],
-                events: Vec::new(),
-                lane: None,
-                circuit: 0,
-                claims: Vec::new(),
-            });
-        }
         let mut message = self.route.steps.start(Arc::clone(original));
         let result = tasks::catch(|| {
             let order = self.order(&mut message)?;

@@ -126,7 +126,6 @@ impl RouteTask {
             place,
             permit: crate::crash::Permit::Nothing,
             again: false,
-            starts: Vec::new(),
         };
         (task, events_to_self)
     }

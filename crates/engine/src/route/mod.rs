@@ -47,7 +47,6 @@ pub(crate) use report::RouteReport;
 use crate::{Evaluator, account::Channel, crash::Permit, metrics::Histogram, shared::Shared};
 use bury::Grave;
 use cache::Cache;
-use crossdock_delivery::Start;
 use crossdock_model::{Text, Timestamp};
 use crossdock_store::Fence;
 use ended::Ended;
@@ -110,6 +109,4 @@ pub(crate) struct RouteTask {
     permit: Permit,
     /// Whether there is more to do at once.
     again: bool,
-    /// What starts in a turn; kept from turn to turn for its memory.
-    starts: Vec<Start>,
 }

@@ -18,24 +18,15 @@ use std::{sync::Arc, time::Duration};
 impl RouteTask {
     /// Starts what may start, and submits it.
     pub(super) fn start(&mut self) {
-        let mut starts = std::mem::take(&mut self.starts);
-        self.start_all(&mut starts);
-        starts.clear();
-        self.starts = starts;
-    }
-
-    fn start_all(&mut self, starts: &mut Vec<Start>) {
+        let mut starts = Vec::new();
         for at in 0..self.targets.len() {
             let (moment, now) = (self.shared.time.moment(), self.shared.time.now());
             let Some(target) = self.targets.get_mut(at) else { return };
             if self.permit == Permit::Suspect && !target.wants_alone(moment) {
                 continue;
             }
-            target.poll(moment, starts);
-            if let Way::Sink(sink) = &mut target.way {
-                sink.reserve(starts.len());
-            }
-            if target.is_noted(starts) {
+            target.poll(moment, &mut starts);
+            if target.is_noted(&starts) {
                 self.note(at, std::iter::empty());
             }
             for start in starts.drain(..) {

@@ -56,11 +56,6 @@ impl SinkWay {
         }
     }
 
-    /// Makes room for so many more.
-    pub fn reserve(&mut self, count: usize) {
-        self.queue.reserve(count);
-    }
-
     /// Adds a message to what is sent next.
     pub fn push(&mut self, outgoing: Outgoing) {
         self.queue.push(outgoing);

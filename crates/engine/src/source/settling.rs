@@ -39,12 +39,10 @@ impl Settling {
 
     /// Adds settlements.
     pub fn add(&mut self, settlements: impl ExactSizeIterator<Item = (Token, Settlement)>) {
-        match self.outbox.back_mut() {
-            Some(Job::Settle(batch)) => batch.extend(settlements),
-            Some(Job::Release(_)) | None if settlements.len() > 0 => {
-                self.outbox.push_back(Job::Settle(settlements.collect()));
-            }
-            Some(Job::Release(_)) | None => {}
+        if let Some(Job::Settle(batch)) = self.outbox.back_mut() {
+            batch.extend(settlements);
+        } else if settlements.len() > 0 {
+            self.outbox.push_back(Job::Settle(settlements.collect()));
         }
     }
 

@@ -184,7 +184,7 @@ impl Shared {
     }
 }
 
-/// Buffers for spans, kept from read to read: fresh memory of that size costs as much as what is read into it.
+/// Buffers for spans, kept from read to read, so that not each has to be had from the system anew.
 #[derive(Default)]
 pub struct Spans(Mutex<Vec<Vec<u8>>>);
 

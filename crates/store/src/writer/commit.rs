@@ -88,9 +88,7 @@ impl Writer {
         let recalled = Recalled::read(&self.shared, group.iter().map(|(txn, _)| txn), now);
         let ((draft, moved), answers, may_use_reserve) = {
             let state = self.shared.state();
-            let puts = || group.iter().flat_map(|(txn, _)| &txn.puts);
-            let size = (puts().count(), puts().map(|put| put.keys.len()).sum());
-            let mut plan = Plan::new(&state, (now, limits), (recalled, rescued), size);
+            let mut plan = Plan::new(&state, now, limits, recalled, rescued);
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
             (plan.into_parts(), answers, !ordinary || limits.room != Room::Ordinary)

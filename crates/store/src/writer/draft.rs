@@ -63,11 +63,6 @@ impl Draft {
         });
     }
 
-    /// One that will have about so many records.
-    pub fn with_capacity(records: usize) -> Self {
-        Self { records: Vec::with_capacity(records), ..Self::default() }
-    }
-
     /// Whether it notes keys.
     pub fn has_keys(&self) -> bool {
         self.records.iter().any(|record| record.entry.kind == RecordKind::Key)

@@ -61,17 +61,11 @@ enum Fate {
 }
 
 impl<'a> Plan<'a> {
-    /// For decisions that append so many messages and claim so many keys.
-    pub fn new(
-        state: &'a State,
-        (now, limits): (Timestamp, Limits),
-        (recalled, rescued): (Recalled, Rescued),
-        (messages, claims): (usize, usize),
-    ) -> Self {
-        let (channels, keys) = (HashMap::new(), HashMap::with_capacity(claims));
+    pub fn new(state: &'a State, now: Timestamp, limits: Limits, recalled: Recalled, rescued: Rescued) -> Self {
+        let (channels, keys) = (HashMap::new(), HashMap::new());
         Self {
             state,
-            draft: Draft::with_capacity(messages + claims),
+            draft: Draft::default(),
             now,
             limits,
             channels,
@@ -156,8 +150,7 @@ impl<'a> Plan<'a> {
     fn fates(&self, txn: &Txn) -> Result<Vec<Fate>, CommitError> {
         let mut fates = Vec::with_capacity(txn.puts.len());
         let mut grown: HashMap<u32, Growth> = HashMap::new();
-        let claims = txn.puts.iter().map(|put| put.keys.len()).sum();
-        let mut claimed: HashMap<(&str, Digest), (Digest, MessageId)> = HashMap::with_capacity(claims);
+        let mut claimed: HashMap<(&str, Digest), (Digest, MessageId)> = HashMap::new();
         let mut puts = txn.puts.as_slice();
         while let Some(first) = puts.first() {
             let count = puts.iter().take_while(|put| put.bundle == first.bundle).count();
