@@ -57,6 +57,7 @@ mod hash;
 mod lanes;
 mod link;
 mod member;
+mod members;
 mod pace;
 mod policy;
 mod queue;

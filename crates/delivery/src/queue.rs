@@ -35,7 +35,9 @@ impl Queue {
     }
 
     pub(crate) fn remove_fresh(&mut self, offset: u64) {
-        if let Ok(place) = self.fresh.binary_search(&offset) {
+        if self.fresh.front() == Some(&offset) {
+            self.fresh.pop_front();
+        } else if let Ok(place) = self.fresh.binary_search(&offset) {
             self.fresh.remove(place);
         }
     }

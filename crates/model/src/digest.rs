@@ -1,6 +1,7 @@
 //! A 128-bit digest over parts of known borders, for ids and dedupe keys.
 
 use sha2::{Digest as _, Sha256};
+use siphasher::sip128::SipHasher24;
 
 /// 128 bits that stand for a key. Equal parts in equal order give equal digests; the borders of parts count, so that
 /// `("ab", "c")` and `("a", "bc")` differ.
@@ -35,5 +36,25 @@ impl DigestBuilder {
             *to = from;
         }
         Digest(short)
+    }
+}
+
+/// The places of one log that its name stands for, such as a partition: each has a digest made of a number or two. It costs a
+/// twentieth of a [`DigestBuilder`] where the processor has no instructions for SHA-256.
+#[derive(Clone)]
+pub struct Places(SipHasher24);
+
+impl Places {
+    /// The places of what this digest stands for.
+    #[must_use]
+    pub fn new(of: Digest) -> Self {
+        Self(SipHasher24::new_with_key(&of.0))
+    }
+
+    /// SipHash-2-4 with 128 bits, of the numbers, under the key that the log's digest is.
+    #[must_use]
+    pub fn at(&self, place: i64, time: i64) -> Digest {
+        let number = (u128::from(place.cast_unsigned()) << 64) | u128::from(time.cast_unsigned());
+        Digest(self.0.hash(&number.to_le_bytes()).as_bytes())
     }
 }

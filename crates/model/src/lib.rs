@@ -14,7 +14,7 @@ pub mod uri;
 mod value;
 
 pub use bytestring::ByteString as Text;
-pub use digest::{Digest, DigestBuilder};
+pub use digest::{Digest, DigestBuilder, Places};
 pub use envelope::{Envelope, Origin, Properties};
 pub use fault::{Answer, Fault, FaultClass, FaultParts, Refusal, RefusalKind, Violation};
 pub use headers::{Header, Headers};

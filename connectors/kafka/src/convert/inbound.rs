@@ -4,7 +4,7 @@ use super::{Arena, has_field};
 use crossdock_connector::mapping::{self, Inbound, Part};
 use crossdock_model::{
     Digest, DigestBuilder, Envelope, Fault, HEADER_NAME_BYTES_MAX, HEADERS_MAX, Header, Headers, MessageId, Origin,
-    Properties, Refusal, RefusalKind, Text, Timestamp, Value,
+    Places, Properties, Refusal, RefusalKind, Text, Timestamp, Value,
 };
 use rdkafka::{Message, message::Headers as _, message::Timestamp as RecordTime};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,17 +21,18 @@ pub(crate) struct Lane {
     /// The scope of its tokens.
     pub scope: u32,
     connection: Text,
-    identity: DigestBuilder,
+    places: Places,
 }
 
 impl Lane {
     /// A partition of a topic as a connection reads it.
     pub fn new(connection: &Text, topic: &Text, partition: i32, scope: u32) -> Self {
-        let identity = DigestBuilder::new("kafka")
+        let log = DigestBuilder::new("kafka")
             .part(connection.as_bytes())
             .part(topic.as_bytes())
             .part(&partition.to_le_bytes());
-        Self { topic: topic.clone(), partition, scope, connection: connection.clone(), identity }
+        let places = Places::new(log.finish());
+        Self { topic: topic.clone(), partition, scope, connection: connection.clone(), places }
     }
 
     /// Whether a message is of this lane.
@@ -41,8 +42,7 @@ impl Lane {
 
     /// What a record is known by: a topic that was made anew begins at 0 again, so that its time belongs to it.
     pub fn identity(&self, offset: i64, time: Option<i64>) -> Digest {
-        let builder = self.identity.clone().part(&offset.to_le_bytes());
-        builder.part(&time.unwrap_or(-1).to_le_bytes()).finish()
+        self.places.at(offset, time.unwrap_or(-1))
     }
 }
 

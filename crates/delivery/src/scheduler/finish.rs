@@ -63,7 +63,7 @@ impl Scheduler {
             self.alone = None;
             self.set_place(offset, Place::Suspected);
         }
-        if let Some(member) = self.members.get_mut(&flight.circuit) {
+        if let Some(member) = self.members.get_mut(flight.circuit) {
             flight.probed = flight.link_probe.is_some() || member.circuit.is_probe(offset);
             member.circuit.ended(offset, flight.sent);
         }
@@ -74,8 +74,7 @@ impl Scheduler {
         self.counters.delivered += 1;
         let mut charged = std::mem::take(&mut self.charged);
         self.passed(now, link, (offset, flight), Passed::Success, &mut charged);
-        let tries = self.slots.get(&offset).map_or(1, |slot| slot.tries.saturating_add(1));
-        self.remove(offset);
+        let tries = self.remove(offset).map_or(1, |slot| slot.tries.saturating_add(1));
         if !flight.forgotten {
             effects.push(Effect::Delivered { offset, tries });
         }
@@ -116,7 +115,7 @@ impl Scheduler {
     ) {
         self.counters.failed += 1;
         self.missed(now, link, flight, &fault);
-        let Some(member) = self.members.get_mut(&flight.circuit) else { return };
+        let Some(member) = self.members.get_mut(flight.circuit) else { return };
         member.circuit.failed(now, offset, flight.sent, &fault);
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         slot.count_failure(now, member.circuit.outages());
@@ -147,7 +146,7 @@ impl Scheduler {
     ) {
         self.counters.busy += 1;
         self.missed(now, link, &flight, &fault);
-        let Some(member) = self.members.get_mut(&flight.circuit) else { return };
+        let Some(member) = self.members.get_mut(flight.circuit) else { return };
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         let condemned = flight.condemned.take();
         if condemned.is_none() {
@@ -180,7 +179,7 @@ impl Scheduler {
     ) {
         self.counters.unreachable += 1;
         link.unreachable(now, flight.link_epoch, flight.link_probe, fault);
-        if let Some(member) = self.members.get_mut(&flight.circuit).filter(|_| flight.probed) {
+        if let Some(member) = self.members.get_mut(flight.circuit).filter(|_| flight.probed) {
             member.circuit.missed(now, false);
         }
         match flight.condemned.take() {
@@ -198,7 +197,7 @@ impl Scheduler {
         passed: Passed,
         charged: &mut Vec<Suspect>,
     ) {
-        let Some(member) = self.members.get_mut(&flight.circuit) else { return };
+        let Some(member) = self.members.get_mut(flight.circuit) else { return };
         if member.circuit.passed(now, offset, flight.sent, passed, charged) {
             for released in member.queue.release(now) {
                 if let Some(slot) = self.slots.get_mut(&released) {
@@ -214,7 +213,7 @@ impl Scheduler {
     /// A send ended in a fault that is the target's, which may have been a probe and may show that the link works.
     fn missed(&mut self, now: Moment, link: &mut Link, flight: &Flight, fault: &Fault) {
         let answered = fault.answer != Answer::Nobody;
-        if let Some(member) = self.members.get_mut(&flight.circuit).filter(|_| flight.probed) {
+        if let Some(member) = self.members.get_mut(flight.circuit).filter(|_| flight.probed) {
             member.circuit.missed(now, answered);
         }
         // A connection that was open before may end in a reset or a time-out long after the target has gone.
@@ -222,7 +221,7 @@ impl Scheduler {
         let Some(since) = link.lost_since().filter(|_| reached) else { return };
         link.answered();
         self.follow(link);
-        if let Some(member) = self.members.get_mut(&flight.circuit) {
+        if let Some(member) = self.members.get_mut(flight.circuit) {
             member.circuit.stay_held(now, since, fault);
         }
     }
@@ -253,7 +252,7 @@ impl Scheduler {
 
     /// Charges a message for its own failure, since nobody else can speak for it; gives its charges.
     fn charge_alone(&mut self, offset: u64, flight: &Flight) -> u32 {
-        if let Some(member) = self.members.get_mut(&flight.circuit) {
+        if let Some(member) = self.members.get_mut(flight.circuit) {
             member.circuit.acquit(offset);
         }
         let Some(slot) = self.slots.get_mut(&offset) else { return 0 };
@@ -266,7 +265,7 @@ impl Scheduler {
     fn is_alone(&self, now: Moment, offset: u64, fault: &Fault) -> bool {
         let Some(slot) = self.slots.get(&offset) else { return false };
         let Some(lane) = slot.lane.filter(|_| self.policy.order == Order::BlockKey) else { return false };
-        let Some(member) = self.members.get(&slot.circuit) else { return false };
+        let Some(member) = self.members.get(slot.circuit) else { return false };
         let of_other = |(other, flight): (&u64, &Flight)| {
             flight.circuit == slot.circuit && self.slots.get(other).is_some_and(|other| other.tries == 0)
         };
@@ -303,7 +302,8 @@ impl Scheduler {
     /// A message that was not sent is where it was before the start.
     fn put_back(&mut self, offset: u64, flight: &Flight) {
         if flight.forgotten {
-            return self.remove(offset);
+            self.remove(offset);
+            return;
         }
         if flight.alone {
             self.suspected.insert(offset);
@@ -319,7 +319,7 @@ impl Scheduler {
     }
 
     fn die(&mut self, offset: u64, flight: &Flight, fault: Fault, tried: bool, effects: &mut Vec<Effect>) {
-        if let Some(member) = self.members.get_mut(&flight.circuit) {
+        if let Some(member) = self.members.get_mut(flight.circuit) {
             member.circuit.acquit(offset);
         }
         let Some(slot) = self.slots.get(&offset) else { return };

@@ -20,13 +20,14 @@ use crate::{
     hash::{NumberMap, Seeded},
     lanes::{self, Lanes},
     member::Member,
+    members::Members,
     policy::VOICES_MAX,
     random::Random,
     slot::{Flight, Place, Slot},
 };
 use crossdock_model::{Fault, Moment};
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque, hash_map},
     time::Duration,
 };
 
@@ -41,7 +42,7 @@ pub struct Scheduler {
     slots: NumberMap<Slot>,
     flights: NumberMap<Flight>,
     lanes: Lanes,
-    members: NumberMap<Member>,
+    members: Members,
     /// Circuits that may have something to start, each in turn.
     active: VecDeque<u64>,
     /// When to look at the other ones again.
@@ -73,7 +74,7 @@ impl Scheduler {
             slots: NumberMap::with_hasher(seed),
             flights: NumberMap::with_hasher(seed),
             lanes: Lanes::new(policy.order, seed.0),
-            members: NumberMap::with_hasher(seed),
+            members: Members::new(seed),
             active: VecDeque::new(),
             timers: BTreeSet::new(),
             suspected: BTreeSet::new(),
@@ -96,9 +97,9 @@ impl Scheduler {
     #[must_use]
     pub fn room(&self) -> usize {
         let (mut held, mut voices) = (self.lanes.blocked_len(), 0);
-        for (circuit, member) in &self.members {
+        for (circuit, member) in self.members.iter() {
             held += member.queue.waiting_len();
-            if *circuit != 0 && !member.circuit.is_up() {
+            if circuit != 0 && !member.circuit.is_up() {
                 held += member.queue.fresh_len();
             } else {
                 voices += member.queue.fresh_len();
@@ -118,18 +119,25 @@ impl Scheduler {
     /// Takes a message; false if it has one of that offset already. After a restart admit those that were tried before
     /// and those that are suspected first, then the rest in offset order, so that each lane goes on where it stood.
     pub fn admit(&mut self, now: Moment, entry: Entry) -> bool {
-        if self.slots.contains_key(&entry.offset) {
-            return false;
-        }
         let (limit_max, link_epoch) = (self.in_flight_max(), self.link_epoch);
-        let member = self.members.entry(entry.circuit).or_insert_with(|| Member::new(limit_max, link_epoch));
+        let Self { slots, members, .. } = self;
+        let hash_map::Entry::Vacant(vacant) = slots.entry(entry.offset) else { return false };
+        let member = members.get_or_insert_with(entry.circuit, || Member::new(limit_max, link_epoch));
         member.messages += 1;
         let mut slot = Slot::new(now, &entry, member.circuit.outages());
         if self.policy.order == Order::None {
             slot.lane = None;
         }
-        self.slots.insert(entry.offset, slot);
-        if entry.crash_suspect {
+        // The usual one: it has its turn at once.
+        let free = slot.lane.is_none() && slot.tries == 0 && !entry.crash_suspect;
+        if free {
+            slot.place = Place::Fresh;
+            member.queue.put_fresh(entry.offset);
+        }
+        vacant.insert(slot);
+        if free {
+            self.activate(entry.circuit);
+        } else if entry.crash_suspect {
             self.suspected.insert(entry.offset);
         } else {
             self.place(entry.offset);
@@ -142,7 +150,7 @@ impl Scheduler {
     pub fn forget(&mut self, offset: u64) {
         self.buried(offset);
         let Some(slot) = self.slots.get(&offset) else { return };
-        if let Some(member) = self.members.get_mut(&slot.circuit) {
+        if let Some(member) = self.members.get_mut(slot.circuit) {
             member.circuit.acquit(offset);
         }
         if let Some(flight) = self.flights.get_mut(&offset) {
@@ -184,10 +192,10 @@ impl Scheduler {
         let Some(slot) = self.slots.get_mut(&offset).filter(|_| self.alone == Some(offset)) else { return };
         slot.lane = lane.filter(|_| self.policy.order != Order::None);
         let before = std::mem::replace(&mut slot.circuit, circuit);
-        if let Some(member) = self.members.get_mut(&before) {
+        if let Some(member) = self.members.get_mut(before) {
             member.messages = member.messages.saturating_sub(1);
         }
-        self.members.entry(circuit).or_insert_with(|| Member::new(limit_max, link_epoch)).messages += 1;
+        self.members.get_or_insert_with(circuit, || Member::new(limit_max, link_epoch)).messages += 1;
     }
 
     /// Starts nothing until `release` (the route is paused, or another target sends a crash suspect).
@@ -229,7 +237,7 @@ impl Scheduler {
     fn register(&mut self, offset: u64) {
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         let circuit = slot.circuit;
-        let Some(member) = self.members.get_mut(&circuit) else { return };
+        let Some(member) = self.members.get_mut(circuit) else { return };
         if slot.tries == 0 {
             slot.place = Place::Fresh;
             member.queue.put_fresh(offset);
@@ -243,7 +251,7 @@ impl Scheduler {
     /// Takes a message out of its circuit's queue; it is parked from now on.
     fn unregister(&mut self, offset: u64) {
         let Some(slot) = self.slots.get_mut(&offset) else { return };
-        let Some(member) = self.members.get_mut(&slot.circuit) else { return };
+        let Some(member) = self.members.get_mut(slot.circuit) else { return };
         match slot.place {
             Place::Fresh => member.queue.remove_fresh(offset),
             Place::Waiting => member.queue.remove_waiting(offset, slot.wait()),
@@ -252,16 +260,18 @@ impl Scheduler {
         slot.place = Place::Parked;
     }
 
-    /// Forgets a message, wherever it is; the next of its lane has the turn.
-    fn remove(&mut self, offset: u64) {
-        if let Some(lane) = self.take_out(offset) {
+    /// Forgets a message, wherever it is, and gives what was known of it; the next of its lane has the turn.
+    fn remove(&mut self, offset: u64) -> Option<Slot> {
+        let slot = self.take_out(offset)?;
+        if let Some(lane) = slot.lane {
             self.leave(lane, offset);
         }
+        Some(slot)
     }
 
     /// Removes a message that is dead; see [`Self::buried`].
     fn lay_out(&mut self, offset: u64) {
-        let Some(lane) = self.take_out(offset) else { return };
+        let Some(lane) = self.take_out(offset).and_then(|slot| slot.lane) else { return };
         if self.policy.order == Order::BlockKey && self.lanes.hold(lane, offset) {
             self.laid_out.insert(offset, lane);
         } else {
@@ -275,25 +285,23 @@ impl Scheduler {
         }
     }
 
-    /// Takes a message out of everything but its lane, which is given if it stands in it.
-    fn take_out(&mut self, offset: u64) -> Option<u64> {
-        let place = self.slots.get(&offset)?.place;
-        match place {
-            Place::Fresh | Place::Waiting => self.unregister(offset),
-            Place::Suspected => {
-                self.suspected.remove(&offset);
-            }
+    /// Takes a message out of everything but its lane, which is given with it if it stands in it.
+    fn take_out(&mut self, offset: u64) -> Option<Slot> {
+        let mut slot = self.slots.remove(&offset)?;
+        slot.lane = slot.lane.filter(|_| slot.place != Place::Suspected);
+        let Some(member) = self.members.get_mut(slot.circuit) else { return Some(slot) };
+        match slot.place {
+            Place::Fresh => member.queue.remove_fresh(offset),
+            Place::Waiting => member.queue.remove_waiting(offset, slot.wait()),
+            Place::Suspected => drop(self.suspected.remove(&offset)),
             Place::Parked | Place::InFlight => {}
         }
-        let slot = self.slots.remove(&offset)?;
-        let lane = slot.lane.filter(|_| place != Place::Suspected);
-        let Some(member) = self.members.get_mut(&slot.circuit) else { return lane };
         member.messages = member.messages.saturating_sub(1);
         if member.messages == 0 && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
-            let wake = self.members.remove(&slot.circuit).and_then(|member| member.wake);
+            let wake = self.members.remove(slot.circuit).and_then(|member| member.wake);
             wake.map(|at| self.timers.remove(&(at, slot.circuit)));
         }
-        lane
+        Some(slot)
     }
 
     fn set_place(&mut self, offset: u64, place: Place) {
@@ -304,7 +312,7 @@ impl Scheduler {
 
     /// The circuit may have something to start.
     fn activate(&mut self, circuit: u64) {
-        let Some(member) = self.members.get_mut(&circuit) else { return };
+        let Some(member) = self.members.get_mut(circuit) else { return };
         if !member.active {
             member.active = true;
             self.active.push_back(circuit);

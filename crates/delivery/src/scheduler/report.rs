@@ -73,8 +73,8 @@ impl Scheduler {
             }),
             paused: self.paused,
             in_flight: self.flights.len(),
-            fresh: self.members.values().map(|member| member.queue.fresh_len()).sum(),
-            scheduled: self.members.values().map(|member| member.queue.waiting_len()).sum(),
+            fresh: self.members.iter().map(|(_, member)| member.queue.fresh_len()).sum(),
+            scheduled: self.members.iter().map(|(_, member)| member.queue.waiting_len()).sum(),
         }
     }
 
@@ -82,7 +82,7 @@ impl Scheduler {
     #[must_use]
     pub fn circuits(&self, link: &Link) -> Vec<CircuitStatus> {
         let mut shown: Vec<CircuitStatus> =
-            self.members.iter().map(|(circuit, member)| shown_as(*circuit, &member.circuit, link)).collect();
+            self.members.iter().map(|(circuit, member)| shown_as(circuit, &member.circuit, link)).collect();
         shown.sort_unstable_by_key(|circuit| circuit.circuit);
         shown
     }

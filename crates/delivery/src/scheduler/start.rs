@@ -24,7 +24,7 @@ impl Scheduler {
         }
         while self.flights.len() < self.in_flight_max() {
             let Some(circuit) = self.active.pop_front() else { break };
-            let Some(member) = self.members.get_mut(&circuit) else { continue };
+            let Some(member) = self.members.get_mut(circuit) else { continue };
             member.active = false;
             match self.start_one(now, link, circuit) {
                 Some(start) => {
@@ -69,9 +69,9 @@ impl Scheduler {
         }
         self.link_version = Some(link.version());
         self.link_epoch = link.epoch();
-        let circuits: Vec<u64> = self.members.keys().copied().collect();
+        let circuits: Vec<u64> = self.members.iter().map(|(circuit, _)| circuit).collect();
         for circuit in circuits {
-            if let Some(member) = self.members.get_mut(&circuit) {
+            if let Some(member) = self.members.get_mut(circuit) {
                 member.follow(link);
             }
             self.activate(circuit);
@@ -81,7 +81,7 @@ impl Scheduler {
     /// When the first of the crash suspects may be sent, as far as its circuit is concerned.
     fn suspect_chance(&self, link: &Link) -> Option<Moment> {
         let slot = self.slots.get(self.suspected.first()?)?;
-        self.members.get(&slot.circuit)?.suspect_chance(link)
+        self.members.get(slot.circuit)?.suspect_chance(link)
     }
 
     /// Sends a crash suspect if one may be sent; true if nothing else may start for its sake.
@@ -102,7 +102,7 @@ impl Scheduler {
     /// Starts one message of the circuit, if one may.
     fn start_one(&mut self, now: Moment, link: &mut Link, circuit: u64) -> Option<Start> {
         loop {
-            let member = self.members.get_mut(&circuit)?;
+            let member = self.members.get_mut(circuit)?;
             let pick = member.pick(now, link)?;
             let slot = self.slots.get(&pick.offset)?;
             let wait = slot.wait();
@@ -122,7 +122,7 @@ impl Scheduler {
 
     fn start(&mut self, link: &mut Link, pick: Pick, alone: bool) -> Option<Start> {
         let slot = self.slots.get_mut(&pick.offset)?;
-        let member = self.members.get_mut(&slot.circuit)?;
+        let member = self.members.get_mut(slot.circuit)?;
         let sent = member.circuit.start(pick.offset, pick.kind, pick.probes_link);
         member.retry_next = pick.kind == Kind::Fresh;
         slot.place = Place::InFlight;
@@ -149,7 +149,7 @@ impl Scheduler {
     }
 
     fn set_timer(&mut self, circuit: u64, link: &Link) {
-        let Some(member) = self.members.get_mut(&circuit) else { return };
+        let Some(member) = self.members.get_mut(circuit) else { return };
         if let Some(at) = member.next_chance(link) {
             member.wake = Some(at);
             self.timers.insert((at, circuit));

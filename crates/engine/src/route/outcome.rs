@@ -63,7 +63,8 @@ impl RouteTask {
     pub(super) fn finish(&mut self, at: usize, finished: Finished) {
         let (moment, now) = (self.shared.time.moment(), self.shared.time.now());
         let Some(target) = self.targets.get_mut(at) else { return };
-        for (offset, _) in &finished {
+        // What passed is gone in a moment.
+        for (offset, _) in finished.iter().filter(|(_, result)| result.is_err()) {
             if let Some(live) = target.live.get_mut(offset) {
                 live.stage = Stage::Waiting;
             }

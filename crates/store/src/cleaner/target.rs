@@ -57,7 +57,7 @@ impl Target {
             previous_checksum: 0,
             closing: false,
         };
-        let (bytes, frame, end) = draft.seal(stamp, self.cipher.as_ref()).map_err(Trouble::cipher)?;
+        let (bytes, frame, end) = draft.seal(stamp, self.cipher.as_ref(), Vec::new()).map_err(Trouble::cipher)?;
         self.file.write_at(&bytes, self.end).map_err(|error| Trouble::of("copying messages", &error))?;
         self.meters.wrote(bytes.len() as u64);
         self.unsynced += bytes.len() as u64;

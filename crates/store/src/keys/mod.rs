@@ -13,8 +13,8 @@
 //! is full has forgotten all below some sequence. A checkpoint names the files that count, oldest first. Each has what came
 //! since the one before; from the seventeenth on, the newest of like size are merged.
 //!
-//! In memory is, of each key, its share of the filter (10 bits) and of the first hashes of blocks (3 bits). To find a key takes a
-//! read where a filter says that it may be there, which of those that are not it says of one in a hundred.
+//! In memory is, of each key, its share of the filter (16 bits) and of the first hashes of blocks (3 bits). To find a key takes a
+//! read where a filter says that it may be there, which of those that are not it says of one in 1,400.
 //!
 //! Version 1, of which files are read and replaced, had its header in 16 bytes and its records as they are in the log, oldest
 //! first: see [`earlier`].
@@ -148,7 +148,8 @@ impl KeyFile {
 
     /// Whether the filter of the scope's run lets the hash through: it may be there.
     pub fn may_have(&self, scope: u32, hash: Digest) -> bool {
-        self.runs.iter().any(|run| run.scope == scope && run.filter.has(hash))
+        let at = self.runs.binary_search_by_key(&scope, |run| run.scope);
+        at.ok().and_then(|at| self.runs.get(at)).is_some_and(|run| run.filter.has(hash))
     }
 
     /// The key of a hash. Reads a block.

@@ -26,7 +26,7 @@ use crate::{
     meters::Meters,
     shared::Shared,
     state::State,
-    writer::{Company, Log, SPARE, TryFiles, Writer, read_keys, remove_file},
+    writer::{Company, Draft, Frames, Log, SPARE, TryFiles, Writer, read_keys, remove_file},
 };
 use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
@@ -231,6 +231,7 @@ fn assemble(
         spare,
         tight: false,
         active: None,
+        frames: Frames::default(),
     };
     let last_try_files = [extra.try_files.clone(), extra.try_files.clone()];
     let all = tries::files(&*shared.disk).map_err(|error| failed("listing the data folder", "", error))?;
@@ -243,6 +244,7 @@ fn assemble(
         log,
         generation: header.generation,
         // Until both are written anew, nothing that the older one may need is removed.
+        draft: Draft::default(),
         checkpointed: [0, header.log.sequence],
         next_key_file,
         key_files,

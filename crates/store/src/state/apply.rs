@@ -29,10 +29,18 @@ pub struct Applied {
     pub entry: Entry,
     /// Its first byte in the segment.
     pub at: u32,
-    /// Its body; not needed of a message.
+    /// Its body; not needed of a message, nor of a key in a frame whose buffer is there.
     pub body: Bytes,
     /// Whether its checksum held.
     pub sound: bool,
+}
+
+impl AppliedFrame {
+    fn body<'a>(&'a self, record: &'a Applied) -> &'a [u8] {
+        let Some(buffer) = &self.buffer else { return &record.body };
+        let begin = (record.at - self.start) as usize + RECORD_BYTES;
+        buffer.get(begin..begin + record.entry.plain_bytes() as usize).unwrap_or_default()
+    }
 }
 
 impl State {
@@ -77,7 +85,7 @@ impl State {
                     self.touch(&touch, Place { segment: frame.segment, at: record.at });
                 }
                 RecordKind::Key => {
-                    let key = format::key(&mut Reader::new(&record.body))?;
+                    let key = format::key(&mut Reader::new(frame.body(record)))?;
                     self.keys.insert(record.entry.number, key, frame.time);
                     keys = true;
                 }
@@ -215,8 +223,9 @@ impl State {
         }
     }
 
-    /// Lets go of frames beyond the bound.
-    pub fn shrink_window(&mut self, bytes_max: usize) {
+    /// Lets go of frames beyond the bound; gives their buffers.
+    pub fn shrink_window(&mut self, bytes_max: usize) -> Vec<Bytes> {
+        let mut left = Vec::new();
         while let Some(frame) = self.window.pop_beyond(bytes_max) {
             let end = self.window.next_number() - self.window.len() as u64;
             for (channel, _) in frame.puts {
@@ -224,6 +233,8 @@ impl State {
                     channel.recent.forget(end);
                 }
             }
+            left.push(frame.buffer);
         }
+        left
     }
 }

@@ -28,6 +28,17 @@ pub struct Keys {
     pub forgotten: u64,
 }
 
+/// What memory knows of a hash.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'a> {
+    /// Nothing: a file may have it.
+    No,
+    /// Its key has run out, or is forgotten; no file has a later one.
+    Spent,
+    /// This key counts.
+    Counts(&'a Key),
+}
+
 /// The keys of a scope. There may be a million a minute: of those in memory each stands once, and is found by its number.
 #[derive(Debug)]
 pub struct Scope {
@@ -56,11 +67,14 @@ impl Keys {
         self.numbers.get(name).copied()
     }
 
-    /// The key of a hash that is in memory, if it has not run out.
-    pub fn get(&self, scope: u32, hash: Digest, now: Timestamp) -> Option<&Key> {
-        let scope = self.scopes.get(scope)?;
-        let (sequence, key) = scope.find(hash)?;
-        (key.until > now && sequence >= scope.horizon()).then_some(key)
+    /// What memory knows of a hash.
+    pub fn held(&self, scope: u32, hash: Digest, now: Timestamp) -> Held<'_> {
+        let Some(scope) = self.scopes.get(scope) else { return Held::No };
+        match scope.find(hash) {
+            None => Held::No,
+            Some((sequence, key)) if key.until > now && sequence >= scope.horizon() => Held::Counts(key),
+            Some(_) => Held::Spent,
+        }
     }
 
     /// A scope is to remember so many keys.
@@ -68,11 +82,6 @@ impl Keys {
         if let Some(scope) = self.scopes.get_mut(scope) {
             scope.keys_max = Some(keys_max);
         }
-    }
-
-    /// Whether a hash has a key in memory, be it one that has run out: no file has a later one.
-    pub fn is_held(&self, scope: u32, hash: Digest) -> bool {
-        self.scopes.get(scope).is_some_and(|scope| scope.find(hash).is_some())
     }
 
     /// Whether a record of a file still counts.
@@ -249,7 +258,7 @@ mod tests {
     }
 
     fn known(keys: &Keys, n: u32, now: i64) -> bool {
-        keys.get(3, key(n, 0).hash, Timestamp(now)).is_some()
+        matches!(keys.held(3, key(n, 0).hash, Timestamp(now)), Held::Counts(_))
     }
 
     #[test]
@@ -322,7 +331,10 @@ mod tests {
                 }
                 for n in 0..40 {
                     let hash = key(n, 0).hash;
-                    let known = keys.get(3, hash, Timestamp(plain.now)).map(|key| key.until);
+                    let known = match keys.held(3, hash, Timestamp(plain.now)) {
+                        Held::Counts(key) => Some(key.until),
+                        Held::No | Held::Spent => None,
+                    };
                     assert_eq!(known, plain.get(hash).map(|key| key.until), "{n}");
                 }
                 let fresh = keys.fresh();

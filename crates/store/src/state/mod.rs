@@ -21,7 +21,7 @@ mod window;
 
 pub use apply::{Applied, AppliedFrame};
 pub use channel::{Bounds, Channel, Group, Run};
-pub use keys::{KEYS_HELD, Keys};
+pub use keys::{Held, KEYS_HELD, Keys};
 pub use moved::{Copies, MovedRun, MovedTouch};
 pub use numbered::Numbered;
 pub use offsets::OffsetSet;

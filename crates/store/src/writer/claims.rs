@@ -6,46 +6,69 @@ use crate::{
     format::{Declaration, Key, RecordKind, put_declaration, put_key},
 };
 use crossdock_model::{Digest, MessageId, Text, Timestamp};
-use hashbrown::HashMap;
 
 impl Plan<'_> {
     /// Whether a key was seen: in the log, in this frame, or in this decision.
-    pub fn known(&self, claim: &KeyClaim, claimed: &HashMap<(&str, Digest), (Digest, MessageId)>) -> Option<PutResult> {
-        let here = claimed.get(&(claim.scope.as_ref(), claim.hash)).copied();
-        let (body, id) = here.or_else(|| {
-            let scope = self.scope(&claim.scope)?;
-            let in_frame = self.keys.get(&(scope, claim.hash)).copied();
-            in_frame.or_else(|| self.noted(scope, claim.hash).map(|key| (key.body, key.id)))
-        })?;
+    pub fn known(&mut self, claim: &KeyClaim) -> Option<PutResult> {
+        let scope = self.scope(&claim.scope)?;
+        let (body, id) = self.seen(scope, claim.hash)?;
         Some(if body == claim.body { PutResult::Duplicate { id } } else { PutResult::Conflict { id } })
     }
 
-    /// The key of a hash that was noted before this frame: in memory or, where the latest is not, in a file.
-    fn noted(&self, scope: u32, hash: Digest) -> Option<&Key> {
-        self.state.keys.get(scope, hash, self.now).or_else(|| self.recalled.get(scope, hash))
+    /// Body and id under which a hash was seen.
+    fn seen(&self, scope: u32, hash: Digest) -> Option<(Digest, MessageId)> {
+        let in_frame = self.keys.get(&(scope, hash)).copied();
+        in_frame.or_else(|| self.recalled.get(scope, hash).map(|key| (key.body, key.id)))
     }
 
-    fn scope(&self, name: &str) -> Option<u32> {
-        self.state.keys.scope(name).or_else(|| {
+    fn scope(&mut self, name: &Text) -> Option<u32> {
+        if let Some((last, number)) = &self.last_scope
+            && last == name
+        {
+            return Some(*number);
+        }
+        let number = self.state.keys.scope(name).or_else(|| {
             let place = self.scopes.iter().position(|scope| scope == name)?;
             Some(self.state.keys.scopes.next_number() + place as u32)
+        })?;
+        self.last_scope = Some((name.clone(), number));
+        Some(number)
+    }
+
+    /// The number of a scope, which is declared if it is new.
+    fn declared(&mut self, name: &Text) -> u32 {
+        self.scope(name).unwrap_or_else(|| {
+            let number = self.state.keys.scopes.next_number() + self.scopes.len() as u32;
+            self.scopes.push(name.clone());
+            let declaration = Declaration::Scope { name: name.clone() };
+            self.draft.push_small(RecordKind::Declare, number, 0, |to| put_declaration(to, &declaration));
+            number
         })
     }
 
+    /// Takes a key for a message of this decision; what may be given to [`Self::give_back`].
+    pub fn take(&mut self, claim: &KeyClaim) -> (u32, Digest) {
+        let at = (self.declared(&claim.scope), claim.hash);
+        self.keys.insert(at, (claim.body, claim.id));
+        at
+    }
+
+    /// The decision is not taken, and so are not its keys. That a scope is declared, which has none, does no harm.
+    pub fn give_back(&mut self, taken: &[(u32, Digest)]) {
+        for at in taken {
+            self.keys.remove(at);
+        }
+    }
+
+    /// Adds the record of a key that was taken.
     pub fn claim(&mut self, claim: &KeyClaim) {
         let KeyClaim { hash, body, id, until, .. } = *claim;
-        self.note_key(&claim.scope, Key { hash, body, id, until });
+        let scope = self.declared(&claim.scope);
+        self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &Key { hash, body, id, until }));
     }
 
     fn note_key(&mut self, scope: &Text, key: Key) {
-        let scope = self.scope(scope).unwrap_or_else(|| {
-            let number = self.state.keys.scopes.next_number() + self.scopes.len() as u32;
-            self.scopes.push(scope.clone());
-            let name = scope.clone();
-            let declaration = Declaration::Scope { name };
-            self.draft.push_small(RecordKind::Declare, number, 0, |to| put_declaration(to, &declaration));
-            number
-        });
+        let scope = self.declared(scope);
         self.keys.insert((scope, key.hash), (key.body, key.id));
         self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
     }
@@ -75,10 +98,9 @@ impl Plan<'_> {
     }
 
     /// Whether a message of the key was received less than its window away.
-    fn was_seen(&self, key: &SieveKey, received_at: Timestamp) -> bool {
+    fn was_seen(&mut self, key: &SieveKey, received_at: Timestamp) -> bool {
         let Some(scope) = self.scope(&key.scope) else { return false };
-        let in_frame = self.keys.get(&(scope, key.hash)).map(|(body, _)| *body);
-        let seen = in_frame.or_else(|| self.noted(scope, key.hash).map(|key| key.body));
+        let seen = self.seen(scope, key.hash).map(|(body, _)| body);
         seen.map(received_of).is_some_and(|seen| {
             let (first, last) = (seen.min(received_at), seen.max(received_at));
             last.since(first) < key.window

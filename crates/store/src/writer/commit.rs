@@ -88,14 +88,14 @@ impl Writer {
         let recalled = Recalled::read(&self.shared, group.iter().map(|(txn, _)| txn), now);
         let ((draft, moved), answers, may_use_reserve) = {
             let state = self.shared.state();
-            let mut plan = Plan::new(&state, now, limits, recalled, rescued);
+            let mut plan = Plan::new(&state, std::mem::take(&mut self.draft), (now, limits), recalled, rescued);
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
             (plan.into_parts(), answers, !ordinary || limits.room != Room::Ordinary)
         };
-        if !draft.is_empty() {
-            self.write(&draft, now, may_use_reserve)?;
-        }
+        let written = if draft.is_empty() { Ok(()) } else { self.write(&draft, now, may_use_reserve) };
+        self.draft = draft.emptied();
+        written?;
         if !moved.is_empty() {
             let mut state = self.state();
             for (number, count) in moved {
@@ -123,14 +123,15 @@ impl Writer {
             SyncPolicy::Every(_) | SyncPolicy::Never => {}
         }
         let tried = applied.records.iter().any(|record| record.entry.kind == RecordKind::Touch);
-        let watches: Vec<Watch> = {
+        let (watches, left) = {
             let mut state = self.state();
-            let watches = state.apply(&applied);
-            state.shrink_window(self.shared.options.window_bytes as usize);
+            let watches: Result<Vec<Watch>, _> = state.apply(&applied);
+            let left = state.shrink_window(self.shared.options.window_bytes as usize);
             // What was just written cannot be of a newer version.
-            watches.unwrap_or_default()
+            (watches.unwrap_or_default(), left)
         };
         watches.iter().for_each(|watch| watch());
+        self.log.recycle(left);
         if tried {
             self.spill_when_many()?;
         }

@@ -14,6 +14,9 @@ use bytes::Bytes;
 use crossdock_model::Timestamp;
 use std::ops::Range;
 
+/// Memory for so many records is kept from frame to frame.
+const KEPT_RECORDS: usize = 4096;
+
 /// Records that will be a frame.
 #[derive(Default)]
 pub struct Draft {
@@ -53,6 +56,15 @@ impl Draft {
     /// One whose records are copies.
     pub fn of_copies() -> Self {
         Self { flags: FLAG_COPY, ..Self::default() }
+    }
+
+    /// The same without records; what a usual frame needs of its memory is kept.
+    pub fn emptied(mut self) -> Self {
+        self.records.clear();
+        self.small.clear();
+        self.records.shrink_to(KEPT_RECORDS);
+        self.small.shrink_to(KEPT_RECORDS * ENTRY_BYTES);
+        Self { records: self.records, small: self.small, ..Self::default() }
     }
 
     /// Adds the copy of a message, with the time at which it was first appended.
@@ -113,20 +125,21 @@ impl Draft {
     }
 
     /// The frame's bytes, what is to be applied once they are written, and the end of the log after them. Readers find in
-    /// memory what is not encrypted.
+    /// memory what is not encrypted. `frame` is empty; its memory becomes the frame's.
     pub fn seal(
         &self,
         stamp: Stamp,
         cipher: Option<&SegmentCipher>,
+        mut frame: Vec<u8>,
     ) -> Result<(Bytes, AppliedFrame, LogEnd), Unspecified> {
         let overhead = if cipher.is_some() { TAG_BYTES } else { 0 };
         let on_disk = |entry: Entry| cipher.map_or(entry, |cipher| entry.encrypted(cipher.failed_writes));
         let bytes = self.frame_bytes_on_disk(overhead as u64) as usize;
-        let mut frame = Vec::with_capacity(bytes);
+        frame.reserve_exact(bytes);
         frame.resize(HEADER_BYTES, 0);
         self.records.iter().for_each(|record| on_disk(record.entry).put(&mut frame));
         let table_checksum = stamp.seal.of(frame.get(HEADER_BYTES..).unwrap_or_default());
-        let mut applied = Vec::with_capacity(self.records.len());
+        let mut records = Vec::with_capacity(self.records.len());
         for Record { entry, body } in &self.records {
             let at = stamp.start + frame.len() as u32;
             let (body, checksum) = match body {
@@ -140,7 +153,7 @@ impl Draft {
             entry.put_record_head(&mut frame, entry.checksum(stamp.seal, checksum));
             frame.put_raw(body);
             frame.resize(frame.len() + overhead, 0);
-            applied.push((entry, at));
+            records.push(Applied { entry, at, body: Bytes::new(), sound: true });
         }
         frame.resize(bytes, 0);
         let header = FrameHeader {
@@ -167,9 +180,11 @@ impl Draft {
         let buffer = Bytes::from(frame);
         let written = match cipher {
             None => buffer.clone(),
-            Some(cipher) => encrypted(cipher, &stamp, &applied, &buffer)?,
+            Some(cipher) => encrypted(cipher, &stamp, &records, &buffer)?,
         };
-        let records = applied.into_iter().map(|(entry, at)| applied_record(entry, at, &stamp, &buffer)).collect();
+        for record in &mut records {
+            record.body = body(record, &stamp, &buffer);
+        }
         let frame = AppliedFrame {
             segment: stamp.segment,
             start: stamp.start,
@@ -184,14 +199,9 @@ impl Draft {
 }
 
 /// The frame as it is on disk: with its records encrypted, each of which has room for it.
-fn encrypted(
-    cipher: &SegmentCipher,
-    stamp: &Stamp,
-    records: &[(Entry, u32)],
-    plain: &[u8],
-) -> Result<Bytes, Unspecified> {
+fn encrypted(cipher: &SegmentCipher, stamp: &Stamp, records: &[Applied], plain: &[u8]) -> Result<Bytes, Unspecified> {
     let mut frame = plain.to_vec();
-    for (entry, at) in records {
+    for Applied { entry, at, .. } in records {
         let begin = (at - stamp.start) as usize;
         let body = begin + RECORD_BYTES..begin + RECORD_BYTES + entry.body_bytes as usize;
         let body = frame.get_mut(body).ok_or(Unspecified)?;
@@ -203,13 +213,13 @@ fn encrypted(
     Ok(Bytes::from(frame))
 }
 
-fn applied_record(entry: Entry, at: u32, stamp: &Stamp, buffer: &Bytes) -> Applied {
-    let body = match entry.kind {
-        RecordKind::Put => Bytes::new(),
-        RecordKind::Declare | RecordKind::Settle | RecordKind::Touch | RecordKind::Key | RecordKind::Operation => {
-            let begin = (at - stamp.start) as usize + RECORD_BYTES;
-            buffer.slice(begin..begin + entry.plain_bytes() as usize)
+/// What is said of a record beside where it is; most are messages and keys, of which the frame's buffer does.
+fn body(record: &Applied, stamp: &Stamp, buffer: &Bytes) -> Bytes {
+    match record.entry.kind {
+        RecordKind::Put | RecordKind::Key => Bytes::new(),
+        RecordKind::Declare | RecordKind::Settle | RecordKind::Touch | RecordKind::Operation => {
+            let begin = (record.at - stamp.start) as usize + RECORD_BYTES;
+            buffer.slice(begin..begin + record.entry.plain_bytes() as usize)
         }
-    };
-    Applied { entry, at, body, sound: true }
+    }
 }

@@ -6,9 +6,9 @@ use crate::{
     format::Key,
     keys::{self, KeyFile, Source, file_name},
     shared::Shared,
-    state::{KEYS_HELD, Keys},
+    state::{Held, KEYS_HELD, Keys},
 };
-use crossdock_model::{Digest, Timestamp};
+use crossdock_model::{Digest, Text, Timestamp};
 use hashbrown::HashMap;
 use std::{io, sync::Arc};
 
@@ -120,8 +120,8 @@ fn to_merge(files: &[Arc<KeyFile>], fresh: u64) -> usize {
     alike.count().max(1)
 }
 
-/// What the files know of the keys that a group of decisions claims, as far as memory does not: read before the frame is
-/// planned, since planning reads no disk.
+/// What is known of the keys that a group of decisions claims: read before the frame is planned, since planning reads no disk.
+/// Hardly any is ever known.
 #[derive(Default)]
 pub struct Recalled(HashMap<(u32, Digest), Key>);
 
@@ -137,37 +137,65 @@ impl Recalled {
         if claimed.peek().is_none() {
             return Self::default();
         }
-        let mut wanted: Vec<(Arc<KeyFile>, u32, Digest)> = Vec::new();
-        {
-            let mut state = shared.state();
-            for (scope, hash, keys_max) in claimed {
-                let Some(scope) = state.keys.scope(scope) else { continue };
-                state.keys.remember(scope, keys_max);
-                if !state.keys.is_held(scope, hash) {
-                    // The newest first: of two records the later one counts.
-                    let files = state.keys.files.iter().rev().filter(|file| file.may_have(scope, hash));
-                    wanted.extend(files.map(|file| (Arc::clone(file), scope, hash)));
+        let mut found = HashMap::new();
+        let (wanted, files) = Self::in_memory(shared, claimed, now, &mut found);
+        let mut filed: HashMap<(u32, Digest), Key> = HashMap::new();
+        // File by file, so that a filter is in the processor's cache for all keys; the newest first: of two records the later
+        // one counts.
+        for file in files.iter().rev() {
+            for (scope, hash) in wanted.iter().filter(|(scope, hash)| file.may_have(*scope, *hash)) {
+                if filed.contains_key(&(*scope, *hash)) {
+                    continue;
+                }
+                match file.find(*scope, *hash) {
+                    Ok(record) => {
+                        let counts = record.filter(|record| shared.state().keys.counts(record, now));
+                        filed.extend(record.map(|record| ((*scope, *hash), record.key)));
+                        found.extend(counts.map(|record| ((*scope, *hash), record.key)));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a file of keys cannot be read: repetitions may be stored again");
+                    }
                 }
             }
         }
-        let mut found = HashMap::new();
-        for (file, scope, hash) in wanted {
-            if found.contains_key(&(scope, hash)) {
-                continue;
-            }
-            match file.find(scope, hash) {
-                Ok(record) => drop(record.map(|record| found.insert((scope, hash), record))),
-                Err(error) => tracing::error!(%error, "a file of keys cannot be read: repetitions may be stored again"),
-            }
-        }
-        let state = shared.state();
-        let counts = found.into_iter().filter(|(_, record)| state.keys.counts(record, now));
-        Self(counts.map(|(at, record)| (at, record.key)).collect())
+        Self(found)
     }
 
-    /// The key of a hash, if a file has it.
+    /// Adds what memory knows. Of what it does not hold, the files have to be asked.
+    fn in_memory<'t>(
+        shared: &Shared,
+        claimed: impl Iterator<Item = (&'t Text, Digest, u64)>,
+        now: Timestamp,
+        found: &mut HashMap<(u32, Digest), Key>,
+    ) -> (Vec<(u32, Digest)>, Vec<Arc<KeyFile>>) {
+        let mut state = shared.state();
+        let mut wanted = Vec::new();
+        let mut last: Option<(&Text, u64, Option<u32>)> = None;
+        for (name, hash, keys_max) in claimed {
+            let scope = match last {
+                Some((known, max, scope)) if max == keys_max && known == name => scope,
+                _ => {
+                    let scope = state.keys.scope(name);
+                    scope.into_iter().for_each(|scope| state.keys.remember(scope, keys_max));
+                    last = Some((name, keys_max, scope));
+                    scope
+                }
+            };
+            let Some(scope) = scope else { continue };
+            match state.keys.held(scope, hash, now) {
+                Held::No => wanted.push((scope, hash)),
+                Held::Spent => {}
+                Held::Counts(key) => drop(found.insert((scope, hash), *key)),
+            }
+        }
+        let files = if wanted.is_empty() { Vec::new() } else { state.keys.files.clone() };
+        (wanted, files)
+    }
+
+    /// The key of a hash, if it is known and has not run out.
     pub fn get(&self, scope: u32, hash: Digest) -> Option<&Key> {
-        self.0.get(&(scope, hash))
+        if self.0.is_empty() { None } else { self.0.get(&(scope, hash)) }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The end of the log: the segment that is written to.
 
-use super::draft::{Draft, Stamp};
+use super::{
+    draft::{Draft, Stamp},
+    frames::Frames,
+};
 use crate::{
     Disk, DiskFile, Keyring, OpenMode,
     checkpoint::LogEnd,
@@ -11,6 +14,7 @@ use crate::{
     state::{AppliedFrame, Segment},
 };
 use aws_lc_rs::error::Unspecified;
+use bytes::Bytes;
 use crossdock_model::{Text, Timestamp};
 use std::{
     io,
@@ -74,6 +78,8 @@ pub struct Log {
     /// Whether the volume is full but for the reserve: nothing is allocated ahead then.
     pub tight: bool,
     pub active: Option<Active>,
+    /// Memory of frames that readers no longer need.
+    pub frames: Frames,
 }
 
 /// The segment that is written to.
@@ -195,7 +201,8 @@ impl Log {
             previous_checksum: self.end.checksum,
             closing,
         };
-        let (bytes, applied, end) = draft.seal(stamp, active.cipher.as_ref()).map_err(Trouble::cipher)?;
+        let frame = self.frames.take(needed - active.end);
+        let (bytes, applied, end) = draft.seal(stamp, active.cipher.as_ref(), frame).map_err(Trouble::cipher)?;
         if self.sync_each {
             let zeros = active.write_ahead(bytes.len() as u64).map_err(writing)?;
             self.meters.wrote(zeros);
@@ -221,6 +228,11 @@ impl Log {
         self.synced_sequence = self.end.sequence;
         self.meters.synced(took);
         Ok(Some(took))
+    }
+
+    /// Buffers of frames that left memory: the next frames are made in them, if nobody holds them.
+    pub fn recycle(&mut self, left: Vec<Bytes>) {
+        left.into_iter().for_each(|buffer| self.frames.keep(buffer));
     }
 
     /// Gives back the room behind the last frame.

@@ -10,6 +10,7 @@ mod commit;
 mod company;
 mod declare;
 mod draft;
+mod frames;
 mod keys;
 mod log;
 mod plan;
@@ -21,6 +22,7 @@ mod tries;
 
 pub use company::Company;
 pub use draft::{Draft, Stamp};
+pub use frames::Frames;
 pub use keys::read_keys;
 pub use log::{Log, SPARE, Trouble};
 pub use queue::{Declare, Queue, Request, Woken};
@@ -40,6 +42,8 @@ use std::{
 pub struct Writer {
     pub shared: Arc<Shared>,
     pub log: Log,
+    /// Empty; kept for its memory.
+    pub draft: Draft,
     pub extra: Extra,
     /// Of the last checkpoint; and the sequence of the last frame in it and in the one before.
     pub generation: u64,

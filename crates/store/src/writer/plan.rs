@@ -25,6 +25,8 @@ pub struct Plan<'a> {
     channels: HashMap<u32, Growth>,
     pub(super) keys: HashMap<(u32, Digest), (Digest, MessageId)>,
     pub(super) scopes: Vec<Text>,
+    /// The scope that was looked for last: most keys of a frame are of one.
+    pub(super) last_scope: Option<(Text, u32)>,
     pub(super) recalled: Recalled,
     rescued: Rescued,
     /// Letters by the channel to which they were moved.
@@ -61,16 +63,24 @@ enum Fate {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(state: &'a State, now: Timestamp, limits: Limits, recalled: Recalled, rescued: Rescued) -> Self {
+    /// A plan without decisions; `draft` is empty.
+    pub fn new(
+        state: &'a State,
+        draft: Draft,
+        (now, limits): (Timestamp, Limits),
+        recalled: Recalled,
+        rescued: Rescued,
+    ) -> Self {
         let (channels, keys) = (HashMap::new(), HashMap::new());
         Self {
             state,
-            draft: Draft::default(),
+            draft,
             now,
             limits,
             channels,
             keys,
             scopes: Vec::new(),
+            last_scope: None,
             recalled,
             rescued,
             moved: HashMap::new(),
@@ -147,21 +157,23 @@ impl<'a> Plan<'a> {
     }
 
     /// What will become of each put.
-    fn fates(&self, txn: &Txn) -> Result<Vec<Fate>, CommitError> {
+    fn fates(&mut self, txn: &Txn) -> Result<Vec<Fate>, CommitError> {
         let mut fates = Vec::with_capacity(txn.puts.len());
         let mut grown: HashMap<u32, Growth> = HashMap::new();
-        let mut claimed: HashMap<(&str, Digest), (Digest, MessageId)> = HashMap::new();
+        let mut taken = Vec::new();
+        self.keys.reserve(txn.puts.iter().map(|put| put.keys.len()).sum());
         let mut puts = txn.puts.as_slice();
         while let Some(first) = puts.first() {
             let count = puts.iter().take_while(|put| put.bundle == first.bundle).count();
             let (bundle, rest) = puts.split_at(count);
             puts = rest;
-            let known = bundle.iter().flat_map(|put| &put.keys).find_map(|claim| self.known(claim, &claimed));
+            let known = bundle.iter().flat_map(|put| &put.keys).find_map(|claim| self.known(claim));
             let fate = match known {
                 Some(result) => Fate::Known(result),
                 None => match self.full(bundle, &mut grown) {
                     None => Fate::Stored,
                     Some(channel) if txn.takes == Takes::All => {
+                        self.give_back(&taken);
                         return Err(CommitError::Full { channel: crate::ChannelNumber(channel) });
                     }
                     Some(_) => {
@@ -172,9 +184,7 @@ impl<'a> Plan<'a> {
                 },
             };
             if let Fate::Stored = fate {
-                for claim in bundle.iter().flat_map(|put| &put.keys) {
-                    claimed.insert((&claim.scope, claim.hash), (claim.body, claim.id));
-                }
+                taken.extend(bundle.iter().flat_map(|put| &put.keys).map(|claim| self.take(claim)));
             }
             fates.resize(fates.len() + count, fate);
         }
@@ -187,21 +197,19 @@ impl<'a> Plan<'a> {
 
     /// The channel that has no room for its part of the bundle; otherwise counts the bundle in.
     fn full(&self, bundle: &[Put], grown: &mut HashMap<u32, Growth>) -> Option<u32> {
+        if let [put] = bundle {
+            let channel = self.state.channels.get(put.channel.0)?;
+            let growth = grown.entry(put.channel.0).or_insert_with(|| self.growth(put.channel.0, channel));
+            return if growth.takes(channel, put.message.len() as u64) { None } else { Some(put.channel.0) };
+        }
         let mut after = Vec::with_capacity(bundle.len());
         for put in bundle {
             let number = put.channel.0;
             let channel = self.state.channels.get(number)?;
-            let bytes = put.message.len() as u64;
             let before = after.iter().rev().find(|(known, _)| *known == number).map(|(_, growth)| *growth);
             let mut growth: Growth =
                 before.or_else(|| grown.get(&number).copied()).unwrap_or_else(|| self.growth(number, channel));
-            growth.messages += 1;
-            growth.bytes += bytes;
-            let fits = match channel.bounds.when_full {
-                WhenFull::Refuse => channel.bounds.hold(growth.messages, growth.bytes),
-                WhenFull::DropOldest => channel.bounds.hold(1, bytes),
-            };
-            if !fits {
+            if !growth.takes(channel, put.message.len() as u64) {
                 return Some(number);
             }
             after.push((number, growth));
@@ -313,6 +321,21 @@ impl Growth {
             bytes: channel.bytes,
             dropped_below: channel.done.floor(),
         }
+    }
+
+    /// Counts a message in that the channel has room for; otherwise nothing happens.
+    fn takes(&mut self, channel: &Channel, bytes: u64) -> bool {
+        let mut after = *self;
+        after.messages += 1;
+        after.bytes += bytes;
+        let fits = match channel.bounds.when_full {
+            WhenFull::Refuse => channel.bounds.hold(after.messages, after.bytes),
+            WhenFull::DropOldest => channel.bounds.hold(1, bytes),
+        };
+        if fits {
+            *self = after;
+        }
+        fits
     }
 
     /// Counts a message in.

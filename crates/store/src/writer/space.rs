@@ -101,7 +101,8 @@ impl Writer {
             Ok(()) | Err(Trouble::NoSpace) => {}
             Err(trouble) => return Err(trouble),
         }
-        self.state().shrink_window(0);
+        let left = self.state().shrink_window(0);
+        drop(left);
         let all = self.clean_up(may_wait)?;
         self.remove_spare()?;
         self.log.trim()?;
