@@ -287,7 +287,7 @@ mod tests {
     fn begun(progress: &mut Progress, life: u64, lines: u64) -> Vec<Token> {
         progress.begin("f".into(), sight(), Mark { life, ..Mark::default() });
         let key = Digest([1; 16]);
-        let claim = Claim { key, body: key, window: Duration::ZERO };
+        let claim = Claim { key, body: key, window: Duration::ZERO, place: None };
         let envelope = Envelope::new(MessageId::from_digest(key), Timestamp(0), "x");
         let mut give = |line| {
             let end = Place { byte: line * 10, line };

@@ -326,5 +326,5 @@ fn message(
     envelope.origin.address = Text::from(address.into_owned());
     envelope.origin.offset = start.and_then(|start| i64::try_from(start.line + 1).ok());
     // The version stands for the content, so the bodies of one key are equal.
-    (envelope, Claim { key, body: key, window: CLAIM_WINDOW })
+    (envelope, Claim { key, body: key, window: CLAIM_WINDOW, place: None })
 }

@@ -38,7 +38,7 @@ pub use outgoing::{Outgoing, Rendered, RenderedValue};
 pub use preview::Preview;
 pub use sink::{Completions, Receipt, Results, Sender, Sink, SinkError, Ticket};
 pub use source::{
-    Claim, Credit, Event, Received, Receiver, Settlement, Settler, Source, SourceError, SourceErrorKind, Token,
+    Claim, Credit, Event, Place, Received, Receiver, Settlement, Settler, Source, SourceError, SourceErrorKind, Token,
 };
 pub use tables::{HTTP_LISTENER, TLS_CLIENT, TLS_SERVER};
 pub use tracker::Tracker;

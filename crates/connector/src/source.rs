@@ -88,6 +88,18 @@ pub struct Claim {
     pub body: Digest,
     /// How long it is remembered.
     pub window: Duration,
+    /// Where the message stands in the log that the source reads, within the scope of its token; none if it reads none. So the
+    /// store notes many at once.
+    pub place: Option<Place>,
+}
+
+/// A place in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// How often the log went back, within the scope: it may have been made anew.
+    pub turn: u16,
+    /// The number of the message; within a turn each is greater than the one before.
+    pub at: i64,
 }
 
 /// Names a message towards its source.

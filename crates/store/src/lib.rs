@@ -61,7 +61,7 @@ pub use notes::{End, Ends, Flight, FlightNotes, FlightRegion};
 pub use options::{Clock, OnFailure, Options, Random, SyncPolicy};
 pub use store::{Store, Watch};
 pub use txn::{
-    CommitError, Committed, Completion, KeyClaim, Operation, OperationState, Put, PutId, PutResult, Settle, Sieve,
-    SieveKey, Sifted, Takes, Touch, Txn,
+    CommitError, Committed, Completion, KeyClaim, LogPlace, Operation, OperationState, Put, PutId, PutResult, Settle,
+    Sieve, SieveKey, Sifted, Takes, Touch, Txn,
 };
 pub use verify::{Finding, Report, verify, verify_with};

@@ -119,6 +119,19 @@ pub struct KeyClaim {
     pub id: MessageId,
     /// How many keys of the scope are remembered: the oldest is forgotten for one that comes beyond.
     pub keys_max: u64,
+    /// Where it stands in the log that it comes from; none if it comes from none.
+    pub place: Option<LogPlace>,
+}
+
+/// A place in a log that somebody else keeps and whose records come in its order. What is stored of a decision one behind the
+/// other is noted together, by the key of the first record and the place of the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogPlace {
+    /// The log, and since when it is read without a step back: who begins anew, or finds that places go back, takes another
+    /// number, since the log may have been made anew.
+    pub lane: u64,
+    /// The number of the record; greater than that of the one before in the lane.
+    pub at: i64,
 }
 
 /// Messages of a channel that go on only if their keys are new: of one that does, the keys are noted; one whose key was

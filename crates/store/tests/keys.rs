@@ -128,7 +128,7 @@ fn cheap(scope: &str, n: u64, keys_max: u64) -> KeyClaim {
     let mut hash = [0; 16];
     hash[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
     let (scope, hash) = (scope.into(), Digest(hash));
-    KeyClaim { scope, hash, body: Digest([7; 16]), until: FAR, id: id(n), keys_max }
+    KeyClaim { scope, hash, body: Digest([7; 16]), until: FAR, id: id(n), keys_max, place: None }
 }
 
 /// Notes keys, a thousand with a message.

@@ -210,7 +210,7 @@ impl Arrival<'_> {
         let digest = self.key_digest(key, number);
         envelope.id = MessageId::from_digest(digest);
         let body = DigestBuilder::new("http.body").part(envelope.bytes()).finish();
-        (Arc::new(envelope), Some(Claim { key: digest, body, window: KEY_WINDOW }))
+        (Arc::new(envelope), Some(Claim { key: digest, body, window: KEY_WINDOW, place: None }))
     }
 
     /// A key belongs to its route and its sender; in a batch each line has its own.

@@ -1,7 +1,10 @@
 //! From a record to an envelope.
 
 use super::{Arena, has_field};
-use crossdock_connector::mapping::{self, Inbound, Part};
+use crossdock_connector::{
+    Place,
+    mapping::{self, Inbound, Part},
+};
 use crossdock_model::{
     Digest, DigestBuilder, Envelope, Fault, HEADER_NAME_BYTES_MAX, HEADERS_MAX, Header, Headers, MessageId, Origin,
     Places, Properties, Refusal, RefusalKind, Text, Timestamp, Value,
@@ -22,6 +25,7 @@ pub(crate) struct Lane {
     pub scope: u32,
     connection: Text,
     places: Places,
+    last: Option<Place>,
 }
 
 impl Lane {
@@ -32,12 +36,23 @@ impl Lane {
             .part(topic.as_bytes())
             .part(&partition.to_le_bytes());
         let places = Places::new(log.finish());
-        Self { topic: topic.clone(), partition, scope, connection: connection.clone(), places }
+        Self { topic: topic.clone(), partition, scope, connection: connection.clone(), places, last: None }
     }
 
     /// Whether a message is of this lane.
     pub fn is_of(&self, message: &impl Message) -> bool {
         self.partition == message.partition() && *self.topic == *message.topic()
+    }
+
+    /// The same lane, which goes on where it stood.
+    pub fn following(self, before: Option<&Self>) -> Self {
+        Self { last: before.and_then(|before| before.last), ..self }
+    }
+
+    /// The place of the next record that is received. A topic that is deleted and made anew goes back under its reader.
+    pub fn place(&mut self, offset: i64) -> Place {
+        let turn = self.last.map_or(0, |last| last.turn.wrapping_add(u16::from(offset <= last.at)));
+        *self.last.insert(Place { turn, at: offset })
     }
 
     /// What a record is known by: a topic that was made anew begins at 0 again, so that its time belongs to it.
@@ -224,6 +239,13 @@ mod tests {
         }
         let epoch = Lane::new(&Text::from_static("bus"), &Text::from_static("orders"), 2, 8);
         assert_eq!(epoch.identity(1, Some(10)), ids[0], "another assignment is the same place");
+    }
+
+    #[test]
+    fn a_log_that_goes_back_is_in_another_turn() {
+        let mut lane = lane();
+        let turns: Vec<_> = [5, 6, 9, 9, 10, 0, 1].into_iter().map(|offset| lane.place(offset).turn).collect();
+        assert_eq!(turns, [0, 0, 0, 1, 1, 2, 2]);
     }
 
     #[test]

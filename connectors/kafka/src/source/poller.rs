@@ -272,14 +272,16 @@ impl<'a> Poller<'a> {
         received_at: Timestamp,
     ) -> Option<Result<Received, NoMessage>> {
         self.find_lane(message)?;
-        let lane = self.lanes.get(self.lane)?;
+        let lane = self.lanes.get_mut(self.lane)?;
+        let place = lane.place(message.offset());
         let made = convert::envelope(message, lane, &mut self.arena, received_at);
         Some(match made {
             Ok((envelope, key)) => {
                 let envelope = Arc::new(envelope);
                 // The number within the scope is given when it is handed over.
                 let token = Token { session: 0, scope: lane.scope, seq: 0 };
-                Ok(Received { token, envelope, claim: Some(Claim { key, body: key, window: CLAIM_WINDOW }) })
+                let claim = Claim { key, body: key, window: CLAIM_WINDOW, place: Some(place) };
+                Ok(Received { token, envelope, claim: Some(claim) })
             }
             Err(refusal) => Err((lane.scope, message.offset(), refusal)),
         })
@@ -291,7 +293,8 @@ impl<'a> Poller<'a> {
             self.epoch = epoch;
             self.lanes = self.shared.ledger(|ledger| {
                 let lane = |scope: &super::ledger::Scope| {
-                    Lane::new(&self.plan.connection.name, &scope.topic, scope.partition, scope.number)
+                    let lane = Lane::new(&self.plan.connection.name, &scope.topic, scope.partition, scope.number);
+                    lane.following(self.lanes.iter().find(|lane| lane.scope == scope.number))
                 };
                 ledger.scopes().iter().map(lane).collect()
             });

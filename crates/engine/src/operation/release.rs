@@ -158,7 +158,7 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
             let message = EncodedMessage::with_notes(&envelope, notes);
             let mut puts: Vec<_> = plan.channels.iter().map(|channel| channel.put(message.clone(), 0)).collect();
             if let Some(first) = puts.first_mut() {
-                first.keys = plan.keys(envelope.id, None, &claims);
+                first.keys = plan.step_keys(inner.shared.time.now(), envelope.id, &claims).collect();
             }
             let end = if plan.hidden { DoorEnd::Appended } else { DoorEnd::Delivered };
             Ok(Release { puts, account: counted(end, &plan.channels) })

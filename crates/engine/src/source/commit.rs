@@ -6,7 +6,7 @@ use crate::{
     limits::{COMMIT_MESSAGES_MAX, Fill},
 };
 use crossdock_connector::{Settlement, Token};
-use crossdock_model::{Fault, MessageId, Refusal, RefusalKind};
+use crossdock_model::{Fault, MessageId, Refusal, RefusalKind, Timestamp};
 use crossdock_store::{CommitError, Committed, Put, PutResult, Takes, Txn};
 use std::{collections::VecDeque, time::Duration};
 
@@ -69,6 +69,7 @@ pub(crate) fn assemble(
 ) -> Option<(Txn, Pending)> {
     let mut txn = Txn { takes: Takes::Prefix, ..Txn::default() };
     let mut fill = Fill::new(plan.shared.plan.gateway().store.segment_bytes);
+    let now = plan.shared.time.now();
     let most = judged.len().min(COMMIT_MESSAGES_MAX);
     let mut entries = Vec::with_capacity(most);
     txn.puts.reserve(most * plan.channels.len());
@@ -79,7 +80,7 @@ pub(crate) fn assemble(
         }
         let Some(message) = judged.pop_front() else { break };
         let bundle = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        match enter(plan, message, bundle, &mut txn.puts) {
+        match enter(plan, now, message, bundle, &mut txn.puts) {
             Entered::Waits(entry) => entries.push(entry),
             Entered::Settled { token, settlement, end, bytes } => {
                 plan.door.count_end(end, 1);
@@ -110,7 +111,7 @@ enum Entered {
     Settled { token: Token, settlement: Settlement, end: DoorEnd, bytes: usize },
 }
 
-fn enter(plan: &DoorPlan, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> Entered {
+fn enter(plan: &DoorPlan, now: Timestamp, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> Entered {
     let Judged { token, bytes, decision } = judged;
     match decision {
         Decision::Tell { settlement, end } => Entered::Settled { token, settlement, end, bytes },
@@ -127,7 +128,7 @@ fn enter(plan: &DoorPlan, judged: Judged, bundle: u32, puts: &mut Vec<Put>) -> E
                 puts.push(channel.put(append.message.clone(), bundle));
             }
             if let Some(first) = puts.get_mut(before) {
-                first.keys = plan.keys(append.id, append.claim.as_ref(), &append.claims);
+                first.keys = plan.keys(now, token, &append);
             }
             let kind = Kind::Append { id: append.id, sender_key: append.claim.is_some() };
             let again = (!plan.tells).then_some(Judged { token, bytes, decision: Decision::Append(append) });

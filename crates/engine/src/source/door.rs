@@ -7,14 +7,11 @@ use crate::{
     metrics::Histogram,
     shared::Shared,
 };
-use crossdock_connector::{Claim as SenderClaim, OnRefused, Received, Settlement, Token};
-use crossdock_model::{Envelope, Fault, MessageId, Refusal, RefusalKind, Text};
+use crossdock_connector::{Claim as SenderClaim, OnRefused, Place, Received, Settlement, Token};
+use crossdock_model::{Envelope, Fault, MessageId, Refusal, RefusalKind, Text, Timestamp};
 use crossdock_rules::Claim;
-use crossdock_store::{DeadNote, EncodedMessage, KeyClaim};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use crossdock_store::{DeadNote, EncodedMessage, KeyClaim, LogPlace};
+use std::{sync::Arc, time::Instant};
 
 /// What a source's messages go through, and where they go.
 pub(crate) struct DoorPlan {
@@ -141,24 +138,32 @@ impl DoorPlan {
         self.refuse(refusal)
     }
 
-    /// The keys that a message claims: its sender's, and those of `dedupe`.
-    pub fn keys(&self, id: MessageId, claim: Option<&SenderClaim>, claims: &[Claim]) -> Vec<KeyClaim> {
-        if claim.is_none() && claims.is_empty() {
-            return Vec::new();
-        }
-        let now = self.shared.time.now();
-        let key = |scope, hash, body, window: Duration, keys_max| {
-            let until = now.after(window);
-            KeyClaim { scope, hash, body, until, id, keys_max }
-        };
-        let own = claim
-            .map(|claim| key(self.claim_scope.clone(), claim.key, claim.body, claim.window, limits::SENDER_KEYS_MAX));
-        let steps = claims.iter().map(|claim| {
-            // A `dedupe` compares no bodies: the same for all.
-            let scope = Text::from(format!("accept:{}:{}", self.evaluator.route().id, claim.step));
-            key(scope, claim.key, claim.key, claim.window, claim.keys_max)
+    /// The keys that a message claims now: its sender's, and those of `dedupe`.
+    pub fn keys(&self, now: Timestamp, token: Token, append: &Append) -> Vec<KeyClaim> {
+        let own = append.claim.as_ref().map(|claim| KeyClaim {
+            scope: self.claim_scope.clone(),
+            hash: claim.key,
+            body: claim.body,
+            until: now.after(claim.window),
+            id: append.id,
+            keys_max: limits::SENDER_KEYS_MAX,
+            place: claim.place.map(|Place { turn, at }| LogPlace { lane: lane(token, turn), at }),
         });
-        own.into_iter().chain(steps).collect()
+        own.into_iter().chain(self.step_keys(now, append.id, &append.claims)).collect()
+    }
+
+    /// The keys that a message claims for `dedupe`.
+    pub fn step_keys(&self, now: Timestamp, id: MessageId, claims: &[Claim]) -> impl Iterator<Item = KeyClaim> {
+        claims.iter().map(move |claim| KeyClaim {
+            scope: Text::from(format!("accept:{}:{}", self.evaluator.route().id, claim.step)),
+            hash: claim.key,
+            // A `dedupe` compares no bodies: the same for all.
+            body: claim.key,
+            until: now.after(claim.window),
+            id,
+            keys_max: claim.keys_max,
+            place: None,
+        })
     }
 
     /// A dead letter of `accept`, which goes through `accept` again when it is redriven.
@@ -176,6 +181,11 @@ impl DoorPlan {
         let fits = message.len() as u64 <= self.shared.plan.gateway().store.message_bytes_max();
         fits.then_some(Decision::Bury { id: original.id, message })
     }
+}
+
+/// One number of three, of which two count up from 0: logs that are read at the same time have different ones.
+fn lane(Token { session, scope, .. }: Token, turn: u16) -> u64 {
+    u64::from(session & 0xffff) << 48 | u64::from(turn) << 32 | u64::from(scope)
 }
 
 fn too_large(bytes: usize, bytes_max: u64) -> Refusal {

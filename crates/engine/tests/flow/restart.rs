@@ -72,7 +72,8 @@ fn drained(rig: &Rig, sent: usize) {
 fn a_key_is_known_after_a_kill() {
     let mut rig =
         Rig::start("channels: { q: { queue: {} } }\nroutes: { r: { from: { ask: {} }, to: { queue: q } } }\n");
-    let claim = |body| Claim { key: Digest([1; 16]), body: Digest([body; 16]), window: Duration::from_secs(60) };
+    let claim =
+        |body| Claim { key: Digest([1; 16]), body: Digest([body; 16]), window: Duration::from_secs(60), place: None };
     let post = |rig: &Rig, body| {
         let mut message = envelope("{}");
         message.id = crossdock_model::MessageId::from_digest(Digest([1; 16]));

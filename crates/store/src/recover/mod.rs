@@ -26,7 +26,7 @@ use crate::{
     meters::Meters,
     shared::Shared,
     state::State,
-    writer::{Company, Draft, Frames, Log, SPARE, TryFiles, Writer, read_keys, remove_file},
+    writer::{Company, Draft, Frames, Log, Passing, SPARE, TryFiles, Writer, read_keys, remove_file},
 };
 use aws_lc_rs::error::Unspecified;
 use crossdock_model::Text;
@@ -245,6 +245,7 @@ fn assemble(
         generation: header.generation,
         // Until both are written anew, nothing that the older one may need is removed.
         draft: Draft::default(),
+        passing: Passing::default(),
         checkpointed: [0, header.log.sequence],
         next_key_file,
         key_files,

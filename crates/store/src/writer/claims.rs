@@ -11,12 +11,15 @@ impl Plan<'_> {
     /// Whether a key was seen: in the log, in this frame, or in this decision.
     pub fn known(&mut self, claim: &KeyClaim) -> Option<PutResult> {
         let scope = self.scope(&claim.scope)?;
+        if let Some(place) = claim.place {
+            return self.known_place(scope, claim, place);
+        }
         let (body, id) = self.seen(scope, claim.hash)?;
         Some(if body == claim.body { PutResult::Duplicate { id } } else { PutResult::Conflict { id } })
     }
 
     /// Body and id under which a hash was seen.
-    fn seen(&self, scope: u32, hash: Digest) -> Option<(Digest, MessageId)> {
+    pub(super) fn seen(&self, scope: u32, hash: Digest) -> Option<(Digest, MessageId)> {
         let in_frame = self.keys.get(&(scope, hash)).copied();
         in_frame.or_else(|| self.recalled.get(scope, hash).map(|key| (key.body, key.id)))
     }
@@ -46,11 +49,16 @@ impl Plan<'_> {
         })
     }
 
-    /// Takes a key for a message of this decision; what may be given to [`Self::give_back`].
-    pub fn take(&mut self, claim: &KeyClaim) -> (u32, Digest) {
-        let at = (self.declared(&claim.scope), claim.hash);
-        self.keys.insert(at, (claim.body, claim.id));
-        at
+    /// Takes a key for a message of this decision.
+    pub fn take(&mut self, claim: &KeyClaim, taken: &mut Vec<(u32, Digest)>) {
+        let scope = self.declared(&claim.scope);
+        match claim.place {
+            Some(place) => self.take_place(scope, claim, place),
+            None => {
+                self.keys.insert((scope, claim.hash), (claim.body, claim.id));
+                taken.push((scope, claim.hash));
+            }
+        }
     }
 
     /// The decision is not taken, and so are not its keys. That a scope is declared, which has none, does no harm.
@@ -58,10 +66,14 @@ impl Plan<'_> {
         for at in taken {
             self.keys.remove(at);
         }
+        self.runs.clear();
     }
 
-    /// Adds the record of a key that was taken.
+    /// Adds the record of a key that was taken; those of places are added by runs.
     pub fn claim(&mut self, claim: &KeyClaim) {
+        if claim.place.is_some() {
+            return;
+        }
         let KeyClaim { hash, body, id, until, .. } = *claim;
         let scope = self.declared(&claim.scope);
         self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &Key { hash, body, id, until }));
@@ -69,6 +81,10 @@ impl Plan<'_> {
 
     fn note_key(&mut self, scope: &Text, key: Key) {
         let scope = self.declared(scope);
+        self.note(scope, key);
+    }
+
+    pub(super) fn note(&mut self, scope: u32, key: Key) {
         self.keys.insert((scope, key.hash), (key.body, key.id));
         self.draft.push_small(RecordKind::Key, scope, 0, |to| put_key(to, &key));
     }

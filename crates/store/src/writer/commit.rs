@@ -86,9 +86,10 @@ impl Writer {
         let rescued = Rescued::read(&self.shared, group.iter().map(|(txn, _)| txn), limits.frame_bytes_max);
         self.recall_tried(group.iter().map(|(txn, _)| txn));
         let recalled = Recalled::read(&self.shared, group.iter().map(|(txn, _)| txn), now);
-        let ((draft, moved), answers, may_use_reserve) = {
+        let ((draft, moved, passing), answers, may_use_reserve) = {
             let state = self.shared.state();
-            let mut plan = Plan::new(&state, std::mem::take(&mut self.draft), (now, limits), recalled, rescued);
+            let kept = (std::mem::take(&mut self.draft), self.passing.clone());
+            let mut plan = Plan::new(&state, kept, (now, limits), (recalled, rescued));
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
             (plan.into_parts(), answers, !ordinary || limits.room != Room::Ordinary)
@@ -96,6 +97,7 @@ impl Writer {
         let written = if draft.is_empty() { Ok(()) } else { self.write(&draft, now, may_use_reserve) };
         self.draft = draft.emptied();
         written?;
+        self.passing = passing;
         if !moved.is_empty() {
             let mut state = self.state();
             for (number, count) in moved {

@@ -17,6 +17,7 @@ mod plan;
 mod queue;
 mod rescue;
 mod reserve;
+mod runs;
 mod space;
 mod tries;
 
@@ -26,6 +27,7 @@ pub use frames::Frames;
 pub use keys::read_keys;
 pub use log::{Log, SPARE, Trouble};
 pub use queue::{Declare, Queue, Request, Woken};
+pub use runs::Passing;
 pub use space::{Watermark, remove_file};
 pub use tries::{TryFiles, locate, pins_of, read_or_tell};
 
@@ -44,6 +46,8 @@ pub struct Writer {
     pub log: Log,
     /// Empty; kept for its memory.
     pub draft: Draft,
+    /// Runs of records of logs that are read again.
+    pub passing: Passing,
     pub extra: Extra,
     /// Of the last checkpoint; and the sequence of the last frame in it and in the one before.
     pub generation: u64,

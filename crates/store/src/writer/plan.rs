@@ -7,6 +7,7 @@ use super::{
     keys::Recalled,
     rescue::{Rescued, letter},
     reserve::Room,
+    runs::{Passing, Run},
 };
 use crate::{
     CommitError, Committed, EncodedMessage, Offsets, Outcome, Put, PutResult, StoredMessage, Takes, Txn, WhenFull,
@@ -27,6 +28,10 @@ pub struct Plan<'a> {
     pub(super) scopes: Vec<Text>,
     /// The scope that was looked for last: most keys of a frame are of one.
     pub(super) last_scope: Option<(Text, u32)>,
+    /// Records of logs that this decision stores.
+    pub(super) runs: Vec<Run>,
+    /// Runs that are read again.
+    pub(super) passing: Passing,
     pub(super) recalled: Recalled,
     rescued: Rescued,
     /// Letters by the channel to which they were moved.
@@ -63,13 +68,12 @@ enum Fate {
 }
 
 impl<'a> Plan<'a> {
-    /// A plan without decisions; `draft` is empty.
+    /// A plan without decisions; the draft is empty.
     pub fn new(
         state: &'a State,
-        draft: Draft,
+        (draft, passing): (Draft, Passing),
         (now, limits): (Timestamp, Limits),
-        recalled: Recalled,
-        rescued: Rescued,
+        (recalled, rescued): (Recalled, Rescued),
     ) -> Self {
         let (channels, keys) = (HashMap::new(), HashMap::new());
         Self {
@@ -81,15 +85,17 @@ impl<'a> Plan<'a> {
             keys,
             scopes: Vec::new(),
             last_scope: None,
+            runs: Vec::new(),
+            passing,
             recalled,
             rescued,
             moved: HashMap::new(),
         }
     }
 
-    /// The frame, and how many letters it moves to which channel.
-    pub fn into_parts(self) -> (Draft, HashMap<u32, u64>) {
-        (self.draft, self.moved)
+    /// The frame, how many letters it moves to which channel, and the runs that are read again.
+    pub fn into_parts(self) -> (Draft, HashMap<u32, u64>, Passing) {
+        (self.draft, self.moved, self.passing)
     }
 
     /// Adds a decision, or says why not; then nothing of it is added.
@@ -105,6 +111,7 @@ impl<'a> Plan<'a> {
                 Fate::Full => PutResult::Full,
             });
         }
+        self.note_runs();
         for touch in &txn.touches {
             let number = touch.subscription.0;
             if touch.offset < self.next_offset_of(number) {
@@ -184,7 +191,7 @@ impl<'a> Plan<'a> {
                 },
             };
             if let Fate::Stored = fate {
-                taken.extend(bundle.iter().flat_map(|put| &put.keys).map(|claim| self.take(claim)));
+                bundle.iter().flat_map(|put| &put.keys).for_each(|claim| self.take(claim, &mut taken));
             }
             fates.resize(fates.len() + count, fate);
         }

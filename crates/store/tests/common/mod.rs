@@ -125,7 +125,7 @@ pub fn touch(subscription: SubscriptionNumber, offset: u64, tries: u32) -> Touch
 
 pub fn claim(scope: &str, key: u64, body: u64, until: Timestamp, n: u64) -> KeyClaim {
     let (scope, keys_max) = (Text::from(scope), 1_000_000);
-    KeyClaim { scope, hash: digest(key), body: digest(body), until, id: id(n), keys_max }
+    KeyClaim { scope, hash: digest(key), body: digest(body), until, id: id(n), keys_max, place: None }
 }
 
 /// A queue `q` with the one reader `r/t` of the group `r`.
