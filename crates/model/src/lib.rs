@@ -3,6 +3,7 @@
 //! Everything here is pure data. The crate knows no clock, task, socket, file or environment, and none of its types
 //! derive a wire or disk format: shapes on the wire, on disk and in JSON are types of their own boundary.
 
+mod dense;
 mod digest;
 mod envelope;
 mod fault;
@@ -14,6 +15,7 @@ pub mod uri;
 mod value;
 
 pub use bytestring::ByteString as Text;
+pub use dense::{DenseHasher, DenseMap};
 pub use digest::{Digest, DigestBuilder, Places};
 pub use envelope::{Envelope, Origin, Properties};
 pub use fault::{Answer, Fault, FaultClass, FaultParts, Refusal, RefusalKind, Violation};

@@ -12,9 +12,9 @@
 use super::{endpoint::Endpoint, pending::Pending};
 use async_trait::async_trait;
 use crossdock_connector::{Claim, Credit, Event, Received, Receiver, Settlement, Settler, SourceError, Token};
-use crossdock_model::{Envelope, Refusal};
+use crossdock_model::{DenseMap, Envelope, Refusal};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -48,7 +48,7 @@ struct State {
     /// What can be no message and the engine has not heard of.
     refused: Vec<(Token, Refusal)>,
     /// What is submitted and not settled, by sequence number: whose it is and its place there.
-    waiting: HashMap<u64, (Arc<Pending>, usize)>,
+    waiting: DenseMap<(Arc<Pending>, usize)>,
     seq_next: u64,
     receiver: Option<Waker>,
     closed: bool,

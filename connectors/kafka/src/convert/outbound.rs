@@ -1,6 +1,5 @@
 //! From an envelope to a record.
 
-use bytes::Bytes;
 use crossdock_connector::{
     Outgoing,
     mapping::{self, Part},
@@ -35,7 +34,7 @@ pub(crate) fn timestamp(message: &Outgoing) -> Option<i64> {
 pub(crate) fn headers(message: &Outgoing, forward_origin: bool, lost: &mut Vec<Text>) -> OwnedHeaders {
     let mut headers = Some(OwnedHeaders::new_with_capacity(message.envelope.headers.len() + 3));
     each(message, forward_origin, lost, |key, value| {
-        headers = headers.take().map(|headers| headers.insert(Header { key, value: value.as_deref() }));
+        headers = headers.take().map(|headers| headers.insert(Header { key, value }));
     });
     headers.unwrap_or_default()
 }
@@ -44,7 +43,7 @@ pub(crate) fn headers(message: &Outgoing, forward_origin: bool, lost: &mut Vec<T
 pub(crate) fn shown(message: &Outgoing, forward_origin: bool) -> (Vec<(Text, Text)>, Vec<Text>) {
     let (mut headers, mut lost) = (Vec::new(), Vec::new());
     each(message, forward_origin, &mut lost, |name, value| {
-        let value = value.map_or_else(String::new, |value| match std::str::from_utf8(&value) {
+        let value = value.map_or_else(String::new, |value| match std::str::from_utf8(value) {
             Ok(text) => text.to_owned(),
             Err(_) => format!("{} bytes", value.len()),
         });
@@ -53,15 +52,16 @@ pub(crate) fn shown(message: &Outgoing, forward_origin: bool) -> (Vec<(Text, Tex
     (headers, lost)
 }
 
-fn each(message: &Outgoing, forward_origin: bool, lost: &mut Vec<Text>, mut add: impl FnMut(&str, Option<Bytes>)) {
+fn each(message: &Outgoing, forward_origin: bool, lost: &mut Vec<Text>, mut add: impl FnMut(&str, Option<&[u8]>)) {
     for part in Part::ALL {
         // A time that the record cannot have goes along as a header.
         let field = has_field(part) && !(part == Part::Time && timestamp(message).is_none());
-        if !field
-            && let Some(name) = part.header()
-            && let Some(value) = mapping::header_value(part, message, forward_origin)
-        {
-            add(name, Some(value));
+        let Some(name) = part.header().filter(|_| !field) else { continue };
+        if part == Part::Id {
+            // Every message has one: it is not copied for this.
+            add(name, Some(message.idempotency_key.as_bytes()));
+        } else if let Some(value) = mapping::header_value(part, message, forward_origin) {
+            add(name, Some(&value));
         }
     }
     for header in message.envelope.headers.iter().take(HEADERS_MAX) {
@@ -72,9 +72,9 @@ fn each(message: &Outgoing, forward_origin: bool, lost: &mut Vec<Text>, mut add:
         if let Value::Null = header.value {
             add(&header.name, None);
         } else if let Value::Bytes(bytes) = &header.value {
-            add(&header.name, Some(bytes.clone()));
+            add(&header.name, Some(bytes));
         } else if let Some(text) = header.value.to_text() {
-            add(&header.name, Some(text.into_bytes()));
+            add(&header.name, Some(text.as_bytes()));
         } else {
             lost.push(Part::Headers.lost());
         }

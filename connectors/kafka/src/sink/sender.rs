@@ -79,7 +79,7 @@ impl KafkaSender {
             headers: Some(headers),
             delivery_opaque: name,
         };
-        self.session.begin(message.ticket, lost);
+        self.session.lose(message.ticket, lost);
         self.producer.expect_one();
         let error = match self.producer.inner().send(record) {
             Ok(()) => return Given::Taken,
@@ -128,6 +128,7 @@ impl Sender for KafkaSender {
             return Ok(());
         }
         self.session.few(UNDER_WAY_FEW, Instant::now() + KEPT_BACK_MAX).await;
+        self.session.begin(waiting.messages.as_slice().iter().map(|message| message.ticket));
         let mut refused = Results::new();
         while let Some(message) = waiting.messages.as_slice().first() {
             match self.give(message) {

@@ -5,13 +5,8 @@
 
 use crate::lock;
 use crossdock_connector::{Completions, Receipt, Results, Ticket};
-use crossdock_model::{Fault, Text};
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    sync::Mutex,
-    time::Instant,
-};
+use crossdock_model::{DenseMap, Fault, Text};
+use std::{sync::Mutex, time::Instant};
 use tokio::sync::Notify;
 
 /// What is known of a record under way.
@@ -24,7 +19,7 @@ pub(super) struct Open {
 /// A target's session.
 #[derive(Debug)]
 pub(super) struct Session {
-    open: Mutex<HashMap<u64, Open, BuildHasherDefault<Plain>>>,
+    open: Mutex<DenseMap<Open>>,
     done: Completions,
     /// Whether a message has a say in its topic.
     pub picks_topic: bool,
@@ -37,9 +32,16 @@ impl Session {
         Self { open: Mutex::default(), done, picks_topic, answered: Notify::new() }
     }
 
-    /// A record is about to be given to librdkafka.
-    pub fn begin(&self, ticket: Ticket, lost: Vec<Text>) {
-        lock(&self.open).insert(ticket.0, Open { lost });
+    /// Records are about to be given to librdkafka.
+    pub fn begin(&self, tickets: impl Iterator<Item = Ticket>) {
+        lock(&self.open).extend(tickets.map(|ticket| (ticket.0, Open::default())));
+    }
+
+    /// What a record that is about to be given does not carry.
+    pub fn lose(&self, ticket: Ticket, lost: Vec<Text>) {
+        if !lost.is_empty() {
+            lock(&self.open).insert(ticket.0, Open { lost });
+        }
     }
 
     /// Results that did not come from the broker; of tickets that were begun or not.
@@ -102,26 +104,6 @@ impl Session {
     }
 }
 
-/// Tickets count up: their low bits are as good as a hash, once they are spread over the high ones.
-#[derive(Debug, Default)]
-pub(super) struct Plain(u64);
-
-impl Hasher for Plain {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,9 +119,7 @@ mod tests {
     #[test]
     fn each_ticket_has_one_result() {
         let (session, posted) = session();
-        for ticket in 0..5 {
-            session.begin(Ticket(ticket), Vec::new());
-        }
+        session.begin((0..5).map(Ticket));
         let fault = Fault::new(FaultClass::Failed, "kafka.x", "x");
         session.answer(vec![(1, Ok(())), (1, Ok(())), (9, Ok(())), (2, Err(fault.clone()))]);
         session.post(vec![(Ticket(0), Err(fault.clone()))]);
@@ -156,9 +136,7 @@ mod tests {
     async fn waits_until_few_have_no_result_or_the_time_is_up() {
         let (session, _) = session();
         let session = Arc::new(session);
-        for ticket in 0..5 {
-            session.begin(Ticket(ticket), Vec::new());
-        }
+        session.begin((0..5).map(Ticket));
         let own = Arc::clone(&session);
         let waiting = tokio::spawn(async move { own.few(2, Instant::now() + Duration::from_secs(3600)).await });
         tokio::task::yield_now().await;
@@ -176,7 +154,8 @@ mod tests {
     #[test]
     fn what_was_lost_is_told() {
         let (session, posted) = session();
-        session.begin(Ticket(7), vec![Text::from_static("headers")]);
+        session.begin([Ticket(7)].into_iter());
+        session.lose(Ticket(7), vec![Text::from_static("headers")]);
         session.answer(vec![(7, Ok(()))]);
         assert_eq!(posted.lock().unwrap()[0].1.as_ref().unwrap().lost, [Text::from_static("headers")]);
     }

@@ -25,7 +25,7 @@ use crate::{
     random::Random,
     slot::{Flight, Place, Slot},
 };
-use crossdock_model::{Fault, Moment};
+use crossdock_model::{DenseMap, Fault, Moment};
 use std::{
     collections::{BTreeSet, VecDeque, hash_map},
     time::Duration,
@@ -39,8 +39,8 @@ const IDLE_CIRCUITS_MAX: usize = 1024;
 pub struct Scheduler {
     policy: Policy,
     random: Random,
-    slots: NumberMap<Slot>,
-    flights: NumberMap<Flight>,
+    slots: DenseMap<Slot>,
+    flights: DenseMap<Flight>,
     lanes: Lanes,
     members: Members,
     /// Circuits that may have something to start, each in turn.
@@ -71,8 +71,8 @@ impl Scheduler {
         Self {
             policy,
             random,
-            slots: NumberMap::with_hasher(seed),
-            flights: NumberMap::with_hasher(seed),
+            slots: DenseMap::default(),
+            flights: DenseMap::default(),
             lanes: Lanes::new(policy.order, seed.0),
             members: Members::new(seed),
             active: VecDeque::new(),

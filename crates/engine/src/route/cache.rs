@@ -2,12 +2,13 @@
 //! in step find the work done. Nothing depends on a hit.
 
 use crate::{Evaluation, limits};
-use std::collections::{HashMap, VecDeque};
+use crossdock_model::DenseMap;
+use std::collections::VecDeque;
 
 /// Evaluations by offset, the oldest let go when there are too many.
 #[derive(Default)]
 pub(crate) struct Cache {
-    entries: HashMap<u64, Entry>,
+    entries: DenseMap<Entry>,
     order: VecDeque<u64>,
     bytes: usize,
 }

@@ -1,16 +1,12 @@
 //! The messages that a target has: those that its scheduler knows.
 
 use crossdock_connector::Rendered;
-use crossdock_model::{Envelope, Timestamp};
+use crossdock_model::{DenseMap, Envelope, Timestamp};
 use crossdock_store::StoredMessage;
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// Messages by offset.
-pub(crate) type LiveMap = HashMap<u64, Live, BuildHasherDefault<OffsetHasher>>;
+pub(crate) type LiveMap = DenseMap<Live>;
 
 /// A message of a target that is not settled.
 pub(crate) struct Live {
@@ -58,26 +54,5 @@ impl Loaded {
     /// What it counts for in the target's window.
     pub fn bytes(&self) -> usize {
         self.stored.len()
-    }
-}
-
-/// Offsets are dense numbers: multiplying spreads them well enough, and costs a hundredth of what a hash against
-/// hostile keys would. Nobody outside chooses them.
-#[derive(Default)]
-pub(crate) struct OffsetHasher(u64);
-
-impl Hasher for OffsetHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, offset: u64) {
-        self.0 = (self.0.rotate_left(5) ^ offset).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
