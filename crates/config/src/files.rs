@@ -54,7 +54,11 @@ impl Files for Reader<'_> {
     fn read(&mut self, path: &Path) -> Result<SourceFile, String> {
         let full = resolve(&self.folder, path);
         let bytes = self.environment.read(&full).map_err(|error| why(&error))?;
-        let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let mut text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        // What editors on Windows begin a file with says only that it is UTF-8.
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         let shown: Arc<str> = shown(&self.folder, &full).into();
         self.read.push((Arc::clone(&shown), text.as_str().into()));
         Ok(SourceFile { path: full, shown, text })

@@ -19,7 +19,8 @@ pub fn compile(
     found: &mut Diagnostics,
 ) -> Option<Pipeline> {
     let mut own = Diagnostics::new();
-    let mut list = List { pipeline: Pipeline { inherited, ..Pipeline::empty(stage) }, environment, found: &mut own };
+    let pipeline = Pipeline { inherited, ..Pipeline::empty(stage) };
+    let mut list = List { pipeline, environment, found: &mut own, unseen: Vec::new() };
     for (index, item) in items.iter().enumerate() {
         let Setting::Variant { name, value } = &item.value else { continue };
         if let Some(action) = list.action(name, value) {
@@ -32,7 +33,9 @@ pub fn compile(
             list.pipeline.steps.push(Step { label, action });
         }
     }
-    let pipeline = list.pipeline.complete();
+    let List { pipeline, unseen, .. } = list;
+    unseen.into_iter().for_each(|change| own.push(change));
+    let pipeline = pipeline.complete();
     let complete = pipeline.steps.len() == items.len() && !own.has_errors();
     found.append(own);
     complete.then_some(pipeline)
@@ -42,6 +45,8 @@ struct List<'a, 'b> {
     pipeline: Pipeline,
     environment: &'a mut Environment<'b>,
     found: &'a mut Diagnostics,
+    /// Changes that do not leave, unless an `encode` comes behind them.
+    unseen: Vec<Diagnostic>,
 }
 
 impl List<'_, '_> {
@@ -177,12 +182,11 @@ impl List<'_, '_> {
                 if let Some(step) = before.iter().find(|step| step.action.fixes_bytes()) {
                     let message = format!("what this changes does not leave: `{}` has fixed the bytes", step.label);
                     let hint = "put `encode` behind it, unless only templates are to see the change";
-                    self.found.push(Diagnostic::warning("step.order", span, message).hint(hint));
+                    self.unseen.push(Diagnostic::warning("step.order", span, message).hint(hint));
                 }
             }
+            Action::Encode { .. } | Action::EncodeEvent(_) => self.unseen.clear(),
             Action::Transform(_)
-            | Action::Encode { .. }
-            | Action::EncodeEvent(_)
             | Action::Filter(_)
             | Action::Validate(_)
             | Action::Dedupe { .. }
