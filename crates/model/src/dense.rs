@@ -9,7 +9,7 @@ use std::{
 pub type DenseMap<V> = HashMap<u64, V, BuildHasherDefault<DenseHasher>>;
 
 /// Hashes one number so that numbers that follow each other stand side by side in a map: the processor has the next one at hand
-/// before it is asked for. With scattered places half the time of delivering is spent waiting for memory.
+/// before it is asked for, where it would wait for memory with scattered places.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DenseHasher(u64);
 

@@ -39,8 +39,8 @@ impl DigestBuilder {
     }
 }
 
-/// The places of one log that its name stands for, such as a partition: each has a digest made of a number or two. It costs a
-/// twentieth of a [`DigestBuilder`] where the processor has no instructions for SHA-256.
+/// The places of one log that its name stands for, such as a partition: each has a digest made of a number and a time. It takes one
+/// short hash, where a [`DigestBuilder`] takes whole blocks of SHA-256, for which not every processor has instructions.
 #[derive(Clone)]
 pub struct Places(SipHasher24);
 

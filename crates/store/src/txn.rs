@@ -127,10 +127,11 @@ pub struct KeyClaim {
 /// other is noted together, by the key of the first record and the place of the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogPlace {
-    /// The log, and since when it is read without a step back: who begins anew, or finds that places go back, takes another
-    /// number, since the log may have been made anew.
+    /// The log, and since when it is read: who begins anew takes another number, since the log may have been made anew.
     pub lane: u64,
-    /// The number of the record; greater than that of the one before in the lane.
+    /// How often places went back since then: a log that did may have been made anew, too.
+    pub turn: u16,
+    /// The number of the record; greater than that of the one before in the turn.
     pub at: i64,
 }
 

@@ -29,14 +29,7 @@ fn p14_a_key_is_stored_once_over_restarts_and_crashes() {
         let expected = if round == 0 { PutResult::Stored { offset: 0 } } else { PutResult::Duplicate { id: id(0) } };
         assert_eq!(results, [expected], "round {round}");
         assert_eq!(commit(&store, vec![keyed(channel, round, 1, 8, FAR)]), [PutResult::Conflict { id: id(0) }]);
-        match round % 3 {
-            0 => drop(store),
-            1 => store.close().unwrap(),
-            _ => {
-                store.tidy().unwrap();
-                disk = disk.after_crash(CrashPolicy::LoseAll);
-            }
-        }
+        disk = ended(store, disk, round);
     }
 }
 

@@ -15,7 +15,7 @@ const FAR: Timestamp = Timestamp(i64::MAX);
 /// The record of a place in the log's n-th life, read in the given lane.
 fn record(channel: ChannelNumber, lane: u64, life: u64, at: i64) -> Put {
     let n = at as u64;
-    let claim = KeyClaim { place: Some(LogPlace { lane, at }), ..claim("door", life << 32 | n, 0, FAR, n) };
+    let claim = KeyClaim { place: Some(LogPlace { lane, turn: 0, at }), ..claim("door", life << 32 | n, 0, FAR, n) };
     Put { keys: vec![claim], ..put(channel, n, 50) }
 }
 
@@ -52,14 +52,7 @@ fn p14_what_was_stored_and_is_read_again_is_known_over_restarts_and_crashes() {
         assert_eq!(read(&store, channel, lane, &rest), rest);
         let all: Vec<i64> = (behind..behind + 10).collect();
         assert_eq!(read(&store, channel, (round + 100, 1), &all), [0_i64; 0], "both runs are known");
-        match round % 3 {
-            0 => drop(store),
-            1 => store.close().unwrap(),
-            _ => {
-                store.tidy().unwrap();
-                disk = disk.after_crash(CrashPolicy::LoseAll);
-            }
-        }
+        disk = ended(store, disk, round);
     }
 }
 
@@ -83,6 +76,19 @@ fn what_was_not_stored_is_not_known() {
     assert_eq!(read(&store, channel, (2, 1), &[0, 1, 2, 3, 4, 5]), [2, 5]);
     // Set back into the midst of a run: its rest is stored again, and what is behind is known.
     assert_eq!(read(&store, channel, (3, 1), &[4, 5]), [4]);
+}
+
+#[test]
+fn what_is_left_of_one_reading_and_begins_the_next_is_stored_once() {
+    let store = open(&MemoryDisk::new());
+    let (channel, _) = queue(&store);
+    let (left, again) = ([5, 6, 7], [5, 6, 7, 8]);
+    let puts = left.map(|at| record(channel, 1, 1, at)).into_iter().chain(again.map(|at| record(channel, 2, 1, at)));
+    let mut puts: Vec<Put> = puts.collect();
+    (0_u32..).zip(&mut puts).for_each(|(bundle, put)| put.bundle = bundle);
+    let stored = |result: &PutResult| matches!(result, PutResult::Stored { .. });
+    let committed = store.commit(Txn { puts, ..Txn::default() }).unwrap().puts;
+    assert_eq!(committed.iter().map(stored).collect::<Vec<_>>(), [true, true, true, false, false, false, true]);
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl DoorPlan {
             until: now.after(claim.window),
             id: append.id,
             keys_max: limits::SENDER_KEYS_MAX,
-            place: claim.place.map(|Place { turn, at }| LogPlace { lane: lane(token, turn), at }),
+            place: claim.place.map(|Place { turn, at }| LogPlace { lane: lane(token), turn, at }),
         });
         own.into_iter().chain(self.step_keys(now, append.id, &append.claims)).collect()
     }
@@ -183,9 +183,9 @@ impl DoorPlan {
     }
 }
 
-/// One number of three, of which two count up from 0: logs that are read at the same time have different ones.
-fn lane(Token { session, scope, .. }: Token, turn: u16) -> u64 {
-    u64::from(session & 0xffff) << 48 | u64::from(turn) << 32 | u64::from(scope)
+/// A log as it is read in one session of the source.
+fn lane(Token { session, scope, .. }: Token) -> u64 {
+    u64::from(session) << 32 | u64::from(scope)
 }
 
 fn too_large(bytes: usize, bytes_max: u64) -> Refusal {

@@ -243,9 +243,9 @@ fn assemble(
         shared: Arc::clone(&shared),
         log,
         generation: header.generation,
-        // Until both are written anew, nothing that the older one may need is removed.
         draft: Draft::default(),
         passing: Passing::default(),
+        // Until both are written anew, nothing that the older one may need is removed.
         checkpointed: [0, header.log.sequence],
         next_key_file,
         key_files,

@@ -1,5 +1,5 @@
-//! Memory for frames. A large one that is made anew each time is the system's between two of them: each page of it would have to
-//! be asked for again, which costs as much as filling it.
+//! Memory for frames. A large one that is made anew each time may be the system's between two of them, and each page of it has to be
+//! asked for again.
 
 use bytes::Bytes;
 

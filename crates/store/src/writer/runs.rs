@@ -27,6 +27,7 @@ pub struct Passing(HashMap<(u32, u64), Rest>);
 /// What of a run has not come again.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
+    turn: u16,
     next: i64,
     last: i64,
 }
@@ -36,6 +37,7 @@ struct Rest {
 pub struct Run {
     scope: u32,
     lane: u64,
+    turn: u16,
     hash: Digest,
     id: MessageId,
     until: Timestamp,
@@ -57,7 +59,7 @@ impl Passing {
             return false;
         }
         let Some(rest) = self.0.get_mut(&(scope, place.lane)) else { return false };
-        let has = (rest.next..=rest.last).contains(&place.at);
+        let has = rest.turn == place.turn && (rest.next..=rest.last).contains(&place.at);
         if has {
             rest.next = place.at + 1;
         } else {
@@ -70,9 +72,12 @@ impl Passing {
 impl Plan<'_> {
     /// Whether a record of a log is stored: it is the first of a run, or comes behind that.
     pub fn known_place(&mut self, scope: u32, claim: &KeyClaim, place: LogPlace) -> Option<PutResult> {
-        let known = match self.seen(scope, claim.hash) {
-            Some((places, _)) => {
-                let rest = Rest { next: place.at.saturating_add(1), last: last_of(places) };
+        // In this decision, too: what is left of one reading and what begins the next may meet there.
+        let here = self.runs.iter().find(|run| (run.scope, run.hash) == (scope, claim.hash)).map(|run| run.last);
+        let last = here.or_else(|| self.seen(scope, claim.hash).map(|(places, _)| last_of(places)));
+        let known = match last {
+            Some(last) => {
+                let rest = Rest { turn: place.turn, next: place.at.saturating_add(1), last };
                 self.passing.begin((scope, place.lane), rest);
                 true
             }
@@ -84,13 +89,13 @@ impl Plan<'_> {
     /// A record of a log is stored with this decision.
     pub fn take_place(&mut self, scope: u32, claim: &KeyClaim, place: LogPlace) {
         let KeyClaim { hash, id, until, .. } = *claim;
-        let LogPlace { lane, at } = place;
-        match self.runs.iter_mut().rfind(|run| (run.scope, run.lane) == (scope, lane)) {
+        let LogPlace { lane, turn, at } = place;
+        match self.runs.iter_mut().rfind(|run| (run.scope, run.lane, run.turn) == (scope, lane, turn)) {
             Some(run) if run.last.checked_add(1) == Some(at) => {
                 run.last = at;
                 run.until = run.until.max(until);
             }
-            Some(_) | None => self.runs.push(Run { scope, lane, hash, id, until, first: at, last: at }),
+            Some(_) | None => self.runs.push(Run { scope, lane, turn, hash, id, until, first: at, last: at }),
         }
     }
 
@@ -126,13 +131,17 @@ mod tests {
     #[test]
     fn a_run_that_is_read_again_ends_with_its_last_record_or_a_step_back() {
         let mut passing = Passing::default();
-        let has = |passing: &mut Passing, at| passing.has(1, LogPlace { lane: 9, at });
+        let has = |passing: &mut Passing, at| passing.has(1, LogPlace { lane: 9, turn: 0, at });
+        let rest = Rest { turn: 0, next: 5, last: 8 };
         assert!(!has(&mut passing, 5));
-        passing.begin((1, 9), Rest { next: 5, last: 8 });
-        assert!(!passing.has(1, LogPlace { lane: 8, at: 5 }) && !passing.has(2, LogPlace { lane: 9, at: 5 }));
+        passing.begin((1, 9), rest);
+        let lane = |lane| LogPlace { lane, turn: 0, at: 5 };
+        assert!(!passing.has(1, lane(8)) && !passing.has(2, lane(9)));
         assert!(has(&mut passing, 5) && has(&mut passing, 7) && has(&mut passing, 8));
         assert!(!has(&mut passing, 9) && !has(&mut passing, 8), "it is over");
-        passing.begin((1, 9), Rest { next: 5, last: 8 });
+        passing.begin((1, 9), rest);
+        assert!(!passing.has(1, LogPlace { turn: 1, ..lane(9) }), "it went back");
+        passing.begin((1, 9), rest);
         assert!(has(&mut passing, 6) && !has(&mut passing, 6) && !has(&mut passing, 7), "the log was made anew");
     }
 }

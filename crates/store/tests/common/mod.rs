@@ -123,6 +123,19 @@ pub fn touch(subscription: SubscriptionNumber, offset: u64, tries: u32) -> Touch
     Touch { subscription, offset, tries, charges: tries / 2, due, at, fault }
 }
 
+/// Ends a store in one way of three, by round: dropped, closed, or the machine crashed. What is there then.
+pub fn ended(store: Store, disk: MemoryDisk, round: u64) -> MemoryDisk {
+    match round % 3 {
+        0 => drop(store),
+        1 => store.close().unwrap(),
+        _ => {
+            store.tidy().unwrap();
+            return disk.after_crash(CrashPolicy::LoseAll);
+        }
+    }
+    disk
+}
+
 pub fn claim(scope: &str, key: u64, body: u64, until: Timestamp, n: u64) -> KeyClaim {
     let (scope, keys_max) = (Text::from(scope), 1_000_000);
     KeyClaim { scope, hash: digest(key), body: digest(body), until, id: id(n), keys_max, place: None }
