@@ -1,7 +1,8 @@
 //! Writing: values to JSON without spaces.
 
-use super::{JsonError, scan::plain_bytes};
+use super::{JsonError, scan::is_plain};
 use crate::{ValueRef, View};
+use vrl::value::Value as Inner;
 
 impl ValueRef<'_> {
     /// Writes the value as JSON without spaces, keys sorted.
@@ -9,38 +10,39 @@ impl ValueRef<'_> {
     /// # Errors
     /// It holds bytes that are no UTF-8 or an infinite number, for which JSON has no form.
     pub fn write_json(self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        match self.view() {
-            View::Null => out.extend_from_slice(b"null"),
-            View::Boolean(boolean) => out.extend_from_slice(if boolean { b"true" } else { b"false" }),
-            View::Integer(number) => write_scalar(out, &number)?,
-            View::Float(number) if number.is_finite() => write_scalar(out, &number)?,
-            View::Float(_) => return Err(JsonError("a number is infinite, for which JSON has no form".into())),
-            View::Text(text) => write_text(out, &text)?,
-            View::Bytes(_) => {
-                let hint = "encode them, for example with `encode_base64`";
-                return Err(JsonError(format!("a string holds bytes that are no UTF-8: {hint}")));
+        match self.0 {
+            Inner::Null => out.extend_from_slice(b"null"),
+            Inner::Boolean(boolean) => out.extend_from_slice(if *boolean { b"true" } else { b"false" }),
+            Inner::Integer(number) => write_scalar(out, number)?,
+            Inner::Float(number) if number.is_finite() => write_scalar(out, &number.into_inner())?,
+            Inner::Float(_) => return Err(JsonError("a number is infinite, for which JSON has no form".into())),
+            Inner::String(text) => write_text(out, text)?,
+            Inner::Bytes(_) | Inner::Regex(_) | Inner::Timestamp(_) => {
+                let View::Text(text) = self.view() else {
+                    let hint = "encode them, for example with `encode_base64`";
+                    return Err(JsonError(format!("a string holds bytes that are no UTF-8: {hint}")));
+                };
+                write_text(out, &text)?;
             }
-            View::Array(items) => {
-                out.push(b'[');
-                for (index, item) in items.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    item.write_json(out)?;
+            Inner::Array(items) => {
+                let mut before = b'[';
+                for item in items {
+                    out.push(before);
+                    ValueRef(item).write_json(out)?;
+                    before = b',';
                 }
-                out.push(b']');
+                out.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
             }
-            View::Object(members) => {
-                out.push(b'{');
-                for (index, (name, value)) in members.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
+            Inner::Object(members) => {
+                let mut before = b'{';
+                for (name, value) in members {
+                    out.push(before);
                     write_text(out, name)?;
                     out.push(b':');
-                    value.write_json(out)?;
+                    ValueRef(value).write_json(out)?;
+                    before = b',';
                 }
-                out.push(b'}');
+                out.extend_from_slice(if members.is_empty() { b"{}" } else { b"}" });
             }
         }
         Ok(())
@@ -59,7 +61,7 @@ impl ValueRef<'_> {
 
 /// Most texts need no escapes and are copied as they are.
 fn write_text(out: &mut Vec<u8>, text: &str) -> Result<(), JsonError> {
-    if plain_bytes(text.as_bytes()) < text.len() {
+    if !is_plain(text.as_bytes()) {
         return write_scalar(out, text);
     }
     out.reserve(text.len() + 2);
