@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | received and not settled, a source | 2,048 | 16 MiB |
 //! | one commit | 1,024 | 2 MiB, and a quarter of a segment |
-//! | admitted with the payload in memory, a target | 1,024 | 8 MiB |
+//! | admitted with the payload in memory, a target | 1,024 beyond its `max_in_flight` | 8 MiB |
 //! | fetched at once, a target | 256 | 1 MiB |
 //! | waiting for a constant `delay`, a target | 256 | 1 MiB |
 //! | known to wait for another try, a target | 65,536 | no payload |
@@ -29,7 +29,7 @@ const COMMIT_BYTES_MAX: usize = 2 << 20;
 const RECORD_BYTES: usize = 256;
 /// Runs of offsets in one commit: about 20 bytes each.
 pub(crate) const COMMIT_RUNS_MAX: usize = 512;
-/// Most messages of a target that are admitted and never tried.
+/// Most messages of a target that are admitted beyond those that may be in flight.
 pub(crate) const WINDOW_MESSAGES_MAX: usize = 1024;
 /// Bytes of payload after which a target fetches no more.
 pub(crate) const WINDOW_BYTES_MAX: usize = 8 << 20;

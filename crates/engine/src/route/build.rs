@@ -192,7 +192,7 @@ fn policy(route: &Route, max_in_flight: usize) -> Policy {
         },
         order,
         max_in_flight,
-        window: limits::WINDOW_MESSAGES_MAX.max(max_in_flight * 2),
+        window: limits::WINDOW_MESSAGES_MAX + max_in_flight,
         ..Policy::default()
     }
 }
