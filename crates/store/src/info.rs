@@ -22,6 +22,8 @@ pub struct ChannelInfo {
     pub oldest_appended_at: Option<Timestamp>,
     /// The offset that the next message gets.
     pub next_offset: u64,
+    /// From this offset on no message says of itself when it expires; [`Self::next_offset`] where that is not known.
+    pub expiring_below: u64,
 }
 
 /// A subscription that the store holds, whether or not a plan names it.

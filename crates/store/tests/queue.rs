@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use crossdock_model::Text;
+use crossdock_model::{Envelope, Text, Timestamp};
 use crossdock_store::*;
 use std::sync::Arc;
 
@@ -215,4 +215,33 @@ fn a_second_process_is_kept_out() {
     assert_eq!(id.len(), 8);
     drop(store);
     assert_eq!(open(&disk).store_id(), id);
+}
+
+#[test]
+fn which_messages_may_expire_by_themselves_is_known_of_those_that_were_seen_coming() {
+    either_way(|| {
+        let disk = MemoryDisk::new();
+        let store = open(&disk);
+        let (channel, reader) = queue(&store);
+        let below = |store: &Store| store.channel(channel).unwrap().expiring_below;
+        let expiring = |n| {
+            let mut envelope = Envelope::new(id(n), Timestamp(n as i64), format!("message {n} "));
+            envelope.properties.content_type = Some(Text::from_static("text/plain"));
+            envelope.properties.expires_at = Some(Timestamp(1_000_000));
+            Txn { puts: vec![Put::new(channel, EncodedMessage::new(&envelope, None), 0)], ..Txn::default() }
+        };
+        store.commit(puts(channel, 0..3, 50)).unwrap();
+        assert_eq!(below(&store), 0, "none of them says when it expires");
+        store.commit(expiring(3)).unwrap();
+        store.commit(puts(channel, 4..6, 50)).unwrap();
+        assert_eq!(below(&store), 4);
+        store.commit(settle(reader, Outcome::Delivered, 0..2)).unwrap();
+        assert_eq!(below(&store), 4);
+        store.close().unwrap();
+
+        let store = open(&disk);
+        assert_eq!(below(&store), 6, "what was there before was not looked at");
+        store.commit(puts(channel, 6..8, 50)).unwrap();
+        assert_eq!(below(&store), 6);
+    });
 }

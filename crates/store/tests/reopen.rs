@@ -16,8 +16,9 @@ fn view(disk: &MemoryDisk) -> Vec<String> {
     let store = open(disk);
     let mut seen = vec![store.store_id().to_owned()];
     for channel in store.channels() {
-        // Bytes are by averages where a segment is settled in part.
-        seen.push(format!("{:?}", ChannelInfo { bytes: 0, ..channel.clone() }));
+        // Bytes are by averages where a segment is settled in part; what was not seen when it was appended may expire.
+        let info = ChannelInfo { bytes: 0, expiring_below: channel.next_offset, ..channel.clone() };
+        seen.push(format!("{info:?}"));
         let mut from = Some(0);
         while let Some(at) = from {
             let page = store.browse(channel.number, at, 40).unwrap();

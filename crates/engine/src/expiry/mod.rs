@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Messages are looked at where they are read and gone before the pause is over: never. A channel through which messages
-//! only pass costs nothing. After a restart all that stands there is looked at once. One channel is looked at at a time,
-//! on a thread that may block, and each leaves the disk and the processor to others for most of the time.
+//! only pass costs nothing, and one whose messages say nothing of an expiry as good as nothing. After a restart all that
+//! stands there is looked at once. One channel is looked at at a time, on a thread that may block, and each leaves the
+//! disk and the processor to others for most of the time.
 
 mod blocks;
 
@@ -28,7 +29,16 @@ use tokio::{
 };
 
 /// Tells when nobody wants a message any more; none if it is wanted for ever.
-pub(crate) type Deadline = Arc<dyn Fn(&StoredMessage) -> Option<Timestamp> + Send + Sync>;
+pub(crate) type DeadlineOf = dyn Fn(&StoredMessage) -> Option<Timestamp> + Send + Sync;
+
+/// When messages expire.
+#[derive(Clone)]
+pub(crate) struct Deadline {
+    /// Tells it of one.
+    pub of: Arc<DeadlineOf>,
+    /// Whether that is none for all that do not say so themselves: those need not be looked at.
+    pub only_own: bool,
+}
 
 /// How long messages may stand before they are looked at: those that only pass are not.
 const FRESH_PAUSE: Duration = Duration::from_millis(500);
@@ -152,7 +162,7 @@ impl ExpiryTask {
         // The semaphore is never closed.
         let _permit = self.shared.looks.acquire().await.ok();
         let (channels, channel) = (Arc::clone(&self.shared.channels), self.channel);
-        let deadline = Arc::clone(&self.deadline);
+        let deadline = self.deadline.clone();
         let (now, began) = (self.shared.time.now(), Instant::now());
         let looked = blocking(move || look(&*channels, channel, &from, to, now, &deadline)).await;
         let found = looked.unwrap_or_else(|| Err(std::io::Error::other("the reading thread was lost").into()))?;
@@ -182,6 +192,9 @@ fn look(
     let (Some(info), Some(browser)) = (channels.channel(channel), channels.browser()) else {
         return Ok(Found { end: from.offset, ..Found::default() });
     };
+    if deadline.only_own && from.offset >= info.expiring_below {
+        return Ok(Found { end: from.offset.max(info.next_offset), ..Found::default() });
+    }
     // About as many as fit the bytes, by the average of what stands there.
     let average = (info.bytes / info.messages.max(1)).max(1);
     let fitting = usize::try_from(FETCH_BYTES_MAX as u64 / average).unwrap_or(1);
@@ -194,7 +207,7 @@ fn look(
     let end = if next.is_none() { end.max(info.next_offset) } else { end };
     let mut found = Found { next, end, ..Found::default() };
     for message in messages.iter().filter(|message| message.offset < to) {
-        match deadline(message) {
+        match (deadline.of)(message) {
             Some(deadline) if deadline <= now => found.expired.push(message.offset),
             Some(deadline) => found.deadlines.push((message.offset, deadline)),
             None => {}

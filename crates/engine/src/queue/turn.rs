@@ -5,7 +5,7 @@ use crate::{
     MessageState,
     account::Channel,
     claims::Claimed,
-    expiry::ExpiryTask,
+    expiry::{Deadline, ExpiryTask},
     route::{Outbox, Reading},
     shared::{Phase, Shared},
     tasks::blocking,
@@ -184,7 +184,10 @@ impl QueueTask {
             channel: self.channel.number,
             name: self.channel.name.clone(),
             // What cannot be decoded is found out when it is given out.
-            deadline: Arc::new(move |message| deadline(message, expire_after).ok().flatten()),
+            deadline: Deadline {
+                of: Arc::new(move |message| deadline(message, expire_after).ok().flatten()),
+                only_own: expire_after.is_none(),
+            },
             bell: Arc::clone(&self.expiry_bell),
             // The task has ended: nobody is there to settle anything.
             told: Box::new(move |offsets| drop(events.send(QueueEvent::Expired(offsets)))),

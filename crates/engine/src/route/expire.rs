@@ -2,7 +2,7 @@
 //! channel, behind others or because the route holds, by what the channel's own task tells.
 
 use super::{RouteEvent, RouteTask, live::Stage};
-use crate::expiry::ExpiryTask;
+use crate::expiry::{Deadline, ExpiryTask};
 use crossdock_store::Outcome;
 use std::sync::Arc;
 
@@ -10,12 +10,13 @@ impl RouteTask {
     /// Has what nobody wants any more told, wherever it stands in the channel.
     pub(super) fn find_expired(&self) {
         let (events, evaluator) = (self.events_to_self.clone(), self.evaluator.clone());
+        let only_own = evaluator.route().steps.expire_after().is_none();
         let task = ExpiryTask {
             shared: Arc::clone(&self.shared),
             channel: self.channel.number,
             name: self.channel.name.clone(),
             // What cannot be decoded is found out when it is fetched.
-            deadline: Arc::new(move |message| evaluator.stored_expires_at(message)),
+            deadline: Deadline { of: Arc::new(move |message| evaluator.stored_expires_at(message)), only_own },
             bell: Arc::clone(&self.expiry_bell),
             // The task has ended: nobody is there to settle anything.
             told: Box::new(move |offsets| drop(events.send(RouteEvent::Expired(offsets)))),

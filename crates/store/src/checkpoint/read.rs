@@ -77,6 +77,7 @@ fn channel(reader: &mut Reader<'_>, body: &Bytes, state: &mut State) -> Result<(
     let name = text(reader, body)?;
     let mut channel = Channel::new(kind, name.clone());
     channel.next_offset = reader.varint()?;
+    channel.expiring_below = channel.next_offset;
     channel.done = settled(reader)?;
     all(reader, |reader| {
         let (first, count, segment) = (reader.varint()?, reader.varint()?, reader.varint()?);

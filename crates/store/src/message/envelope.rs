@@ -96,6 +96,18 @@ pub fn expires_at_of(whole: &Bytes) -> Result<Option<Timestamp>, DecodeError> {
     reader.signed().map(|at| Some(Timestamp(at)))
 }
 
+/// Whether it says when it expires, or cannot be read so far.
+pub fn may_expire(whole: &[u8]) -> bool {
+    let reader = &mut Reader::new(whole);
+    let mut tells = || {
+        reader.raw(size_of::<MessageId>())?;
+        let parts = mask(reader, PARTS)?;
+        reader.signed()?;
+        Ok::<_, DecodeError>(has(parts, 0) && has(mask(reader, 10)?, 5))
+    };
+    tells().unwrap_or(true)
+}
+
 /// The id alone.
 pub fn id_of(whole: &[u8]) -> Result<MessageId, DecodeError> {
     Reader::new(whole).array().map(MessageId::from_bytes)

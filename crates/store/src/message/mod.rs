@@ -7,7 +7,7 @@ mod tests;
 mod value;
 pub mod words;
 
-pub use envelope::id_of;
+pub use envelope::{id_of, may_expire};
 
 use crate::{DecodeError, Try};
 use bytes::Bytes;

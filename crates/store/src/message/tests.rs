@@ -167,6 +167,7 @@ proptest! {
         let message = EncodedMessage::with_notes(&envelope, &notes);
         prop_assert_eq!(id_of(&message.body).unwrap(), envelope.id);
         prop_assert_eq!(expires_at_of(&message.body).unwrap(), envelope.properties.expires_at);
+        prop_assert_eq!(may_expire(&message.body), envelope.properties.expires_at.is_some());
         let (envelope_back, notes_back) = stored(&message).decode().unwrap();
         prop_assert_eq!(envelope_back, envelope);
         prop_assert_eq!(notes_back, notes);

@@ -74,6 +74,7 @@ impl State {
             bytes: channel.bytes,
             oldest_appended_at: None,
             next_offset: channel.next_offset,
+            expiring_below: channel.expiring_below,
         })
     }
 

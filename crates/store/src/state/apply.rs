@@ -4,6 +4,7 @@ use super::{Channel, ENDED_OPERATIONS_MAX, HeldFrame, Place, Slot, State, subscr
 use crate::{
     ChannelKind, DecodeError, OffsetRun, Operation, OperationState, Touch, Watch,
     format::{self, Entry, RECORD_BYTES, Reader, RecordKind},
+    message::may_expire,
 };
 use bytes::Bytes;
 use crossdock_model::{Text, Timestamp};
@@ -150,6 +151,9 @@ impl State {
         };
         let bytes = record.entry.plain_bytes();
         channel.append(frame.segment, u64::from(bytes), &mut self.segments);
+        if frame.buffer.is_none() || may_expire(frame.body(record)) {
+            channel.expiring_below = offset + 1;
+        }
         if frame.buffer.is_some() {
             let at = record.at - frame.start + RECORD_BYTES as u32;
             channel.recent.push(offset, Slot { frame: frame_number, at, bytes });
@@ -170,7 +174,7 @@ impl State {
         };
         let lost = OffsetRun { first: channel.next_offset, count: offset - channel.next_offset };
         let keeps = channel.keeps();
-        channel.next_offset = offset;
+        (channel.next_offset, channel.expiring_below) = (offset, offset);
         if keeps {
             channel.messages += lost.count;
             self.missing.push((number, lost));

@@ -12,6 +12,8 @@ pub struct Channel {
     pub kind: ChannelKind,
     pub bounds: Bounds,
     pub next_offset: u64,
+    /// From this offset on no message says of itself when it expires, as far as they were seen when they were appended.
+    pub expiring_below: u64,
     /// What is settled by all.
     pub done: Settled,
     /// Where its messages are, by offset. A run without a live message is not kept, but for the last.
@@ -79,6 +81,7 @@ impl Channel {
             kind,
             bounds: Bounds::default(),
             next_offset: 0,
+            expiring_below: 0,
             done: Settled::default(),
             runs: VecDeque::new(),
             messages: 0,

@@ -62,6 +62,7 @@ impl Channel {
             bytes: self.bytes(),
             oldest_appended_at: appended(self.messages.values().next()),
             next_offset: self.next,
+            expiring_below: self.next,
         }
     }
 }
