@@ -49,6 +49,11 @@ impl Connection {
         Ok(Self { name: connection.name.clone(), brokers: Text::from(brokers), config, options })
     }
 
+    /// Whether anything is said to librdkafka that the gateway does not say by itself.
+    pub fn has_options(&self, side: Side, section: &Options) -> bool {
+        !section.is_empty() || options::of_side(&self.options, side).next().is_some()
+    }
+
     /// A client's configuration: what `own` says, over it the connection's options, over these the section's.
     pub fn config(&self, side: Side, own: &[(&str, &str)], section: &Options) -> ClientConfig {
         let mut config = self.config.clone();

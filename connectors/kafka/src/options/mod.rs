@@ -9,7 +9,10 @@ mod refused;
 use crossdock_connector::{Diagnostic, Diagnostics, Placed, Setting, Settings, Span, suggest};
 use crossdock_model::Text;
 use names::{BOTH, CONSUMER, PRODUCER};
-use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
+use rdkafka::{
+    ClientConfig, config::RDKafkaLogLevel, consumer::BaseConsumer, error::KafkaError, producer::BaseProducer,
+    types::RDKafkaConfRes,
+};
 
 /// Who the options are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +43,27 @@ pub(crate) fn read(settings: &Settings, side: Side) -> Result<Options, Diagnosti
         }
     }
     if found.has_errors() { Err(found) } else { Ok(options) }
+}
+
+/// Has librdkafka make a client of all that is said to it, which tells what does not go together. The client knows no
+/// broker, so that it connects to nobody, and is gone at once.
+///
+/// # Errors
+/// What librdkafka says of it, at the key `options` of the section.
+pub(crate) fn check_together(config: &ClientConfig, side: Side, section: &Settings) -> Result<(), Diagnostics> {
+    let mut config = config.clone();
+    // Of a client without brokers it warns.
+    config.remove("bootstrap.servers").set_log_level(RDKafkaLogLevel::Emerg);
+    let made = match side {
+        Side::Consumer => config.create::<BaseConsumer>().map(drop),
+        Side::Producer | Side::Both => config.create::<BaseProducer>().map(drop),
+    };
+    let Err(error) = made else { return Ok(()) };
+    let why = if let KafkaError::ClientCreation(why) = error { why } else { error.to_string() };
+    let message = format!("librdkafka takes no such set of options: {}", why.trim().trim_end_matches('.'));
+    let hint =
+        "these and the connection's `options` hold together: librdkafka's CONFIGURATION.md tells what each goes with";
+    Err(section.error("options", "kafka.option", &message).hint(hint).into())
 }
 
 /// The options that a client of a side has a use for.

@@ -57,6 +57,9 @@ impl KafkaSink {
             ("queue.buffering.max.kbytes", "65536"),
         ];
         let client: ClientConfig = connection.config(Side::Producer, &own, &options);
+        if connection.has_options(Side::Producer, &options) {
+            options::check_together(&client, Side::Producer, settings)?;
+        }
         let recipe = Recipe::new(client, connection.brokers.clone());
         Ok(Self { target: Arc::new(target), recipe, producers: producers.clone() })
     }

@@ -81,7 +81,11 @@ impl Plan {
         let group = settings.text("group").filter(|group| !group.is_empty()).unwrap_or(&config.route).clone();
         let route = config.route.clone();
         let member = format!("crossdock-{store}-{route}");
-        Ok(Self { connection, route, topics, is_pattern, group, start, member, options })
+        let plan = Self { connection, route, topics, is_pattern, group, start, member, options };
+        if plan.connection.has_options(Side::Consumer, &plan.options) {
+            options::check_together(&plan.config(), Side::Consumer, settings)?;
+        }
+        Ok(plan)
     }
 
     /// The consumer's configuration.

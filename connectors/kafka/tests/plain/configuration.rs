@@ -84,3 +84,24 @@ fn a_password_without_tls_is_told() {
         assert!(!found.has_errors() && !format!("{found:?}").contains("s3cret"), "{found:?}");
     }
 }
+
+#[test]
+fn options_that_do_not_go_together_are_told() {
+    let (good, topic) = (brokers("127.0.0.1:9"), json!({ "topic": "t" }));
+    let option = |name: &str, value: &str| json!({ "topic": "t", "options": { name: value } });
+    let sink = |connection: &Value, section: &Value| kafka("s").sink(&sink_of(connection, section)).map(drop);
+    check(sink(&good, &option("max.in.flight", "5")), &[]);
+    check(
+        sink(&good, &option("max.in.flight", "6")),
+        &["takes no such set of options: `max.in.flight` must be set <= 5"],
+    );
+    let reads = |name: &str, value: &str| json!({ "topics": ["a"], "options": { name: value } });
+    check(source(&good, &reads("session.timeout.ms", "6000")), &[]);
+    check(source(&good, &reads("max.poll.interval.ms", "1000")), &["must be >= `session.timeout.ms`"]);
+    check(source(&good, &reads("partition.assignment.strategy", "mine")), &["partition.assignment.strategy"]);
+    // What the connection says is told of where it is used.
+    let mut connection = good;
+    connection["options"] = json!({ "max.in.flight": "6" });
+    check(sink(&connection, &topic), &["`max.in.flight`"]);
+    check(source(&connection, &json!({ "topics": ["a"] })), &[]);
+}
