@@ -65,6 +65,6 @@ const TARGET: &[Field] = &[
         "how batches of records are compressed",
     ),
     Field::default("timeout", Kind::Duration, "30s", "how long the brokers have for a record before it is a fault"),
-    Field::default("max_in_flight", Kind::Integer { min: 1, max: 100_000 }, "4096", "most records without an answer"),
+    Field::default("max_in_flight", Kind::Integer { min: 1, max: 100_000 }, "2560", "most records without an answer"),
     Field::optional("options", Kind::Map(&Kind::Text), "options of librdkafka's producer"),
 ];
