@@ -75,4 +75,8 @@ impl Connector for Http {
     async fn stop(&self, by: Instant) {
         self.doors.stop(by).await;
     }
+
+    async fn close(&self) {
+        self.doors.close().await;
+    }
 }

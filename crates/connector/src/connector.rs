@@ -75,7 +75,10 @@ pub trait Connector: Send + Sync {
     /// What makes it impossible.
     async fn start(&self) -> Result<(), StartError>;
 
-    /// Takes nothing new from its first poll on (HTTP answers 503), lets what was received be settled until `by`, then closes.
-    /// The sources are there until that first poll.
+    /// Takes nothing new from its first poll on (HTTP answers 503), and lets what was received be settled until `by`. The
+    /// sources are there until that first poll.
     async fn stop(&self, by: Instant);
+
+    /// Closes what the sources share, once all else has ended: whoever comes until then still hears why nothing is taken.
+    async fn close(&self) {}
 }

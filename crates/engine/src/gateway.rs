@@ -177,6 +177,7 @@ impl Gateway {
             tracing::warn!("some tasks did not end in time");
             shared.tasks.abort();
         }
+        close(&self.0.connectors).await;
         let channels = Arc::clone(&shared.channels);
         blocking(move || channels.close()).await.unwrap_or(Err(CommitError::Closed))
     }
@@ -278,11 +279,19 @@ async fn start_connectors(connectors: &[Arc<dyn Connector>]) -> Result<(), Start
         if let Err(error) = connector.start().await {
             for other in connectors.iter().take(started) {
                 other.stop(Instant::now()).await;
+                other.close().await;
             }
             return Err(error.into());
         }
     }
     Ok(())
+}
+
+/// Has every connector close, each in a task of its own as in [`begin_stops`].
+async fn close(connectors: &[Arc<dyn Connector>]) {
+    let close = |connector: Arc<dyn Connector>| async move { connector.close().await };
+    let mut closing: JoinSet<()> = connectors.iter().map(Arc::clone).map(close).collect();
+    while closing.join_next().await.is_some() {}
 }
 
 /// Has every connector stop, and waits until each has begun to: only then may the sources go, or whoever sends meanwhile hears

@@ -19,6 +19,8 @@ use tokio::{sync::Notify, time::timeout_at};
 const LISTEN: &str = "127.0.0.1:8080";
 const WAITING_BYTES_MAX: u64 = 256 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests that come at the very end have for their answers.
+const CLOSE_MAX: Duration = Duration::from_millis(250);
 
 /// The doors of a gateway.
 #[derive(Debug)]
@@ -104,7 +106,7 @@ impl Doors {
         Ok(())
     }
 
-    /// Answers new requests with 503, those under way as they are settled, until `by`; then closes.
+    /// Answers new requests with 503 from now on, those under way as they are settled, until `by`.
     pub(crate) async fn stop(&self, by: Instant) {
         self.stopping.store(true, Ordering::SeqCst);
         let drained = async {
@@ -119,8 +121,12 @@ impl Doors {
         if timeout_at(by.into(), drained).await.is_err() {
             tracing::warn!(requests = self.requests.load(Ordering::SeqCst), "requests were not settled in time");
         }
+    }
+
+    /// Closes the port. Who has just sent a request hears the answer.
+    pub(crate) async fn close(&self) {
         if let Some(server) = self.server() {
-            server.stop(by).await;
+            server.stop(Instant::now() + CLOSE_MAX).await;
         }
     }
 

@@ -110,3 +110,21 @@ async fn who_says_that_he_will_send_no_more_is_answered() {
     }
     assert_eq!(door.received.lock().unwrap().len(), 20);
 }
+
+#[tokio::test]
+async fn a_transfer_coding_that_is_not_undone_is_refused() {
+    let door = Door::storing().await;
+    for (coding, status) in [
+        ("chunked", 202),
+        (" Chunked ", 202),
+        ("gzip, chunked", 501),
+        ("gzip\r\nTransfer-Encoding: chunked", 501),
+        ("chunked, gzip", 400),
+    ] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        let head = format!("POST /orders HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        stream.write_all(format!("{head}2\r\n{{}}\r\n0\r\n\r\n").as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut stream).await.status, status, "{coding}");
+    }
+    assert_eq!(door.received.lock().unwrap().len(), 2);
+}

@@ -142,6 +142,7 @@ impl Door {
 
     pub async fn stop(&self) {
         self.http.stop(Instant::now() + SOON).await;
+        self.http.close().await;
     }
 }
 

@@ -140,5 +140,8 @@ async fn a_stop_answers_what_is_under_way_and_takes_nothing_new() {
     let answer = under_way.await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (202, Some("close")));
     timeout(SOON, stopping).await.unwrap().unwrap();
+    // Until it is closed, whoever comes hears why.
+    assert_eq!(request(address, "POST", "/orders", "", b"{}").await.status, 503);
+    http.close().await;
     until("the port to be closed", || std::net::TcpStream::connect(address).is_err()).await;
 }

@@ -220,6 +220,7 @@ impl Sourcing {
         let Self { connector, source, .. } = self;
         drop(source);
         timeout(SOON, connector.stop(by)).await.expect("stopping hangs");
+        timeout(SOON, connector.close()).await.expect("closing hangs");
     }
 }
 
