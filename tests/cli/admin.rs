@@ -1,6 +1,7 @@
 //! The admin listener from outside: who is let in, and what shapes he sees.
 
 use crate::harness::{api, post, prepared_with, request, started, wait};
+use crossdock_testkit::free_port;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -331,5 +332,34 @@ fn the_configuration_is_shown_without_secrets_and_the_api_describes_itself() {
             let known = !answer.text().contains("path.unknown") && answer.status != 405;
             assert!(known, "{method} {path} is described and not there: {}", answer.text());
         }
+    }
+}
+
+#[test]
+fn a_message_of_several_targets_stands_where_it_is_awaited_then_where_it_is_dead() {
+    let gateway = started(&format!(
+        "connections: {{ gone: {{ http: {{ base_url: 'http://127.0.0.1:{}' }} }} }}
+channels: {{ held: {{ queue: {{}} }} }}
+routes:
+  ended: {{ from: {{ http: {{ path: /ended }} }}, to: [ {{ queue: held }}, {{ http: {{ connection: gone, path: '/t/{{{{ .p }}}}' }} }} ] }}
+  waits:
+    from: {{ http: {{ path: /waits }} }}
+    to: [ {{ queue: held }}, {{ http: {{ connection: gone, path: '/t/{{{{ .p }}}}' }} }}, {{ http: {{ connection: gone, path: /x }} }} ]
+",
+        free_port()
+    ));
+    for (number, (route, states)) in
+        [("ended", &["dead"][..]), ("waits", &["queued", "in_flight", "scheduled"])].into_iter().enumerate()
+    {
+        let headers = [("content-type", "application/json")];
+        let id = post(&gateway, &format!("/{route}"), &headers, b"{\"p\": \"\"}").json()["id"].clone();
+        wait("it to be dead for one and moved for another", || {
+            let letters = api(&gateway, "GET", &format!("/dead-letters?route={route}"), "").json();
+            let held = api(&gateway, "GET", "/channels/held", "").json();
+            letters["items"].as_array().is_some_and(|items| items.len() == 1) && held["messages"] == number + 1
+        });
+        let message = api(&gateway, "GET", &format!("/messages/{}", id.as_str().unwrap()), "").json();
+        assert!(states.iter().any(|state| message["state"] == *state), "{message}");
+        assert_eq!(message["route"], route, "{message}");
     }
 }

@@ -45,21 +45,24 @@ impl Gateway {
         Ok(Page { items, next: page.next.as_ref().map(text_of) })
     }
 
-    /// The message of an id where it stands now, dead letters included; none if it stands nowhere (any more). Looks
-    /// through what is stored.
+    /// The message of an id where it stands now, dead letters included; none if it stands nowhere (any more). Of several
+    /// targets one that has still to get it comes before one for which it is dead, and this before a channel that got it.
+    /// Looks through what is stored.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn message(&self, id: MessageId) -> Result<Option<MessageView>, RequestError> {
+        let mut copies = Vec::new();
         for info in self.0.shared.channels.channels().into_iter().filter(|info| info.messages > 0) {
             let channels = Arc::clone(&self.0.shared.channels);
             let number = info.number;
             let found = blocking(move || find(&*channels, number, id)).await.ok_or_else(lost)??;
-            if let Some(message) = found {
-                return Ok(self.0.views(&info, vec![message]).await?.pop());
-            }
+            copies.extend(found.map(|message| (info, message)));
         }
-        Ok(None)
+        match self.0.first_of(copies) {
+            Some((info, message)) => Ok(self.0.views(&info, vec![message]).await?.pop()),
+            None => Ok(None),
+        }
     }
 }
 
@@ -82,6 +85,18 @@ impl Inner {
     /// A channel that the store has.
     pub fn channel_info(&self, name: &str) -> Option<ChannelInfo> {
         self.shared.channels.channels().into_iter().find(|info| info.name == name)
+    }
+
+    /// Of the places where a message stands the one that tells how it is with it ([`Gateway::message`]).
+    fn first_of(&self, copies: Vec<(ChannelInfo, StoredMessage)>) -> Option<(ChannelInfo, StoredMessage)> {
+        let note = |message: &StoredMessage| message.dead_note().ok().flatten().map(|note| self.renames.note(note));
+        let dead = copies.iter().enumerate().find_map(|(at, (_, message))| Some((at, note(message)?)));
+        let source = dead.as_ref().and_then(|(_, note)| note.source.clone());
+        let is_awaited = |(info, _): &(ChannelInfo, StoredMessage)| {
+            source.as_ref() == Some(&info.name) || self.channels.get(&info.name).is_some_and(|channel| channel.hidden)
+        };
+        let at = copies.iter().position(is_awaited).or(dead.map(|(at, _)| at)).unwrap_or(0);
+        copies.into_iter().nth(at)
     }
 
     /// Where looking through a channel goes on with an offset.
