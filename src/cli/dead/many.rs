@@ -4,7 +4,7 @@ use super::filter::Filter;
 use crate::cli::{
     client::Client,
     exit::{Exit, Failure, Outcome},
-    terminal::{confirm, json, note},
+    terminal::{confirm, data, json, note},
     units::count,
 };
 use clap::Args;
@@ -83,7 +83,14 @@ impl Many {
         if self.json {
             json(&started.json)?;
         }
-        follow(client, &started.shape, deed.done)
+        let (done, ended) = follow(client, &started.shape, deed.done)?;
+        // A program has what was started; how it went is in its status then, and here for people.
+        if self.json {
+            note(&done);
+        } else {
+            data(&format!("{done}\n"))?;
+        }
+        Ok(ended)
     }
 
     /// Tells a count: to programs as the API does, to people in words.
@@ -91,14 +98,15 @@ impl Many {
         if self.json {
             json(answer)?;
         } else {
-            note(text);
+            data(&format!("{text}\n"))?;
         }
         Ok(Exit::Fine)
     }
 }
 
-/// Waits for an operation, telling how far it is. If the gateway cannot be asked any more, the operation goes on.
-fn follow(client: &Client, started: &Started, done: &str) -> Outcome {
+/// Waits for an operation, telling how far it is; in words how it went. If the gateway cannot be asked any more, the operation
+/// goes on.
+fn follow(client: &Client, started: &Started, done: &str) -> Result<(String, Exit), Failure> {
     let mut told = 0;
     let ended = loop {
         let operation = client.get::<OperationView>(&["operations", &started.operation], &[])?.shape;
@@ -113,13 +121,13 @@ fn follow(client: &Client, started: &Started, done: &str) -> Outcome {
     };
     let moved = ended.done.saturating_sub(ended.failed);
     let failed = if ended.failed > 0 { format!(", {} could not be", ended.failed) } else { String::new() };
-    note(&format!("{} {done}{failed}", letters(moved)));
-    Ok(match (ended.state, ended.failed) {
+    let exit = match (ended.state, ended.failed) {
         (OperationState::Done, 0) => Exit::Fine,
         (OperationState::Done | OperationState::Running | OperationState::Cancelled | OperationState::Failed, _) => {
             Exit::Findings
         }
-    })
+    };
+    Ok((format!("{} {done}{failed}", letters(moved)), exit))
 }
 
 /// A count of dead letters in words.
