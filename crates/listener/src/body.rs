@@ -8,16 +8,24 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What is written as the body of an answer: the service's, or nothing where the listener answers by itself.
+/// What is written as the body of an answer.
 #[derive(Debug)]
 pub struct Reply<B> {
-    body: Option<B>,
+    body: Content<B>,
     /// Ends the request when the body is written or given up.
     _request: Request,
 }
 
+/// Whose body it is.
+#[derive(Debug)]
+pub(crate) enum Content<B> {
+    Service(B),
+    /// Of what the listener answers by itself; none once it is written.
+    Own(Option<Bytes>),
+}
+
 impl<B> Reply<B> {
-    pub(crate) const fn new(body: Option<B>, request: Request) -> Self {
+    pub(crate) const fn new(body: Content<B>, request: Request) -> Self {
         Self { body, _request: request }
     }
 }
@@ -31,16 +39,22 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reply<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+            Content::Service(body) => Pin::new(body).poll_frame(cx),
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.body {
+            Content::Service(body) => body.is_end_stream(),
+            Content::Own(bytes) => bytes.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        match &self.body {
+            Content::Service(body) => body.size_hint(),
+            Content::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+        }
     }
 }

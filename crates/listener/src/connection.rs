@@ -3,11 +3,12 @@
 use crate::{
     Limits, Peer, Reply, Tls,
     activity::{Activity, Due},
+    body::Content,
     linger,
     wire::{self, Tap, Wire},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::{
     body::{Body, Incoming},
     server::conn::{http1, http2},
@@ -111,7 +112,7 @@ async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Opened> {
     Ok(if http2 { Opened::Http2(wire) } else { Opened::Http1(wire) })
 }
 
-/// The service with its phases noted, which answers by itself what can be framed in two ways.
+/// The service with its phases noted, which answers by itself where a body would not be what its sender meant.
 fn watched<S, B>(
     service: S,
     activity: Arc<Activity>,
@@ -128,20 +129,45 @@ where
 {
     service_fn(move |request: Request<Incoming>| {
         let under_way = activity.begin();
-        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let answer = (!chunked || !activity.head_has_content_length()).then(|| service.call(request));
+        let answer = match misread(request.headers(), &activity) {
+            None => Ok(service.call(request)),
+            Some(refusal) => Err(refusal),
+        };
         async move {
-            let Some(answer) = answer else { return Ok(twofold().map(|()| Reply::new(None, under_way))) };
-            Ok(answer.await?.map(|body| Reply::new(Some(body), under_way)))
+            Ok(match answer {
+                Ok(answer) => answer.await?.map(|body| Reply::new(Content::Service(body), under_way)),
+                Err(refusal) => refusal.map(|body| Reply::new(Content::Own(Some(body)), under_way)),
+            })
         }
     })
 }
 
-/// `Content-Length` beside `Transfer-Encoding`: a server before this one may have read it the other way (RFC 9112 §6.1).
-fn twofold() -> Response<()> {
-    let mut answer = Response::new(());
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// The answer to a request whose body would be read otherwise than it was sent (RFC 9112 §6.1): with `Content-Length` beside
+/// `Transfer-Encoding`, for a server before this one may have read it the other way, or with a transfer coding beside
+/// `chunked`, for hyper undoes no other and lets it be.
+fn misread(headers: &HeaderMap, activity: &Activity) -> Option<Response<Bytes>> {
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    codings.iter().next()?;
+    if activity.head_has_content_length() {
+        let detail = "Content-Length and Transfer-Encoding stand side by side: send one of them";
+        return Some(refusal(StatusCode::BAD_REQUEST, detail));
+    }
+    let chunked = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"chunked");
+    let mut named = codings.iter().flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    (!named.all(chunked)).then(|| {
+        let detail = "of transfer codings only chunked is understood: name the coding of a payload in Content-Encoding";
+        refusal(StatusCode::NOT_IMPLEMENTED, detail)
+    })
+}
+
+/// A problem (RFC 9457), after which the connection ends.
+fn refusal(status: StatusCode, detail: &str) -> Response<Bytes> {
+    let (title, number) = (status.canonical_reason().unwrap_or_default(), status.as_u16());
+    let body = format!(r#"{{"type":"about:blank","title":"{title}","status":{number},"detail":"{detail}"}}"#);
+    let mut answer = Response::new(Bytes::from(body));
+    *answer.status_mut() = status;
+    let close = [(header::CONNECTION, "close"), (header::CONTENT_TYPE, "application/problem+json")];
+    answer.headers_mut().extend(close.map(|(name, value)| (name, HeaderValue::from_static(value))));
     answer
 }
 

@@ -18,8 +18,8 @@ use crossdock_model::{
     Digest, DigestBuilder, Envelope, Fault, MessageId, Origin, Refusal, RefusalKind, Text, Timestamp,
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
-    header::{EXPECT, HOST, TRANSFER_ENCODING},
+    HeaderMap, Method, Request, StatusCode, Version,
+    header::{EXPECT, HOST},
     request::Parts,
 };
 use hyper::body::{Body, Incoming};
@@ -46,11 +46,6 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
         let refusal = unreadable("http.host", "exactly one Host header is needed");
         return answer::then_close(Box::pin(refuse(doors, session, refusal)).await);
     }
-    if !is_read_as_sent(request.headers()) {
-        let detail =
-            "of transfer codings only `chunked` is understood: say `Content-Encoding` of a payload that is coded";
-        return answer::then_close(answer::problem(StatusCode::NOT_IMPLEMENTED, detail));
-    }
     let endpoint = match meets {
         Meets::Endpoint(endpoint) => endpoint,
         other @ (Meets::OtherMethods(_) | Meets::Nothing) => {
@@ -68,16 +63,6 @@ pub(super) async fn answer(doors: &Doors, remote: &Text, request: Request<Incomi
 /// RFC 9112 §3.2: a request of HTTP/1.1 without a Host, or with several, is answered with 400.
 fn names_its_host(request: &Request<Incoming>) -> bool {
     request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
-}
-
-/// Whether the body comes out of the connection as its sender put it in: hyper undoes `chunked`, and lets any coding before it
-/// be (RFC 9112 §6.1).
-fn is_read_as_sent(headers: &HeaderMap) -> bool {
-    let named = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes);
-    named.flat_map(|list| list.split(|byte| *byte == b',')).all(|coding| {
-        let coding = coding.trim_ascii();
-        coding.is_empty() || coding.eq_ignore_ascii_case(b"chunked")
-    })
 }
 
 /// The session to which a request would have come that cannot be read.

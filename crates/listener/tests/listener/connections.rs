@@ -80,6 +80,15 @@ async fn check_cut(server: &Server, request: &str, status: &str) {
 }
 
 #[tokio::test]
+async fn a_transfer_coding_that_nobody_undoes_is_refused_whoever_serves() {
+    let (server, _) = serve(Limits::default(), None);
+    for codings in ["gzip, chunked", "gzip\r\nTransfer-Encoding: chunked"] {
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {codings}\r\n\r\n");
+        check_cut(&server, &format!("{head}5\r\nhello\r\n0\r\n\r\n"), "501").await;
+    }
+}
+
+#[tokio::test]
 async fn what_can_be_framed_in_two_ways_is_refused_and_cut() {
     let (server, _) = serve(Limits::default(), None);
     let chunks = "5\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
