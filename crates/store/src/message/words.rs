@@ -64,16 +64,39 @@ const WORDS: [&str; 48] = [
     "http.503",
 ];
 
+/// More bytes than this no word has.
+const WORD_BYTES_MAX: usize = 40;
+/// Which words have so many bytes, a bit for each: most texts are compared with few.
+#[expect(clippy::indexing_slicing, reason = "a wrong index does not compile")]
+const OF_LENGTH: [u64; WORD_BYTES_MAX + 1] = {
+    let (mut of_length, mut at) = ([0; WORD_BYTES_MAX + 1], 0);
+    while at < WORDS.len() {
+        of_length[WORDS[at].len()] |= 1 << at;
+        at += 1;
+    }
+    of_length
+};
+
 /// Writes a text.
 pub fn put_text(to: &mut Vec<u8>, text: &str) {
-    // Words are short; a long text is none of them, and a short one is compared by length and first bytes.
-    match WORDS.iter().position(|word| *word == text) {
-        Some(word) if !text.is_empty() => to.put_varint((word as u64) << 1 | 1),
-        Some(_) | None => {
-            to.put_varint((text.len() as u64) << 1);
-            to.put_raw(text.as_bytes());
-        }
+    if let Some(word) = word(text) {
+        return to.put_varint((word as u64) << 1 | 1);
     }
+    to.put_varint((text.len() as u64) << 1);
+    to.put_raw(text.as_bytes());
+}
+
+/// The number of the word that a text is.
+fn word(text: &str) -> Option<usize> {
+    let mut left = *OF_LENGTH.get(text.len())?;
+    while left != 0 {
+        let at = left.trailing_zeros() as usize;
+        if WORDS.get(at).is_some_and(|word| *word == text) {
+            return Some(at);
+        }
+        left &= left - 1;
+    }
+    None
 }
 
 /// Reads a text as a slice of the whole.
@@ -99,4 +122,20 @@ pub fn piece(reader: &mut Reader<'_>, whole: &Bytes) -> Result<Bytes, DecodeErro
 /// A part of the whole as a slice of it.
 pub fn slice(part: &[u8], whole: &Bytes) -> Bytes {
     if part.is_empty() { Bytes::new() } else { whole.slice_ref(part) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_found_and_nothing_else() {
+        for (at, expected) in WORDS.iter().enumerate() {
+            assert_eq!(word(expected), Some(at));
+            assert_eq!(word(&expected.to_uppercase()), None);
+            assert_eq!(word(&format!("{expected}x")), None);
+        }
+        assert_eq!(word(""), None);
+        assert_eq!(word(&"x".repeat(WORD_BYTES_MAX + 1)), None);
+    }
 }
