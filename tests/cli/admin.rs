@@ -155,6 +155,32 @@ fn what_is_published_stands_in_the_channel() {
 }
 
 #[test]
+fn what_is_published_again_under_its_key_stands_once_also_after_a_kill() {
+    let mut gateway = started(ROUTES);
+    let token = format!("Bearer {}", gateway.token().unwrap());
+    let publish = |gateway: &crossdock_testkit::Gateway, channel: &str, keys: &[&str], body: &str| {
+        let mut headers = vec![("authorization", &*token)];
+        headers.extend(keys.iter().map(|key| ("idempotency-key", *key)));
+        request(gateway.admin, "POST", &format!("/api/v1/channels/{channel}/messages"), &headers, body.as_bytes())
+    };
+    let first = publish(&gateway, "held", &["k-1"], "a");
+    assert_eq!(first.status, 202, "{}", first.text());
+    gateway.kill();
+    gateway.start();
+    let again = publish(&gateway, "held", &["k-1"], "a");
+    assert_eq!((again.status, again.json()), (202, first.json()));
+    let other = publish(&gateway, "held", &["k-1"], "b");
+    assert!(other.status == 422 && other.text().contains("use a new key"), "{}", other.text());
+    assert_ne!(publish(&gateway, "held", &["k-2"], "a").json(), first.json(), "another key is another message");
+    for keys in [&["k", "l"][..], &[""], &[&*"k".repeat(256)]] {
+        assert_eq!(publish(&gateway, "held", keys, "a").status, 400, "{keys:?}");
+    }
+    let messages = api(&gateway, "GET", "/channels/held/messages", "").json();
+    assert_eq!(messages["items"].as_array().unwrap().len(), 2, "{messages}");
+    gateway.assert_account();
+}
+
+#[test]
 fn a_consumer_receives_acknowledges_and_gives_back() {
     let gateway = started(ROUTES);
     let token = format!("Bearer {}", gateway.token().unwrap());

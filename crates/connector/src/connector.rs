@@ -79,6 +79,7 @@ pub trait Connector: Send + Sync {
     /// sources are there until that first poll.
     async fn stop(&self, by: Instant);
 
-    /// Closes what the sources share, once all else has ended: whoever comes until then still hears why nothing is taken.
+    /// Closes what the sources share, once all else has ended: whoever comes until then still hears why nothing is taken. It is
+    /// given a moment: the store is closed behind it.
     async fn close(&self) {}
 }

@@ -14,8 +14,8 @@ use crate::{
 };
 use crossdock_config::{From as Origin, Plan};
 use crossdock_connector::Connector;
-use crossdock_model::{Envelope, MessageId, Text};
-use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, EncodedMessage, Txn};
+use crossdock_model::Text;
+use crossdock_store::{Atomicity, Channels, ClaimError, CommitError, Committed, Txn};
 use std::{
     collections::HashMap,
     future::poll_fn,
@@ -214,26 +214,6 @@ impl Gateway {
         }
         Ok(())
     }
-
-    /// Appends a message to a channel; answers when it is stored. The caller makes id and origin.
-    ///
-    /// # Errors
-    /// There is no such channel, it is full, or the store cannot take it.
-    pub async fn publish(&self, channel: &str, envelope: Envelope) -> Result<MessageId, RequestError> {
-        let to = self.0.channels.get(channel).filter(|channel| !channel.hidden).ok_or_else(|| no_channel(channel))?;
-        let message = EncodedMessage::new(&envelope, None);
-        let max = self.0.shared.plan.gateway().store.message_bytes_max();
-        if message.len() as u64 > max {
-            return Err(RequestError::TooLarge(format!("the message has {} bytes, {max} are the most", message.len())));
-        }
-        if let Some(why) = to.never_holds(message.len()) {
-            return Err(RequestError::TooLarge(why));
-        }
-        let puts = vec![to.put(message, 0)];
-        self.0.commit(Txn { puts, ..Txn::default() }).await?;
-        to.count_appended(1);
-        Ok(envelope.id)
-    }
 }
 
 /// What tasks may take beyond the time that they were told, to write down what they were answered last.
@@ -287,11 +267,11 @@ async fn start_connectors(connectors: &[Arc<dyn Connector>]) -> Result<(), Start
     Ok(())
 }
 
-/// Has every connector close, each in a task of its own as in [`begin_stops`].
+/// Has every connector close, each in a task of its own as in [`begin_stops`]. One that overstays is left behind.
 async fn close(connectors: &[Arc<dyn Connector>]) {
     let close = |connector: Arc<dyn Connector>| async move { connector.close().await };
     let mut closing: JoinSet<()> = connectors.iter().map(Arc::clone).map(close).collect();
-    while closing.join_next().await.is_some() {}
+    drop(tokio::time::timeout(GRACE, async { while closing.join_next().await.is_some() {} }).await);
 }
 
 /// Has every connector stop, and waits until each has begun to: only then may the sources go, or whoever sends meanwhile hears

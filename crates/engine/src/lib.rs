@@ -25,6 +25,7 @@ mod limits;
 mod metrics;
 mod operation;
 mod options;
+mod publish;
 mod queue;
 mod route;
 mod shared;

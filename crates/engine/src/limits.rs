@@ -55,8 +55,10 @@ pub(crate) const LEAST_SHARE_BYTES: usize = 64 << 10;
 pub(crate) const PAGE_MAX: usize = 1000;
 /// Most messages of a queue that no route reads that are leased, put off or given back.
 pub(crate) const LEASED_MAX: usize = 65_536;
-/// Most keys of senders that a route's source remembers.
+/// Most keys of senders that a route's source remembers, or of publishers of a channel.
 pub(crate) const SENDER_KEYS_MAX: u64 = 1_000_000;
+/// How long a publisher's key is remembered: as at a route's door.
+pub(crate) const PUBLISHER_KEY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Most decisions of a route's gate that are under way.
 pub(crate) const GATE_COMMITS_MAX: usize = 4;
 /// Bytes of messages after which an answer to a consumer takes no more.

@@ -30,7 +30,11 @@ const NOT_USER: [&str; 17] = [
     "x-correlation-id",
 ];
 
-/// `POST /channels/{name}/messages`: the body is the payload, the headers are the message's. Answers when it is stored.
+/// As at a route's door.
+const KEY_BYTES_MAX: usize = 255;
+
+/// `POST /channels/{name}/messages`: the body is the payload, the headers are the message's. Answers when it is stored; the same
+/// again for an `Idempotency-Key` that was there within a day, and 422 where its body was another.
 pub async fn publish(
     State(shared): State<Shared>,
     caller: Caller,
@@ -40,6 +44,7 @@ pub async fn publish(
     let bytes_max = usize::try_from(shared.gateway.plan().gateway().store.message_bytes_max()).unwrap_or(usize::MAX);
     let now = (shared.clock)();
     let mut envelope = Envelope::new(given::draw_id(now)?, now, Bytes::new());
+    let key = idempotency_key(request.headers())?;
     envelope.properties = properties(request.headers());
     envelope.headers = headers(request.headers())?;
     envelope.origin = Origin {
@@ -50,7 +55,7 @@ pub async fn publish(
     };
     envelope.payload = Some(read(request, bytes_max.saturating_sub(ENVELOPE_BYTES_MAX)).await?);
     let (gateway, channel) = (shared.gateway.clone(), name.clone());
-    let publish = async move { Ok(gateway.publish(&channel, envelope).await?) };
+    let publish = async move { Ok(gateway.publish(&channel, envelope, key.as_deref()).await?) };
     let id = audited_publish(&shared, caller, name, publish).await?.to_string();
     let location = HeaderValue::try_from(format!("/api/v1/messages/{id}"));
     let mut answer = json(StatusCode::ACCEPTED, &Published { id });
@@ -58,6 +63,23 @@ pub async fn publish(
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
+}
+
+/// The publisher's key for the message; none if it has none.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Bytes>, Problem> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let key = match (keys.next(), keys.next()) {
+        (None, _) => return Ok(None),
+        (Some(key), None) => key.as_bytes(),
+        (Some(_), Some(_)) => {
+            return Err(Problem::bad_request("request.invalid", "there are several Idempotency-Key headers: send one"));
+        }
+    };
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        let text = format!("an Idempotency-Key has 1 to {KEY_BYTES_MAX} bytes");
+        return Err(Problem::bad_request("request.invalid", text));
+    }
+    Ok(Some(Bytes::copy_from_slice(key)))
 }
 
 fn properties(headers: &HeaderMap) -> Properties {
