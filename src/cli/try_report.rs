@@ -31,7 +31,7 @@ fn render_end(trial: &Trial, paint: Paint) -> String {
             format!("{} since {at}: nothing would be sent\n", paint.text(Tone::Warning, "expired"))
         }
         "refused" => format!("{} at the door: {cause}\n", paint.text(Tone::Bad, "refused")),
-        "dead" => format!("{}: {cause}\n", paint.text(Tone::Bad, "would be a dead letter")),
+        "dead" if trial.targets.is_empty() => format!("{}: {cause}\n", paint.text(Tone::Bad, "would be a dead letter")),
         _ => {
             let mut text: String = trial.targets.iter().map(|target| render_target(target, paint)).collect();
             if trial.targets.iter().any(|target| target.fault.is_none()) {

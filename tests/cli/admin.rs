@@ -120,6 +120,8 @@ fn messages_are_browsed_dead_letters_shown_and_deleted() {
     assert!(gateway.operate(&["dead", "show", id], "").stdout.contains("expression"));
     assert!(gateway.operate(&["dead", "ls", "--all"], "").stdout.contains(id));
     // The rule is as it was: sent back, it dies again, which counts.
+    let bare = gateway.operate(&["dead", "redrive", "--rate", "5", "--yes"], "");
+    assert!(bare.status == 2 && bare.stderr.contains("write `5/s`"), "{}", bare.stderr);
     assert_eq!(gateway.operate(&["dead", "redrive", "--yes"], "").status, 0);
     wait("it to be dead again", || {
         let letters = api(&gateway, "GET", "/dead-letters", "").json();

@@ -76,6 +76,26 @@ fn programs_see_the_same() {
     assert!(value["payload"].as_str().unwrap().contains("<Order>"), "{value}");
 }
 
+#[test]
+fn what_no_target_can_be_given_is_dead() {
+    let both =
+        "[ { http: { connection: erp, path: '/o/{{ .id }}' } }, { http: { connection: erp, name: all, path: /o } } ]";
+    for (targets, outcome, parts) in [
+        ("{ http: { connection: erp, path: '/o/{{ .id }}' } }", "dead", &["would be a dead letter for erp"][..]),
+        (both, "sent", &["would be a dead letter for erp", "would be sent to all"]),
+    ] {
+        let folder = prepared(&STORED.replace("{ http: { connection: erp, path: /o } }", targets));
+        let ended = folder.run(&["try", "out", "--json"], r#"{"n": 1, "id": null}"#);
+        let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert!(ended.status == 1 && told["outcome"] == outcome, "{told}");
+        assert_eq!(told["fault"].is_object(), outcome == "dead", "{told}");
+        let ended = folder.run(&["try", "out"], r#"{"n": 1, "id": null}"#);
+        for part in parts {
+            assert!(ended.stdout.contains(part), "no `{part}` in {}", ended.stdout);
+        }
+    }
+}
+
 const STORED: &str = "
 channels: { orders: { queue: {} } }
 connections: { erp: { http: { base_url: \"http://127.0.0.1:1/api\" } } }

@@ -46,7 +46,14 @@ pub fn trial(trial: &Trial) -> shape::Trial {
         TrialEnd::Sent { payload, targets } => {
             shape.targets = targets.iter().map(target).collect();
             (shape.payload, shape.payload_base64) = text_or_base64(payload.as_ref());
-            "sent"
+            let mut faults = targets.iter().map_while(|(_, sent)| sent.as_ref().err());
+            match faults.next().filter(|_| faults.count() + 1 == targets.len()) {
+                Some(first) => {
+                    shape.fault = Some(fault(first));
+                    "dead"
+                }
+                None => "sent",
+            }
         }
     }
     .into();

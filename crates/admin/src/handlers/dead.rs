@@ -59,7 +59,7 @@ pub async fn groups(State(shared): State<Shared>) -> Answer {
 /// `POST /dead-letters/redrive`.
 pub async fn redrive(State(shared): State<Shared>, caller: Caller, Body(asked): Body<RedriveRequest>) -> Answer {
     let rate = asked.rate.as_deref().map(crossdock_settings::parse_rate).transpose();
-    let rate = rate.map_err(|error| Problem::bad_request("rate.invalid", format!("rate: {error}")))?;
+    let rate = rate.map_err(|error| Problem::bad_request("rate.invalid", format!("rate: {error}: {}", error.hint)))?;
     if asked.max == Some(0) {
         return Err(Problem::bad_request("max.range", "max is at least 1"));
     }

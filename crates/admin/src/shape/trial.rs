@@ -41,7 +41,7 @@ pub struct Trial {
     pub payload_bytes: u64,
     /// The steps that ran, those of `accept` first.
     pub steps: Vec<TrialStep>,
-    /// `sent`, `filtered`, `refused`, `dead` or `expired`. It is `sent` also where some of its targets have a fault.
+    /// `sent`, `filtered`, `refused`, `dead` or `expired`. It is `sent` where at least one of its targets has no fault.
     pub outcome: String,
     /// The step that filtered it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
