@@ -135,8 +135,8 @@ impl Inner {
     }
 }
 
-/// How many messages are in flight, and how many of the others wait for their next try: each once, however many targets
-/// it has.
+/// How many messages are in flight, and how many of the others wait for their next try or for a delay: each once, however many
+/// targets it has.
 fn standing(reports: &[&RouteReport]) -> (u64, u64) {
     if let [RouteReport { targets, .. }] = reports
         && let [only] = targets.as_slice()
@@ -146,5 +146,6 @@ fn standing(reports: &[&RouteReport]) -> (u64, u64) {
     let in_flight: HashSet<u64> = reports.iter().flat_map(|report| &report.in_flight).copied().collect();
     let scheduled = reports.iter().flat_map(|report| &report.scheduled).filter(|offset| !in_flight.contains(offset));
     let scheduled: HashSet<u64> = scheduled.copied().collect();
-    (in_flight.len() as u64, scheduled.len() as u64)
+    let delayed = reports.iter().map(|report| report.delayed).max().unwrap_or(0);
+    (in_flight.len() as u64, scheduled.len() as u64 + delayed)
 }

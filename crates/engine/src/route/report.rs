@@ -17,6 +17,8 @@ pub(crate) struct RouteReport {
     /// for each of its targets; how many there are is bounded by what the targets hold.
     pub in_flight: Vec<u64>,
     pub scheduled: Vec<u64>,
+    /// How many others wait for the route's constant `delay`, which is the same for all targets.
+    pub delayed: u64,
 }
 
 /// What is shown of a target, and counted.
@@ -36,6 +38,7 @@ impl RouteTask {
             (false, false) => RouteState::Running,
         };
         let targets = (0..self.targets.len()).filter_map(|target| self.target_report(target)).collect();
+        let delayed = (0..self.targets.len()).map(|target| self.delayed(target)).max().unwrap_or(0);
         let no_room = || {
             Text::from_static("settlements cannot be stored: the volume of the data folder is full: free some space")
         };
@@ -48,15 +51,28 @@ impl RouteTask {
                 (Stage::Waiting, Some(_)) => {}
             }
         }
-        RouteReport { state, reason, targets, in_flight, scheduled }
+        RouteReport { state, reason, targets, in_flight, scheduled, delayed }
     }
 
-    fn target_report(&self, target: usize) -> Option<TargetReport> {
-        let target = self.targets.get(target)?;
+    /// From which message on a target waits for the route's delay: the first that it has read and that is not due.
+    fn delayed_from(&self, at: usize) -> Option<u64> {
+        self.parked_until(at).filter(|due| *due > self.shared.time.now())?;
+        self.targets.get(at)?.parked.front().map(|stored| stored.offset)
+    }
+
+    /// How many messages wait for it: all that the target has read no further than to look when they are due, or not at all.
+    fn delayed(&self, at: usize) -> u64 {
+        let Some(target) = self.targets.get(at).filter(|_| self.delayed_from(at).is_some()) else { return 0 };
+        let pending = self.shared.channels.subscription(target.claimed.subscription).map_or(0, |info| info.pending);
+        pending.saturating_sub((target.live.len() + target.evaluating) as u64)
+    }
+
+    fn target_report(&self, at: usize) -> Option<TargetReport> {
+        let target = self.targets.get(at)?;
         let time = &self.shared.time;
         let status = target.link.lend(|link| target.scheduler.status(link));
         let pending = self.shared.channels.subscription(target.claimed.subscription).map_or(0, |info| info.pending);
-        let (in_flight, scheduled) = (status.in_flight as u64, status.scheduled as u64);
+        let (in_flight, scheduled) = (status.in_flight as u64, status.scheduled as u64 + self.delayed(at));
         let circuit = status.circuit;
         let reason = circuit.fault.as_ref().map(|fault| Text::from(fault.to_string()));
         let view = TargetView {
@@ -76,9 +92,12 @@ impl RouteTask {
 
     /// Where messages stand: the furthest of the targets counts.
     pub(crate) fn locate(&self, offsets: &[u64]) -> Vec<MessageState> {
+        let delayed_from = (0..self.targets.len()).filter_map(|target| self.delayed_from(target)).min();
         let state = |offset: &u64| {
             let lives = self.targets.iter().filter_map(|target| target.live.get(offset));
-            lives.fold(MessageState::Queued, |state, live| match (state, live.stage, &live.loaded) {
+            let is_delayed = delayed_from.is_some_and(|from| from <= *offset);
+            let unread = if is_delayed { MessageState::Scheduled } else { MessageState::Queued };
+            lives.fold(unread, |state, live| match (state, live.stage, &live.loaded) {
                 (_, Stage::Sending { .. } | Stage::Recalling { .. }, _) => MessageState::InFlight,
                 (MessageState::Queued, Stage::Waiting, None) => MessageState::Scheduled,
                 (state, Stage::Waiting, _) => state,

@@ -244,8 +244,9 @@ impl Wanted {
             return was;
         }
         let reader_changed = self.queue && has.group != self.group;
-        let others = left.iter().filter(|other| Some(other.channel) == channel && !is_gate(&other.name));
-        let alone = others.count() == 1;
+        // Of a topic others may read too: what is left of them is theirs.
+        let own = |other: &&&SubscriptionInfo| other.group == self.group && !is_gate(&other.name);
+        let alone = left.iter().filter(|other| Some(other.channel) == channel).filter(own).count() == 1;
         was || reader_changed || (self.single && alone && has.group == self.group)
     }
 }

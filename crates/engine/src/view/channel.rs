@@ -19,7 +19,7 @@ pub struct ChannelView {
     pub oldest: Option<Duration>,
     /// Messages on their way to some target: each once.
     pub in_flight: u64,
-    /// Messages that wait for their next try at some target, and are on their way to none.
+    /// Messages that wait for their next try at some target or for a delay, and are on their way to none.
     pub scheduled: u64,
     /// Whether it is the hidden queue of a route.
     pub hidden: bool,

@@ -7,7 +7,7 @@ use crate::rig::{
     world::{Got, Reply},
 };
 use crossdock_connector::Settlement;
-use crossdock_engine::{DeadFilter, TargetState};
+use crossdock_engine::{DeadFilter, MessageState, TargetState};
 use crossdock_model::{Fault, FaultClass};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -265,6 +265,11 @@ routes:
     std::thread::park_timeout(Duration::from_millis(200));
     assert!(rig.world.got().is_empty());
     assert_eq!(rig.route("r").counts.stored, 5);
+    let target = rig.route("r").targets[0].clone();
+    assert_eq!((target.ready, target.in_flight, target.scheduled), (0, 0, 5));
+    assert_eq!((rig.channel("route:r").ready(), rig.channel("route:r").scheduled), (0, 5));
+    let found = rig.block_on(rig.gateway().browse("route:r", None, 10)).unwrap().items;
+    assert!(found.len() == 5 && found.iter().all(|message| message.state == MessageState::Scheduled), "{found:?}");
     rig.jump(Duration::from_secs(601));
     // The next one wakes the route, as the clock would.
     rig.post("r", &message(9));

@@ -1,8 +1,9 @@
 //! Targets and readers that the file names no more: what they had not done stays, and nothing new waits for them.
 
-use crate::rig::{Rig, until, world::Reply};
+use crate::rig::{Rig, peer::fault, until, world::Reply};
 use crossdock_connector::Settlement;
-use std::time::Duration;
+use crossdock_model::FaultClass;
+use std::{collections::BTreeSet, time::Duration};
 
 /// A queue and a topic with these readers.
 fn read_by(queue: &str, topic: &str) -> String {
@@ -88,5 +89,31 @@ fn what_a_removed_target_had_not_done_is_kept_for_it_and_becomes_no_more() {
     until("what was kept is delivered", || rig.world.taken().len() == before + 6);
     rig.post("in", "{}");
     until("and what comes", || rig.world.taken().len() == before + 10);
+    rig.account();
+}
+
+#[test]
+fn readers_of_a_topic_whose_addresses_are_edited_at_once_keep_their_backlogs_beside_one_that_is_removed() {
+    let reader = |name: &str, path: &str| {
+        format!("  {name}: {{ from: {{ topic: t }}, to: {{ ask: {{ connection: p, path: {path} }} }} }}\n")
+    };
+    let routes = |readers: &str| {
+        format!(
+            "\nchannels: {{ t: {{ topic: {{ retain: 1d }} }} }}\nroutes:\n  in: {{ from: {{ ask: {{}} }}, to: {{ topic: t }} }}\n{readers}"
+        )
+    };
+    let mut rig = Rig::start(&routes(&(reader("ra", "a1") + &reader("rb", "b1") + &reader("gone", "c1"))));
+    rig.world.script(|_| Reply::Fault(fault(FaultClass::Unreachable, "ask.down")));
+    (0..3).for_each(|n| drop(rig.post("in", &n.to_string())));
+    until("all read them", || rig.channel("t").subscriptions.iter().all(|reader| reader.messages == 3));
+    rig.kill();
+    rig.write(&routes(&(reader("ra", "a2") + &reader("rb", "b2"))));
+    rig.world.script(|_| Reply::Taken);
+    rig.restart();
+    until("all is delivered", || rig.world.taken().len() == 6);
+    let paths: BTreeSet<_> = rig.world.taken().into_iter().map(|got| got.path).collect();
+    assert_eq!(paths, ["a2", "b2"].map(str::to_owned).into());
+    let orphans = rig.block_on(rig.gateway().status()).orphans;
+    assert!(orphans.len() == 1 && orphans[0].contains("gone/"), "{orphans:?}");
     rig.account();
 }
