@@ -4,7 +4,7 @@ use super::{
     connect::{Token, denied},
     exit::{Exit, Failure},
 };
-use crossdock_admin::ProblemBody;
+use crossdock_admin::{ProblemBody, shape::Page};
 use reqwest::{Method, StatusCode, Url};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -15,6 +15,9 @@ use tokio::runtime::Runtime;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to be reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most items that the gateway gives at once.
+const LIST_LIMIT: &str = "1000";
 
 /// The header that says who asks, for the audit.
 const OPERATOR: &str = "crossdock-operator";
@@ -72,6 +75,27 @@ impl Client {
     /// The gateway cannot be reached, or refuses.
     pub fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer<T>, Failure> {
         self.call(Method::GET, path, query, None)
+    }
+
+    /// Asks for a whole list under `/api/v1`, part by part.
+    ///
+    /// # Errors
+    /// As for [`Self::get`].
+    pub fn list<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<Page<T>>, Failure> {
+        let Answer { mut json, mut shape } = self.get::<Page<T>>(path, &[("limit", LIST_LIMIT)])?;
+        while let Some(cursor) = shape.next.take() {
+            let part = self.get::<Page<T>>(path, &[("limit", LIST_LIMIT), ("cursor", &cursor)])?;
+            if let (Some(Value::Array(all)), Some(Value::Array(more))) = (json.get_mut("items"), part.json.get("items"))
+            {
+                all.extend_from_slice(more);
+            }
+            shape.items.extend(part.shape.items);
+            shape.next = part.shape.next;
+        }
+        if let Some(next) = json.get_mut("next") {
+            *next = Value::Null;
+        }
+        Ok(Answer { json, shape })
     }
 
     /// Asks for something to be done under `/api/v1`.

@@ -1,12 +1,12 @@
 //! What commands share that ask the gateway for one thing and show it.
 
 use super::{
+    client::{Answer, Client},
     connect::Connection,
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     terminal::{Paint, data, json},
 };
 use clap::Args;
-use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 
 /// Where to ask, and for whom to show.
@@ -25,17 +25,17 @@ pub struct Look {
 }
 
 impl Look {
-    /// Asks for what is at a path below `/api/v1`, and shows it: to programs as it came, to people as `render` says.
+    /// Asks, and shows what is answered: to programs as it came, to people as `render` says.
     ///
     /// # Errors
     /// The gateway cannot be asked, or what it says cannot be written.
-    pub fn execute<T: DeserializeOwned>(
+    pub fn execute<T>(
         &self,
         config: Option<PathBuf>,
-        path: &[&str],
+        ask: impl FnOnce(&Client) -> Result<Answer<T>, Failure>,
         render: impl FnOnce(&T, Paint) -> String,
     ) -> Outcome {
-        let answer = self.connection.client(config.or_else(|| self.file.clone()))?.get::<T>(path, &[])?;
+        let answer = ask(&self.connection.client(config.or_else(|| self.file.clone()))?)?;
         if self.json {
             json(&answer.json)?;
         } else {

@@ -1,6 +1,7 @@
 //! `crossdock queues`: the channels, with what stands in them.
 
 use super::{
+    client::Client,
     exit::Outcome,
     look::Look,
     table::{Cell, Column, Table},
@@ -20,7 +21,8 @@ pub struct Arguments {
 
 /// Asks and shows.
 pub fn execute(config: Option<PathBuf>, arguments: &Arguments) -> Outcome {
-    arguments.look.execute(config, &["channels"], |page: &Page<Channel>, paint| render(&page.items, paint))
+    let ask = |client: &Client| client.list(&["channels"]);
+    arguments.look.execute(config, ask, |page: &Page<Channel>, paint| render(&page.items, paint))
 }
 
 fn render(channels: &[Channel], paint: Paint) -> String {

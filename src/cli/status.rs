@@ -20,7 +20,7 @@ pub struct Arguments {
 
 /// Asks and shows.
 pub fn execute(config: Option<PathBuf>, arguments: &Arguments) -> Outcome {
-    arguments.look.execute(config, &["status"], render)
+    arguments.look.execute(config, |client| client.get(&["status"], &[]), render)
 }
 
 fn render(status: &Status, paint: Paint) -> String {

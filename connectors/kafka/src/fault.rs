@@ -36,6 +36,15 @@ const DENIED: &[Code] = &[
     Code::SecurityDisabled,
 ];
 
+/// The brokers do not let us into the group, and say what of its settings they do not take.
+const NO_MEMBER: &[Code] = &[
+    Code::InvalidSessionTimeout,
+    Code::InvalidGroupId,
+    Code::InconsistentGroupProtocol,
+    Code::GroupMaxSizeReached,
+    Code::UnsupportedVersion,
+];
+
 /// Nobody answered.
 const SILENT: &[Code] = &[
     Code::MessageTimedOut,
@@ -129,7 +138,7 @@ pub(crate) fn unreachable(code: Option<Code>, text: &str) -> Fault {
 pub(crate) fn of_source(error: &KafkaError, reason: Option<String>) -> Option<SourceError> {
     let code = error.rdkafka_error_code()?;
     let text = reason.unwrap_or_else(|| error.to_string());
-    let kind = if is_denied(code) {
+    let kind = if is_denied(code) || NO_MEMBER.contains(&code) {
         SourceErrorKind::Denied
     } else if is_missing(code) {
         SourceErrorKind::Missing
@@ -221,6 +230,7 @@ mod tests {
             (KafkaError::MessageConsumption(Code::PollExceeded), None),
             (KafkaError::MessageConsumptionFatal(Code::FencedInstanceId), Some(Internal)),
             (KafkaError::PartitionEOF(3), None),
+            (KafkaError::MessageConsumption(Code::InvalidSessionTimeout), Some(Denied)),
             (KafkaError::MessageConsumption(Code::BadMessage), None),
         ] {
             assert_eq!(of_source(&error, None).map(|error| error.kind), kind, "{error}");

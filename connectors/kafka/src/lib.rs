@@ -30,6 +30,7 @@ mod options;
 mod probe;
 mod sink;
 mod source;
+mod topic;
 
 pub use connector::Kafka;
 pub use describe::DESCRIPTION;

@@ -8,10 +8,11 @@ use crate::{
     convert::outbound::{self, Manner},
     link::{self, Ended, Link, Opened, Wish},
     packet::{Limits, QoS, qos},
+    topic::{self, Wrong},
 };
 use async_trait::async_trait;
 use bytes::BytesMut;
-use crossdock_connector::{Completions, Diagnostics, Outgoing, Preview, Sender, Sink, SinkConfig};
+use crossdock_connector::{Completions, Diagnostics, Formula, Outgoing, Preview, Sender, Sink, SinkConfig};
 use crossdock_model::{Fault, FaultClass, Text};
 use flight::Flight;
 use std::time::Duration;
@@ -36,14 +37,22 @@ impl MqttSink {
     pub(crate) fn new(config: &SinkConfig, store: &str) -> Result<Self, Diagnostics> {
         let (settings, mut found) = (&config.settings, Diagnostics::new());
         let broker = found.take(config.connection().and_then(|of| Broker::new(of, &config.folder, store)));
-        let topic = found.take(settings.slot("topic").ok_or_else(|| settings.missing("topic")));
-        let (Some(broker), Some(topic)) = (broker, topic) else { return Err(found) };
+        let topic = found.take(settings.formula("topic").ok_or_else(|| settings.missing("topic")));
+        if let Some(fixed) = topic.filter(|topic| !topic.text.contains("{{"))
+            && let Err(Wrong { text, hint }) = topic::check_name(&fixed.text)
+        {
+            found.push(settings.error("topic", "mqtt.topic", text).hint(hint));
+        }
+        let (Some(broker), Some(Formula { slot: topic, .. })) = (broker, topic) else { return Err(found) };
+        if found.has_errors() {
+            return Err(found);
+        }
         let in_flight_max = settings.integer("max_in_flight").and_then(|most| u16::try_from(most).ok());
         Ok(Self {
             client_id: broker.target_client(&config.route, config.ordinal),
             manner: Manner {
                 version: broker.version,
-                topic,
+                topic: *topic,
                 qos: qos(settings.integer("qos").unwrap_or(1)),
                 retain: settings.flag("retain"),
                 forward_origin: config.forward_origin,

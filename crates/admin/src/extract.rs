@@ -1,11 +1,11 @@
 //! What handlers are given of a request, with errors as problems.
 
-use crate::Problem;
+use crate::{Problem, shape::Page};
 use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request},
     http::{StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// The most items of a part of a list.
@@ -80,6 +80,37 @@ pub async fn read(request: Request, bytes_max: usize) -> Result<axum::body::Byte
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body.late", detail))
         }
     }
+}
+
+/// Which part of a list is asked for that is made whole: of what a configuration names, and of operations.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Part {
+    /// That part. The cursor is the number of items before it.
+    ///
+    /// # Errors
+    /// The limit is out of its range, or the cursor none that was given out.
+    pub fn of<T>(self, mut items: Vec<T>) -> Result<Page<T>, Problem> {
+        let limit = limit(self.limit)?;
+        let before = match self.cursor {
+            None => 0,
+            Some(cursor) => cursor.parse().map_err(|_| no_cursor(&cursor))?,
+        };
+        items.drain(..items.len().min(before));
+        let next = (items.len() > limit).then(|| before.saturating_add(limit).to_string());
+        items.truncate(limit);
+        Ok(Page { items, next })
+    }
+}
+
+/// What is said of a cursor that was not given out.
+pub fn no_cursor(cursor: &str) -> Problem {
+    Problem::bad_request("cursor.invalid", format!("`{cursor}` is no cursor: leave it out to begin anew"))
 }
 
 /// The number of items asked for.

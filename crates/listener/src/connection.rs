@@ -182,8 +182,7 @@ where
     // Our own watch knows an idle connection from one with half a head, and answers 408.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder.max_header_size(limits.head_bytes_max);
-    // A sender may say at once that it will send no more (`nc -N`): its request is stored, and it waits for the answer.
-    builder.half_close(true);
+    builder.half_close(limits.half_close);
     // Answers are small: copied behind their head they are one plain write.
     builder.writev(false);
     let mut connection = builder.serve_connection(TokioIo::new(tap), service);

@@ -158,6 +158,11 @@ impl Working {
         Ok(())
     }
 
+    /// Whether its content type is one that can be decoded.
+    pub(crate) fn tells_format(&self) -> bool {
+        self.envelope.properties.content_type.as_deref().and_then(Format::of_content_type).is_some()
+    }
+
     /// Takes the message as an event: from here on it is the event's data, with the attributes as headers.
     fn unwrap_event(&mut self) -> Result<(), Box<Undecodable>> {
         let event = self.finish().map_err(|fault| decode::no_event(&fault.text))?;

@@ -38,7 +38,7 @@ pub fn execute(client: &Client, arguments: &Arguments) -> Outcome {
     if arguments.all || arguments.cursor.is_some() || !arguments.filter.is_empty() {
         return one_by_one(client, arguments);
     }
-    let answer = client.get::<Page<DeadGroup>>(&["dead-letters", "groups"], &[])?;
+    let answer = client.list::<DeadGroup>(&["dead-letters", "groups"])?;
     if arguments.json {
         json(&answer.json)?;
     } else if answer.shape.items.is_empty() {

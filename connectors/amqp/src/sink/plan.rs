@@ -35,6 +35,12 @@ impl Target {
         let settings = &config.settings;
         let formula = |name| settings.formula(name).cloned().ok_or_else(|| settings.missing(name));
         let (exchange, routing_key) = (formula("exchange")?, formula("routing_key")?);
+        for (name, formula) in [("exchange", &exchange), ("routing_key", &routing_key)] {
+            if let Some(text) = fixed(formula).filter(|text| text.len() > SHORT_BYTES_MAX) {
+                let message = format!("it has {} bytes, and AMQP allows {SHORT_BYTES_MAX}", text.len());
+                return Err(settings.error(name, "amqp.address", message).hint("shorten it").into());
+            }
+        }
         let steps = match settings.group("declare") {
             Some(section) => declared(settings, section, &exchange, &routing_key)?,
             None => Vec::new(),

@@ -1,5 +1,6 @@
 //! Where a message goes: topic, key, partition.
 
+use crate::topic::{TOPIC_HINT, is_topic};
 use bytes::Bytes;
 use crossdock_connector::{Diagnostics, Outgoing, RenderedValue, SinkConfig, Slot};
 use crossdock_model::{Fault, Text};
@@ -29,9 +30,14 @@ impl Target {
     pub fn new(config: &SinkConfig) -> Result<Self, Diagnostics> {
         let settings = &config.settings;
         let topic = settings.formula("topic").ok_or_else(|| settings.missing("topic"))?;
+        let fixed = (!topic.text.contains("{{")).then(|| topic.text.clone());
+        if fixed.as_ref().is_some_and(|topic| !is_topic(topic)) {
+            let error = settings.error("topic", "kafka.topic", "this is no name of a topic");
+            return Err(error.hint(TOPIC_HINT).into());
+        }
         Ok(Self {
             topic: topic.slot,
-            fixed: (!topic.text.contains("{{")).then(|| topic.text.clone()),
+            fixed,
             key: settings.slot("key"),
             partition: settings.slot("partition"),
             forward_origin: config.forward_origin,

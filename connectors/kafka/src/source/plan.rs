@@ -3,6 +3,7 @@
 use crate::{
     client::Connection,
     options::{self, Options, Side},
+    topic::{TOPIC_HINT, is_topic},
 };
 use crossdock_connector::{Diagnostic, Diagnostics, SourceConfig, StoreTag};
 use crossdock_model::{Text, Timestamp};
@@ -51,11 +52,7 @@ impl Plan {
         for placed in settings.list("topics") {
             if placed.value.as_text().is_some_and(|topic| !is_topic(topic)) {
                 let error = Diagnostic::error("kafka.topic", placed.span, "this is no name of a topic");
-                found.push(
-                    error.hint(
-                        "a name has letters, digits, `.`, `_` and `-`; for several by one expression use `pattern`",
-                    ),
-                );
+                found.push(error.hint(format!("{TOPIC_HINT}; for several by one expression use `pattern`")));
             }
         }
         let pattern = settings.text("pattern");
@@ -111,12 +108,6 @@ impl Plan {
         ];
         self.connection.config(Side::Consumer, &own, &self.options)
     }
-}
-
-/// What Kafka takes as a name.
-fn is_topic(name: &str) -> bool {
-    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=249).contains(&name.len()) && name.chars().all(letter) && !matches!(name, "." | "..")
 }
 
 /// librdkafka takes what begins with `^` as an expression.

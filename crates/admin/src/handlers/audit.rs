@@ -4,7 +4,7 @@ use super::{Answer, Shared, json};
 use crate::{
     Problem,
     audit::{Action, Audit, Caller, Outcome},
-    extract::{Params, limit},
+    extract::{Params, limit, no_cursor},
 };
 use axum::{
     extract::{FromRequestParts, State},
@@ -35,9 +35,7 @@ pub struct Listing {
 pub async fn list(State(shared): State<Shared>, Params(asked): Params<Listing>) -> Answer {
     let limit = limit(asked.limit)?;
     let before = asked.cursor.map(|cursor| cursor.parse().map_err(|_| cursor)).transpose();
-    let before = before.map_err(|cursor| {
-        Problem::bad_request("cursor.invalid", format!("`{cursor}` is no cursor: leave it out to begin anew"))
-    })?;
+    let before = before.map_err(|cursor| no_cursor(&cursor))?;
     let page = blocking(&shared.audit, move |audit| audit.list(before, limit)).await?;
     let page =
         page.map_err(|error| Problem::internal("audit.unreadable", format!("cannot read the audit: {error}")))?;

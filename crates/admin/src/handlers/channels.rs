@@ -3,7 +3,7 @@
 use super::{Answer, Shared, json};
 use crate::{
     Problem, convert,
-    extract::{Params, limit},
+    extract::{Params, Part, limit},
     shape::Page,
 };
 use axum::{
@@ -23,9 +23,9 @@ pub struct Looked {
 }
 
 /// `GET /channels`.
-pub async fn list(State(shared): State<Shared>) -> Answer {
+pub async fn list(State(shared): State<Shared>, Params(part): Params<Part>) -> Answer {
     let channels = shared.gateway.channels().await;
-    Ok(json(StatusCode::OK, &Page::whole(channels.iter().map(convert::channel).collect())))
+    Ok(json(StatusCode::OK, &part.of(channels.iter().map(convert::channel).collect())?))
 }
 
 /// `GET /channels/{name}`.

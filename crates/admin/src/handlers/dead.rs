@@ -10,7 +10,7 @@ use crate::{
     Problem,
     audit::{Action, Caller},
     convert,
-    extract::{Body, MessageBody, Params, limit},
+    extract::{Body, MessageBody, Params, Part, limit},
     given,
     shape::{DeleteRequest, DryRun, EditRequest, Edited, Page, RedriveFilter, RedriveRequest, Started},
 };
@@ -51,9 +51,9 @@ pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer
 }
 
 /// `GET /dead-letters/groups`: by cause, the largest group first.
-pub async fn groups(State(shared): State<Shared>) -> Answer {
+pub async fn groups(State(shared): State<Shared>, Params(part): Params<Part>) -> Answer {
     let groups = shared.gateway.dead_groups().await?;
-    Ok(json(StatusCode::OK, &Page::whole(groups.iter().map(convert::dead_group).collect())))
+    Ok(json(StatusCode::OK, &part.of(groups.iter().map(convert::dead_group).collect())?))
 }
 
 /// `POST /dead-letters/redrive`.

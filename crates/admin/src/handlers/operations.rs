@@ -10,7 +10,7 @@ use crate::{
     Problem,
     audit::{Action, Caller},
     convert,
-    shape::Page,
+    extract::{Params, Part},
 };
 use axum::{
     extract::{Path, State},
@@ -19,9 +19,9 @@ use axum::{
 use serde_json::Map;
 
 /// `GET /operations`: all that run, and the last others.
-pub async fn list(State(shared): State<Shared>) -> Answer {
+pub async fn list(State(shared): State<Shared>, Params(part): Params<Part>) -> Answer {
     let operations = shared.gateway.operations();
-    Ok(json(StatusCode::OK, &Page::whole(operations.iter().map(convert::operation).collect())))
+    Ok(json(StatusCode::OK, &part.of(operations.iter().map(convert::operation).collect())?))
 }
 
 /// `GET /operations/{id}`.

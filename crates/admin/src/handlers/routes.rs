@@ -10,9 +10,9 @@ use crate::{
     Problem,
     audit::{Action, Caller},
     convert,
-    extract::MessageBody,
+    extract::{MessageBody, Params, Part},
     given,
-    shape::{Page, TryRequest},
+    shape::TryRequest,
 };
 use axum::{
     extract::{Path, State},
@@ -22,9 +22,9 @@ use crossdock_model::{Envelope, Origin, Text, Timestamp};
 use serde_json::Map;
 
 /// `GET /routes`.
-pub async fn list(State(shared): State<Shared>) -> Answer {
+pub async fn list(State(shared): State<Shared>, Params(part): Params<Part>) -> Answer {
     let routes = shared.gateway.routes().await;
-    Ok(json(StatusCode::OK, &Page::whole(routes.iter().map(convert::route).collect())))
+    Ok(json(StatusCode::OK, &part.of(routes.iter().map(convert::route).collect())?))
 }
 
 /// `GET /routes/{id}`.

@@ -10,11 +10,3 @@ pub struct Page<T> {
     /// What to send as `cursor` for the next part; none where this is the last.
     pub next: Option<String>,
 }
-
-impl<T> Page<T> {
-    /// A list that is whole.
-    #[must_use]
-    pub const fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None }
-    }
-}

@@ -292,6 +292,14 @@ fn steps_unwrap_and_wrap() {
     check_steps(opaque, Some("image/png"), "x", "application/cloudevents+json {\"specversion\":\"1.0\"");
     let behind = serde_json::json!([{"encode": "cloudevent"}, {"filter": ".n == 1"}]);
     check_steps(behind, json, "{\"n\":1}", "application/cloudevents+json {\"specversion\":\"1.0\"");
+    // Data that nobody can decode leaves as it is.
+    for (data, leaves) in [
+        (r#""data":"hello","datacontenttype":"text/plain""#, "text/plain hello ce_id"),
+        (r#""data_base64":"aGk=","datacontenttype":"image/x""#, "image/x hi ce_id"),
+    ] {
+        let event_of = format!(r#"{{"specversion":"1.0","id":"n","source":"/z","type":"t",{data}}}"#);
+        check_steps(serde_json::json!([{"decode": "cloudevent"}]), event, &event_of, leaves);
+    }
     check_steps(
         serde_json::json!([{"decode": "cloudevent"}]),
         json,
