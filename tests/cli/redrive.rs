@@ -135,3 +135,27 @@ fn a_redrive_goes_on_after_a_kill_and_counts() {
     assert_eq!(bench.operation(&operation)["done"], 5);
     bench.gateway.assert_account();
 }
+
+#[test]
+fn what_cannot_be_sent_back_says_why() {
+    let mut gateway = prepared(
+        "
+channels: { q: { queue: {} } }
+routes:
+  made:
+    from: { generate: { payload: '{\"n\": .sequence}', count: 2 } }
+    accept: [ { validate: { json_schema: n.json } } ]
+    to: { queue: q }
+",
+    );
+    gateway.write("n.json", r#"{"properties": {"n": {"maximum": 0}}}"#);
+    gateway.start();
+    let dead = || api(&gateway, "GET", "/dead-letters", "").json()["items"].as_array().unwrap().len();
+    wait("one is refused", || dead() == 1);
+    let ended = gateway.operate(&["dead", "redrive", "--yes"], "");
+    let said = "0 dead letters redriven, 1 could not be, the last because `accept` refuses it again";
+    assert!(ended.status == 1 && ended.stdout.contains(said), "{}{}", ended.stdout, ended.stderr);
+    let operation = api(&gateway, "GET", "/operations", "").json()["items"][0].clone();
+    assert!(operation["failed"] == 1 && operation["reason"].as_str().unwrap().contains("/n"), "{operation}");
+    gateway.assert_account();
+}

@@ -4,7 +4,7 @@ use super::filter::Filter;
 use crate::cli::{
     client::Client,
     exit::{Exit, Failure, Outcome},
-    terminal::{confirm, data, json, note},
+    terminal::{confirm, data, disarm, json, note},
     units::count,
 };
 use clap::Args;
@@ -120,7 +120,11 @@ fn follow(client: &Client, started: &Started, done: &str) -> Result<(String, Exi
         client.pause(LOOK_EVERY);
     };
     let moved = ended.done.saturating_sub(ended.failed);
-    let failed = if ended.failed > 0 { format!(", {} could not be", ended.failed) } else { String::new() };
+    let failed = match (&ended.reason, ended.failed) {
+        (_, 0) => String::new(),
+        (None, failed) => format!(", {failed} could not be"),
+        (Some(reason), failed) => format!(", {failed} could not be, the last because {}", disarm(reason)),
+    };
     let exit = match (ended.state, ended.failed) {
         (OperationState::Done, 0) => Exit::Fine,
         (OperationState::Done | OperationState::Running | OperationState::Cancelled | OperationState::Failed, _) => {

@@ -18,6 +18,7 @@ pub fn operation(view: &OperationView) -> shape::OperationView {
         total: view.total,
         done: view.done,
         failed: view.failed,
+        reason: view.reason.as_ref().map(ToString::to_string),
     }
 }
 

@@ -114,6 +114,9 @@ pub struct OperationView {
     pub done: u64,
     /// How many of these it could not touch.
     pub failed: u64,
+    /// Why it could not touch the last of them, if that was since the gateway was started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// How far an operation is.

@@ -38,6 +38,8 @@ const PAUSE: &str = "pause";
 /// The operations that are known. Those that run are in the store as they are here.
 pub(crate) struct Operations {
     known: Mutex<BTreeMap<MessageId, Operation>>,
+    /// Why the last letter that one could not do stayed; since the process began.
+    reasons: Mutex<BTreeMap<MessageId, Text>>,
     /// Held while dead letters are looked at and moved, so that no two operations move the same one.
     pub moving: tokio::sync::Mutex<()>,
 }
@@ -47,7 +49,7 @@ impl Operations {
     pub fn load(channels: &dyn Channels) -> Self {
         let known = channels.operations().into_iter().filter(|operation| operation.kind != renames::RENAME);
         let known = known.map(|operation| (operation.id, operation)).collect();
-        Self { known: Mutex::new(known), moving: tokio::sync::Mutex::new(()) }
+        Self { known: Mutex::new(known), reasons: Mutex::default(), moving: tokio::sync::Mutex::new(()) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<MessageId, Operation>> {
@@ -112,6 +114,28 @@ impl Operations {
         let ended: Vec<_> = known.values().filter(|operation| !is_running(operation)).map(|o| o.id).collect();
         for id in ended.iter().take(ended.len().saturating_sub(ENDED_MAX)) {
             known.remove(id);
+            self.reasons().remove(id);
+        }
+    }
+
+    fn reasons(&self) -> std::sync::MutexGuard<'_, BTreeMap<MessageId, Text>> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A letter that an operation is about stays where it is.
+    pub fn note_reason(&self, id: MessageId, reason: &str) {
+        self.reasons().insert(id, Text::from(reason));
+    }
+
+    fn view(&self, operation: &Operation) -> OperationView {
+        OperationView {
+            id: operation.id,
+            kind: operation.kind.clone(),
+            state: operation.state,
+            total: operation.total,
+            done: operation.done,
+            failed: operation.failed,
+            reason: self.reasons().get(&operation.id).cloned(),
         }
     }
 
@@ -192,14 +216,15 @@ impl Gateway {
     /// All operations that run, and the last others, oldest first.
     #[must_use]
     pub fn operations(&self) -> Vec<OperationView> {
-        let known = self.0.operations.lock();
-        known.values().filter(|operation| operation.kind != PAUSE).map(view).collect()
+        let operations = &self.0.operations;
+        let known = operations.lock();
+        known.values().filter(|operation| operation.kind != PAUSE).map(|one| operations.view(one)).collect()
     }
 
     /// An operation.
     #[must_use]
     pub fn operation(&self, id: MessageId) -> Option<OperationView> {
-        self.0.operations.get(id).as_ref().map(view)
+        self.0.operations.get(id).as_ref().map(|operation| self.0.operations.view(operation))
     }
 
     /// Stops an operation; what it has done stays.
@@ -219,7 +244,7 @@ impl Gateway {
         self.0.commit(Txn { operations: vec![operation.clone()], ..Txn::default() }).await?;
         self.0.operations.put(operation.clone());
         drop(moving);
-        Ok(view(&operation))
+        Ok(self.0.operations.view(&operation))
     }
 }
 
@@ -234,17 +259,6 @@ impl Inner {
 
 fn is_running(operation: &Operation) -> bool {
     operation.state == OperationState::Running
-}
-
-fn view(operation: &Operation) -> OperationView {
-    OperationView {
-        id: operation.id,
-        kind: operation.kind.clone(),
-        state: operation.state,
-        total: operation.total,
-        done: operation.done,
-        failed: operation.failed,
-    }
 }
 
 fn id_of(now: Timestamp, random: u64) -> MessageId {

@@ -126,6 +126,7 @@ async fn move_one(
         Err(reason) => {
             tracing::warn!(id = %message.id(), reason, "a dead letter stays where it is");
             moved.failed += 1;
+            inner.operations.note_reason(operation.id, &reason);
             inner.operations.put(moved.clone());
             *operation = moved;
             return Ok(true);

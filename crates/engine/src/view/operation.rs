@@ -42,4 +42,6 @@ pub struct OperationView {
     pub done: u64,
     /// How many could not be done (gone meanwhile, or refused by `accept`).
     pub failed: u64,
+    /// Why the last of them could not; none of a process before this one.
+    pub reason: Option<Text>,
 }
