@@ -30,7 +30,7 @@ struct Broker {
 
 impl Broker {
     fn at(own: Option<Kafka>) -> Self {
-        let broker = Self { own, source: unique("in"), target: unique("out"), taken: 0 };
+        let broker = Self { own, source: unique("in"), target: unique("out.a"), taken: 0 };
         for topic in [&broker.source, &broker.target] {
             create_topic(&broker.address(), topic, 1, &[("max.message.bytes", "3000000")]).unwrap();
         }
@@ -129,8 +129,8 @@ impl Peer for Broker {
     }
 
     fn missing_target(&self) -> Option<(Value, FaultClass)> {
-        // A name that no topic may have, for this server makes topics as they are named.
-        Some((json!({ "topic": "not/a topic", "timeout": "5s" }), FaultClass::Failed))
+        // This server makes topics as they are named, but for one that would be called like another in its metrics.
+        Some((json!({ "topic": self.target.replace('.', "_"), "timeout": "5s" }), FaultClass::Failed))
     }
 
     async fn put(&mut self, messages: &[Message]) {
