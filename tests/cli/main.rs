@@ -15,6 +15,8 @@ mod harness;
 #[cfg(test)]
 mod one_owner;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod queues;
 #[cfg(test)]
 mod redrive;

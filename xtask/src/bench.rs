@@ -66,6 +66,18 @@ const BENCHES: &[Bench] = &[
         package: "crossdock-kafka",
         example: "kafka_bench",
     },
+    Bench {
+        name: "amqp_connector",
+        about: "what the amqp connector alone costs a message, in and out, beside lapin's bare loop",
+        package: "crossdock-amqp",
+        example: "amqp_bench",
+    },
+    Bench {
+        name: "mqtt_connector",
+        about: "what the mqtt connector alone costs a message, in and out, beside rumqttc's bare loop",
+        package: "crossdock-mqtt",
+        example: "mqtt_bench",
+    },
 ];
 
 /// Runs the named benches, or all.

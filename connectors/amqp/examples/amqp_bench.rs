@@ -1,5 +1,5 @@
-//! What the connector costs a message, in and out, beside the bare loop of a client library (lapin), against a real
-//! RabbitMQ: `CROSSDOCK_TEST_RABBIT=amqp://… cargo run --release -p crossdock-amqp --features brokers --example amqp_bench [ROUNDS [MESSAGES]]`.
+//! What the connector costs a message, in and out, beside the bare loop of a client library (lapin), against a RabbitMQ
+//! that is started for it: `cargo run --release -p crossdock-amqp --example amqp_bench [ROUNDS [MESSAGES]]`.
 //!
 //! Payloads of 512 bytes, persistent, mandatory, confirmed; 1,000 in flight out, a prefetch of 500 in. The player of the
 //! engine settles what it gets at once: no store, no rules. CPU is this process's own; the
@@ -53,7 +53,8 @@ const PAYLOAD: [u8; 512] = [b'x'; 512];
 async fn main() {
     let number = |at, usual| std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(usual);
     let (rounds, count) = (number(1, 3), number(2, 100_000));
-    let url = servers::rabbit().url();
+    let server = servers::Rabbit::start();
+    let url = server.url();
     for _ in 0..rounds {
         let queue = unique("bench");
         let channel = channel(url, &queue).await;

@@ -71,8 +71,7 @@ fn brokers(settings: &Settings) -> Result<String, Diagnostics> {
     let (mut found, mut list) = (Diagnostics::new(), Vec::new());
     for placed in settings.list("brokers") {
         let Some(broker) = placed.value.as_text() else { continue };
-        let fits = !broker.is_empty() && !broker.contains(['/', ',', '@']) && !broker.contains(char::is_whitespace);
-        if fits {
+        if is_broker(broker) {
             list.push(broker.to_string());
         } else {
             let error = Diagnostic::error("kafka.broker", placed.span, "this is no address of a broker");
@@ -83,6 +82,19 @@ fn brokers(settings: &Settings) -> Result<String, Diagnostics> {
         found.push(settings.error("brokers", "kafka.broker", "there is no broker").hint("add a `HOST:PORT`"));
     }
     if found.has_errors() { Err(found) } else { Ok(list.join(",")) }
+}
+
+/// `HOST`, `HOST:PORT`, and the same with an IPv6 address in brackets; without a port librdkafka takes 9092.
+fn is_broker(broker: &str) -> bool {
+    let bracketed = broker.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, port) = match bracketed {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or_default())),
+        None => broker.split_once(':').map_or((broker, None), |(host, port)| (host, Some(port))),
+    };
+    let wrong = |c: char| matches!(c, '/' | ',' | '@' | '[' | ']') || c.is_whitespace();
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    !host.is_empty() && !host.contains(wrong) && port.is_none_or(is_port)
 }
 
 /// A warning of a password that everybody on the way can read. SCRAM tells nobody the password.

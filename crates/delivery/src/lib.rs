@@ -73,4 +73,4 @@ pub use entry::{Entry, Prior};
 pub use link::Link;
 pub use policy::{HELD_MAX, Order, Policy, RETRY_AFTER_MAX, Retry, VOICES_MAX};
 pub use scheduler::Scheduler;
-pub use status::{CircuitStatus, Counters, Hold, State, Status};
+pub use status::{CircuitStatus, Counters, Hold, State, Status, Trouble};

@@ -78,6 +78,17 @@ pub struct Status {
     pub scheduled: usize,
 }
 
+/// Why a target is held.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Trouble {
+    /// Why nothing but probes is sent.
+    pub hold: Hold,
+    /// When it left up.
+    pub since: Moment,
+    /// The last fault.
+    pub fault: Fault,
+}
+
 /// What happened since the scheduler was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {

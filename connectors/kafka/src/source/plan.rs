@@ -55,6 +55,10 @@ impl Plan {
                 found.push(error.hint(format!("{TOPIC_HINT}; for several by one expression use `pattern`")));
             }
         }
+        if settings.text("group").is_some_and(|group| group.is_empty()) {
+            let error = settings.error("group", "kafka.group", "an empty name is none of a group");
+            found.push(error.hint("name it, or leave it out: then it is the route's name"));
+        }
         let pattern = settings.text("pattern");
         match (topics.is_empty(), pattern) {
             (true, None) => found.push(
@@ -75,7 +79,7 @@ impl Plan {
         let Some(connection) = connection.filter(|_| !found.has_errors()) else { return Err(found) };
         let is_pattern = pattern.is_some();
         let topics = pattern.map_or(topics, |pattern| vec![anchored(pattern)]);
-        let group = settings.text("group").filter(|group| !group.is_empty()).unwrap_or(&config.route).clone();
+        let group = settings.text("group").unwrap_or(&config.route).clone();
         let route = config.route.clone();
         let member = format!("crossdock-{store}-{route}");
         let plan = Self { connection, route, topics, is_pattern, group, start, member, options };

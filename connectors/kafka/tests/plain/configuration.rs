@@ -28,6 +28,7 @@ fn sources_say_everything_that_is_wrong() {
         (json!({ "topics": ["a"], "pattern": "b" }), &["beside `topics`"]),
         (json!({ "topics": ["a b", "ok", ""] }), &["no name of a topic", "no name of a topic"]),
         (json!({ "pattern": "a(" }), &["`a(` is no regular expression"]),
+        (json!({ "topics": ["a"], "group": "" }), &["an empty name is none of a group | Some(\"name it"]),
         (json!({ "topics": ["a"], "start": "newest" }), &["earliest, latest, or a time"]),
         (json!({ "topics": ["a"], "start": "2026-01-31T12:00:00Z" }), &[]),
         (
@@ -50,6 +51,8 @@ fn connections_say_everything_that_is_wrong() {
     for (connection, expected) in [
         (json!({ "brokers": [] }), &["there is no broker"][..]),
         (json!({ "brokers": ["kafka://a:1", "a:1,b:2", "ok:1"] }), &["HOST:PORT", "HOST:PORT"]),
+        (json!({ "brokers": ["a:", ":9092", "a:0", "b:65536", "::1:9092", "[::1]9092"] }), &["HOST:PORT"; 6]),
+        (json!({ "brokers": ["a", "a:1", "[::1]", "[::1]:9092"] }), &[]),
         (with("auth", json!({ "user": "u", "password": "p" })), &[]),
         (with("tls", json!({})), &[]),
         (with("tls", json!({ "ca": "/no/such/file" })), &["cannot read /no/such/file"]),

@@ -2,7 +2,7 @@
 
 use super::Scheduler;
 use crate::{
-    CircuitStatus, Counters, Entry, Hold, Link, State, Status,
+    CircuitStatus, Counters, Entry, Hold, Link, State, Status, Trouble,
     circuit::{Circuit, Down, Kind, Phase, Why},
     link::Lost,
 };
@@ -76,6 +76,14 @@ impl Scheduler {
             fresh: self.members.iter().map(|(_, member)| member.queue.fresh_len()).sum(),
             scheduled: self.members.iter().map(|(_, member)| member.queue.waiting_len()).sum(),
         }
+    }
+
+    /// Why the target is held, as its status says; none if all of its circuits are up. Costs little beside the status.
+    #[must_use]
+    pub fn trouble(&self, link: &Link) -> Option<Trouble> {
+        let is_held = !link.is_reachable() || self.members.iter().any(|(_, member)| !member.circuit.is_up());
+        let CircuitStatus { hold, since, fault, .. } = is_held.then(|| self.status(link).circuit)?;
+        Some(Trouble { hold: hold?, since: since?, fault: fault? })
     }
 
     /// What is shown of each circuit, in the order of their hashes.

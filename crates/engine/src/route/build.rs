@@ -9,6 +9,7 @@ use super::{
     outbox::Outbox,
     reading::Reading,
     sink::SinkWay,
+    standing::Standing,
     target::{ChannelWay, Target, Way},
 };
 use crate::{Evaluator, account::Channel, claims::Claimed, limits, metrics::Histogram, shared::Shared};
@@ -99,7 +100,6 @@ impl RouteTask {
         let fences = fences.map(|claimed| claimed.fence.clone()).collect();
         let place = shared.crash.turns.join(Arc::clone(&bell));
         let task = Self {
-            started_at: shared.time.now(),
             shared,
             evaluator,
             channel,
@@ -171,6 +171,7 @@ fn target(
         fetched_below: 0,
         reading,
         recalls: Vec::new(),
+        standing: Standing::new(shared.time.now()),
     }
 }
 

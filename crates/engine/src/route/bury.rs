@@ -300,8 +300,8 @@ impl RouteTask {
             Ok(committed) => {
                 let stored = committed.puts.iter().filter(|put| matches!(put, PutResult::Stored { .. })).count();
                 self.dead_letters.count_appended(stored as u64);
-                if !self.grave.is_stuck() {
-                    self.trouble = None;
+                if !self.grave.is_stuck() && self.trouble.take().is_some() {
+                    tracing::info!(route = %self.evaluator.route().id, "the route goes on");
                 }
                 for letter in &letters {
                     self.ended.settled(letter.offset);
@@ -335,7 +335,9 @@ impl RouteTask {
     }
 
     fn stuck(&mut self, reason: String) {
-        tracing::warn!(route = %self.evaluator.route().id, reason, "the route holds");
+        if self.trouble.as_deref() != Some(reason.as_str()) {
+            tracing::warn!(route = %self.evaluator.route().id, reason, "the route holds");
+        }
         self.trouble = Some(Text::from(reason));
         self.grave.retry_at = Some(Instant::now() + limits::FULL_PAUSE);
     }

@@ -34,6 +34,7 @@ mod recover;
 mod report;
 mod send;
 mod sink;
+mod standing;
 mod target;
 mod turn;
 
@@ -47,7 +48,7 @@ pub(crate) use report::RouteReport;
 use crate::{Evaluator, account::Channel, crash::Permit, metrics::Histogram, shared::Shared};
 use bury::Grave;
 use cache::Cache;
-use crossdock_model::{Text, Timestamp};
+use crossdock_model::Text;
 use crossdock_store::Fence;
 use ended::Ended;
 use gate::Gate;
@@ -74,7 +75,6 @@ pub(crate) struct RouteTask {
     evaluator: Evaluator,
     channel: Arc<Channel>,
     dead_letters: Arc<Channel>,
-    started_at: Timestamp,
     events_to_self: mpsc::UnboundedSender<RouteEvent>,
     events: mpsc::UnboundedReceiver<RouteEvent>,
     /// Rung by the store and by changed links.

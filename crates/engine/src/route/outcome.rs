@@ -69,6 +69,7 @@ impl RouteTask {
                 live.stage = Stage::Waiting;
             }
         }
+        target.standing.hear(finished.iter().any(|(_, result)| result.is_err()));
         let mut effects = Vec::with_capacity(finished.len());
         target.finished(moment, finished, &mut effects);
         for effect in effects {

@@ -78,7 +78,11 @@ impl RouteTask {
         let view = TargetView {
             name: target.name.clone(),
             state: circuit.state,
-            since: circuit.since.map_or(self.started_at, |since| time.timestamp_of(since)),
+            since: match (circuit.since, target.standing.up_since()) {
+                (Some(held), _) => time.timestamp_of(held),
+                (None, Some(up)) => up,
+                (None, None) => time.now(),
+            },
             reason: if circuit.state == State::Up { None } else { reason },
             next_probe: circuit.next_probe.map(|at| time.timestamp_of(at)),
             suspects: circuit.suspects.len(),

@@ -6,6 +6,7 @@ use super::{
     notes::Noted,
     reading::Reading,
     sink::SinkWay,
+    standing::Standing,
 };
 use crate::{account::Channel, claims::Claimed, limits, metrics::Histogram};
 use crossdock_delivery::{Effect, Scheduler, Start};
@@ -51,6 +52,8 @@ pub(crate) struct Target {
     pub recalls: Vec<u64>,
     /// What of it is noted to be in flight.
     pub noted: Noted,
+    /// What the log was told of it.
+    pub standing: Standing,
 }
 
 /// Where a target sends to.

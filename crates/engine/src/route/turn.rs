@@ -73,6 +73,7 @@ impl RouteTask {
         self.flush();
         self.dig();
         self.forget_ended();
+        self.look_at_targets();
     }
 
     fn take(&mut self, event: RouteEvent) {
@@ -92,8 +93,11 @@ impl RouteTask {
                 // Who asked may have gone.
                 let _ = answer.send(());
             }
-            // Who asked may have gone.
-            RouteEvent::Report(answer) => drop(answer.send(self.report())),
+            RouteEvent::Report(answer) => {
+                self.look_at_targets();
+                // Who asked may have gone.
+                let _ = answer.send(self.report());
+            }
             RouteEvent::Locate(offsets, answer) => drop(answer.send(self.locate(&offsets))),
         }
     }

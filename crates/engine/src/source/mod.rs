@@ -45,6 +45,7 @@ impl SourceTask {
         let Self { plan, mut source, board, paused, mut tried } = self;
         let mut phase = plan.shared.phase.subscribe();
         let mut pause = PAUSE_MIN;
+        let mut is_down = false;
         loop {
             let opened = tokio::select! {
                 biased;
@@ -54,6 +55,9 @@ impl SourceTask {
             let lost = match opened {
                 Ok(halves) => {
                     board.set(&plan.shared.time, SourceState::Up, None);
+                    if std::mem::take(&mut is_down) {
+                        tracing::info!(route = %plan.evaluator.route().id, "the source is up again");
+                    }
                     tried.take();
                     let mut session = Session::new(&plan, &board, halves, paused.clone());
                     let end = session.run().await;
@@ -68,6 +72,7 @@ impl SourceTask {
                 Err(error) => error,
             };
             tracing::warn!(route = %plan.evaluator.route().id, error = %lost, "the source is down");
+            is_down = true;
             board.set(&plan.shared.time, SourceState::Down, Some(Text::from(lost.text)));
             tried.take();
             let wait = jitter(&plan, pause);
