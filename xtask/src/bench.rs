@@ -14,7 +14,7 @@ struct Bench {
     name: &'static str,
     about: &'static str,
     package: &'static str,
-    example: &'static str,
+    program: &'static str,
 }
 
 const BENCHES: &[Bench] = &[
@@ -22,61 +22,56 @@ const BENCHES: &[Bench] = &[
         name: "store",
         about: "512-byte messages appended, consumed and settled, with a sync per group, beside a raw loop",
         package: "crossdock-store",
-        example: "log_bench",
+        program: "log",
     },
     Bench {
         name: "scale",
         about: "ten and a thousand queues, a cold backlog of a thousand, dead letters among many, latency at a steady rate",
         package: "crossdock-store",
-        example: "scale_bench",
+        program: "scale",
     },
     Bench {
         name: "rules",
         about: "parse, JSON Schema, a mapping of ten fields, encode: a 522-byte order on one core",
         package: "crossdock-rules",
-        example: "rules_bench",
+        program: "rules",
     },
-    Bench {
-        name: "delivery",
-        about: "deciding what is sent when",
-        package: "crossdock-delivery",
-        example: "delivery_bench",
-    },
+    Bench { name: "delivery", about: "deciding what is sent when", package: "crossdock-delivery", program: "delivery" },
     Bench {
         name: "http",
         about: "the whole program: 1 KiB requests from 32 keep-alive connections, checked, durable, beside a bare echo",
         package: "crossdock",
-        example: "http_bench",
+        program: "http",
     },
     Bench {
         name: "backlog",
         about: "the whole program: ten million messages behind a partner that answers nobody, a kill, and the way out",
         package: "crossdock",
-        example: "backlog_bench",
+        program: "backlog",
     },
     Bench {
         name: "http_connector",
         about: "what the http connector alone costs a message, in and out, beside hyper's server and client",
         package: "crossdock-http",
-        example: "connector_bench",
+        program: "http_connector",
     },
     Bench {
         name: "kafka_connector",
         about: "one topic into another through the kafka connector alone, beside a bare loop of librdkafka",
         package: "crossdock-kafka",
-        example: "kafka_bench",
+        program: "kafka_connector",
     },
     Bench {
         name: "amqp_connector",
         about: "what the amqp connector alone costs a message, in and out, beside lapin's bare loop",
         package: "crossdock-amqp",
-        example: "amqp_bench",
+        program: "amqp_connector",
     },
     Bench {
         name: "mqtt_connector",
         about: "what the mqtt connector alone costs a message, in and out, beside rumqttc's bare loop",
         package: "crossdock-mqtt",
-        example: "mqtt_bench",
+        program: "mqtt_connector",
     },
 ];
 
@@ -96,14 +91,8 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
     let mut is_good = true;
     for bench in BENCHES.iter().filter(|bench| names.is_empty() || names.contains(&bench.name)) {
         println!("\n{}: {}", bench.name, bench.about);
-        if bench.package == "crossdock" {
-            let mut program = command(root, "cargo");
-            is_good &=
-                step("build", program.args(["build", "--release", "--quiet", "--package", "crossdock"]), |_| {})?
-                    .is_good;
-        }
         let mut cargo = command(root, "cargo");
-        cargo.args(["run", "--release", "--quiet", "--package", bench.package, "--example", bench.example]);
+        cargo.args(["bench", "--quiet", "--package", bench.package, "--bench", bench.program]);
         is_good &= step(bench.name, &mut cargo, |_| {})?.is_good;
     }
     Ok(is_good)

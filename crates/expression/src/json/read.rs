@@ -1,7 +1,7 @@
 //! Reading: one pass over the bytes, straight into what the caller builds.
 //!
 //! Written for these representations because reading is most of what a message costs: through a generic reader the same
-//! orders took twice the instructions (`crossdock-rules`, example `rules_bench`). What is rare and subtle is left to
+//! orders took twice the instructions (`crossdock-rules`, bench `rules`). What is rare and subtle is left to
 //! others: escapes to `serde_json`, long numbers to the standard library, whose results are correctly rounded.
 
 use super::scan::plain_bytes;

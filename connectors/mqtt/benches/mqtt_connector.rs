@@ -1,6 +1,6 @@
 //! What the connector costs a message, in and out, beside the bare client library in the same loop.
 //!
-//! `cargo run --release -p crossdock-mqtt --example mqtt_bench [ROUNDS]`. MQTT 3.1.1, QoS 1, payloads of 300 bytes, a
+//! `cargo bench -p crossdock-mqtt --bench mqtt_connector -- [ROUNDS]`. MQTT 3.1.1, QoS 1, payloads of 300 bytes, a
 //! thousand in flight, against a broker in this process that only writes and reads packets. Both sides run on runtimes of
 //! their own; CPU is that of the threads of the side under test (`/proc/self/task/*/schedstat`), so the broker's own cost
 //! and other work do not count. The player of the engine settles what it gets at once: no store, no rules.

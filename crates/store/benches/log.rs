@@ -1,6 +1,6 @@
 //! Measures the log against a raw append-and-sync loop of the same batch size, alternating, in one run.
 //!
-//! `cargo run --release -p crossdock-store --example log_bench -- [FOLDER] [SECONDS] [MEASURE]`
+//! `cargo bench -p crossdock-store --bench log -- [FOLDER] [SECONDS] [MEASURE]`
 //!
 //! Three measures, or the one that is named, each a line `name value unit`:
 //! - `flow`: batches of 256 messages of 512 bytes appended, fetched and settled, a sync per group: CPU and bytes

@@ -1,6 +1,6 @@
 //! Measures what size and number cost: queues, backlog, latency at a steady rate.
 //!
-//! `cargo run --release -p crossdock-store --example scale_bench -- [FOLDER] [SECONDS] [MEASURE]`
+//! `cargo bench -p crossdock-store --bench scale -- [FOLDER] [SECONDS] [MEASURE]`
 //!
 //! Each measure, or the one that is named, is a line `name value`:
 //! - `queues`: batches of 256 messages of 512 bytes through 10 queues and through 1,000, in turn, in one run: CPU a message.

@@ -1,7 +1,7 @@
 //! What a message costs: from a source that always has more, through the engine and the store, to a sink that takes
 //! everything at once. Prints messages a second and CPU time a message, with the same for the store alone.
 //!
-//! `cargo run --release -p crossdock-engine --example throughput [MESSAGES] [FOLDER]`
+//! `cargo bench -p crossdock-engine --bench throughput -- [MESSAGES] [FOLDER]`
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people, which may end at any trouble")]
 
@@ -266,7 +266,8 @@ fn through(base: &Path, name: &str, yaml: &str, messages: u64, done: fn(&Counts)
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    // Cargo adds `--bench` to what it is given.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let messages: u64 = arguments.next().map_or(1_000_000, |text| text.parse().unwrap());
     let base = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from).join("crossdock-throughput");
     store_alone(&base, messages);

@@ -1,7 +1,7 @@
 //! What a backlog costs the whole program: messages of 512 bytes behind a partner that takes requests and answers none.
 //!
-//! `cargo xtask bench backlog` builds and runs it. By itself: `backlog_bench [--program PATH] [--messages N] [--seconds N]`,
-//! where PATH is the program to measure [`crossdock`, beside the folder this stands in].
+//! `cargo bench -p crossdock --bench backlog -- [--program PATH] [--messages N] [--seconds N]`, where PATH is the program to
+//! measure [the one that is built with it].
 //!
 //! First live: messages are made, stored and delivered at once, for so many seconds. Then the partner stalls until so many
 //! messages stand in the queue: resident set above that of an idle gateway. The gateway is killed and starts again, with
@@ -9,12 +9,12 @@
 
 #![expect(clippy::print_stdout, reason = "a bench says its figures")]
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use crossdock_testkit::{Gateway, pause, wait_for};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -35,9 +35,8 @@ struct Options {
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self> {
-        let here = std::env::current_exe()?;
-        let beside = here.parent().and_then(Path::parent).context("no folder above the bench")?.join("crossdock");
-        let mut options = Self { program: beside, messages: 10_000_000, measured: Duration::from_secs(15) };
+        let built = env!("CARGO_BIN_EXE_crossdock").into();
+        let mut options = Self { program: built, messages: 10_000_000, measured: Duration::from_secs(15) };
         for pair in arguments.chunks(2) {
             match pair {
                 [name, path] if name == "--program" => options.program = path.into(),
@@ -51,7 +50,9 @@ impl Options {
 }
 
 fn main() -> Result<()> {
-    let options = Options::read(&std::env::args().skip(1).collect::<Vec<_>>())?;
+    // Cargo adds `--bench` to what it is given.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let options = Options::read(&arguments)?;
     let partner = Partner::start()?;
     let drain = format!(
         "connections: {{ erp: {{ http: {{ base_url: \"http://127.0.0.1:{}\" }} }} }}\n\

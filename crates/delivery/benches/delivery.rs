@@ -1,6 +1,6 @@
 //! What a message costs in the scheduler, without a store, a connector or a socket: admitted, started, answered.
 //!
-//! `cargo run --release -p crossdock-delivery --example delivery_bench [MESSAGES]`
+//! `cargo bench -p crossdock-delivery --bench delivery -- [MESSAGES]`
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 

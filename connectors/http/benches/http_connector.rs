@@ -1,6 +1,6 @@
 //! What the connector costs a message, in and out, beside the bare thing: a hyper echo, and a loop over hyper's client.
 //!
-//! `cargo run --release -p crossdock-http --example connector_bench [ROUNDS]`. Bodies of 1 KiB over loopback, 32
+//! `cargo bench -p crossdock-http --bench http_connector -- [ROUNDS]`. Bodies of 1 KiB over loopback, 32
 //! keep-alive connections in, 64 out. Both sides run in this process on runtimes of their own; CPU is that of the threads
 //! of the side under test (`/proc/self/task/*/schedstat`), so the load's own cost and other work do not count. The player
 //! of the engine settles what it gets at once: no store, no rules.

@@ -1,5 +1,5 @@
 //! What the connector costs a message, in and out, beside the bare loop of a client library (lapin), against a RabbitMQ
-//! that is started for it: `cargo run --release -p crossdock-amqp --example amqp_bench [ROUNDS [MESSAGES]]`.
+//! that is started for it: `cargo bench -p crossdock-amqp --bench amqp_connector -- [ROUNDS [MESSAGES]]`.
 //!
 //! Payloads of 512 bytes, persistent, mandatory, confirmed; 1,000 in flight out, a prefetch of 500 in. The player of the
 //! engine settles what it gets at once: no store, no rules. CPU is this process's own; the

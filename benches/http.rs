@@ -2,13 +2,13 @@
 //! 32 connections that are kept open. Beside it, in the same run under the same load, a bare hyper server that reads the
 //! body and answers.
 //!
-//! `cargo xtask bench http` builds and runs it. By itself: `http_bench [--program PATH] [--seconds N] [--rounds N]`, where
-//! PATH is the program to measure [`crossdock`, beside the folder this stands in].
+//! `cargo bench -p crossdock --bench http -- [--program PATH] [--seconds N] [--rounds N]`, where PATH is the program to
+//! measure [the one that is built with it].
 //!
 //! Load and servers are processes of their own, and what is told of a server is its own processor time, from
 //! `/proc/PID/stat`. The load is one thread over raw sockets; its share is told as well, for on few cores it takes from
 //! the servers'. So processor time a request, and the ratio to the bare server, are what means something elsewhere.
-//! What the connector costs alone, in and out, tells `connectors/http/examples/connector_bench.rs`.
+//! What the connector costs alone, in and out, tells `connectors/http/benches/http_connector.rs`.
 
 #![expect(clippy::print_stdout, reason = "a bench says its figures")]
 
@@ -22,7 +22,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{self, Child, Command},
     time::{Duration, Instant},
 };
@@ -59,7 +59,8 @@ struct Options {
 }
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo adds `--bench` to what it is given.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.as_slice() {
         [role, port] if role == "echo" => {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(echo(port.parse()?))
@@ -70,9 +71,8 @@ fn main() -> Result<()> {
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self> {
-        let here = std::env::current_exe()?;
-        let beside = here.parent().and_then(Path::parent).context("no folder above the bench")?.join("crossdock");
-        let mut options = Self { program: beside, measured: Duration::from_secs(10), rounds: 2 };
+        let built = env!("CARGO_BIN_EXE_crossdock").into();
+        let mut options = Self { program: built, measured: Duration::from_secs(10), rounds: 2 };
         for pair in arguments.chunks(2) {
             match pair {
                 [name, path] if name == "--program" => options.program = path.into(),

@@ -1,6 +1,6 @@
 //! What the steps cost a message: a 522-byte order is parsed, validated, mapped (ten fields) and encoded, on one core.
 //!
-//! `cargo run --release -p crossdock-rules --example rules_bench [ROUNDS [NAME]]` prints microseconds of CPU a message for each list
+//! `cargo bench -p crossdock-rules --bench rules -- [ROUNDS [NAME]]` prints microseconds of CPU a message for each list
 //! of steps: the least and the median of rounds that alternate between the lists. CPU time is the kernel's
 //! (`/proc/thread-self/schedstat`), so that other work on the machine counts as little as can be.
 #![expect(
@@ -128,7 +128,9 @@ fn generic(orders: &[Arc<Envelope>]) -> f64 {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(15);
+    // Cargo adds `--bench` to what it is given.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let rounds = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(15);
     let map = include_str!("../fixtures/order.vrl");
     let transform = || step("transform", formula(map, Returns::Changes));
     let filter = || step("filter", formula("to_float!(.total) > 0", Returns::Condition));
@@ -149,7 +151,7 @@ fn main() {
         ("parse, validate, map, encode xml", vec![validate(), transform(), encode("xml")]),
     ];
     let orders = orders();
-    let wanted = std::env::args().nth(2).unwrap_or_default();
+    let wanted = arguments.get(1).cloned().unwrap_or_default();
     let cases = cases.iter().filter(|(name, _)| name.contains(&wanted));
     let pipelines: Vec<_> = cases.map(|(name, steps)| (*name, pipeline(steps))).collect();
     let mut times = vec![Vec::new(); pipelines.len()];

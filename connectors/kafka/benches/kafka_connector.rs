@@ -1,11 +1,9 @@
 //! The connector beside the bare client library on the same work: everything of one topic into another.
 //!
-//! ```text
-//! kafka_bench [BROKER FROM TO COUNT [bare|connector]]
-//! ```
+//! `cargo bench -p crossdock-kafka --bench kafka_connector -- [BROKER FROM TO COUNT [bare|connector]]`
 //!
-//! Without arguments a Kafka is started, and filled with 300,000 records of 522 bytes. Else `FROM` holds at least COUNT messages. *bare*: a consumer of librdkafka polled in a loop, each message given to an
-//! idempotent producer and answered for. *connector*: the source and the target of this crate joined by a loop that
+//! Without arguments a Kafka is started, and filled with 300,000 records of 522 bytes. Else `FROM` holds at least COUNT
+//! messages. *bare*: a consumer of librdkafka polled in a loop, each message given to an idempotent producer and answered for. *connector*: the source and the target of this crate joined by a loop that
 //! settles what was delivered, without store or rules. Printed are messages a second and CPU time a message of the process.
 
 use bytes::Bytes;
@@ -38,7 +36,8 @@ use tokio::sync::mpsc;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    // Cargo adds `--bench` to what it is given.
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.as_slice() {
         [] => {
             let server = servers::Kafka::start();
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
             Ok(count) => compare(broker, from, to, count, rest),
             Err(_) => return say("COUNT is no number"),
         },
-        _ => return say("usage: kafka_bench [BROKER FROM TO COUNT [bare|connector]]"),
+        _ => return say("usage: kafka_connector [BROKER FROM TO COUNT [bare|connector]]"),
     }
     ExitCode::SUCCESS
 }

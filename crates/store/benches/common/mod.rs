@@ -33,7 +33,8 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn read() -> Self {
-        let mut arguments = std::env::args().skip(1);
+        // Cargo adds `--bench` to what it is given.
+        let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
         let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
         let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3);
         let folder = tempfile::tempdir_in(folder).unwrap();
