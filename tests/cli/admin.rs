@@ -3,7 +3,11 @@
 use crate::harness::{api, post, prepared_with, request, started, wait};
 use crossdock_testkit::free_port;
 use serde_json::Value;
-use std::os::unix::fs::PermissionsExt as _;
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+};
 
 const ROUTES: &str = "
 channels: { q: { queue: {} }, held: { queue: {} } }
@@ -43,6 +47,22 @@ fn only_its_own_hosts_and_the_bearer_of_the_token_are_answered() {
     assert!(denied.header("www-authenticate").unwrap().starts_with("Bearer"));
     let mode = std::fs::metadata(gateway.path("data/admin.token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn who_says_at_once_that_he_will_send_no_more_is_answered() {
+    let gateway = started(ROUTES);
+    let token = gateway.token().unwrap();
+    for (path, status) in
+        [("/livez", "200"), ("/metrics", "200"), ("/api/v1/status", "200"), ("/api/v1/nothing", "404")]
+    {
+        let mut stream = TcpStream::connect(("127.0.0.1", gateway.admin)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.split(' ').nth(1) == Some(status), "{path}: {answer}");
+    }
 }
 
 #[test]

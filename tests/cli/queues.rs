@@ -1,6 +1,6 @@
 //! Queues over the admin API: publishing, and consumers that have no protocol of their own.
 
-use crate::harness::{api, request, started};
+use crate::harness::{api, request, started, wait};
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
@@ -61,13 +61,25 @@ fn a_consumer_that_has_gone_is_given_nothing() {
         gateway.admin,
         body.len()
     );
+    // Who says that he will send no more may have gone, and hears that there was nothing; who has gone hears nothing.
     for _ in 0..3 {
+        let mut half_gone = TcpStream::connect(("127.0.0.1", gateway.admin)).unwrap();
+        half_gone.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        half_gone.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        half_gone.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"messages":[]}"#), "{answer}");
         let mut gone = TcpStream::connect(("127.0.0.1", gateway.admin)).unwrap();
         gone.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        gone.shutdown(Shutdown::Write).unwrap();
-        // It ends when the gateway has noticed.
-        assert_eq!(gone.read_to_end(&mut Vec::new()).unwrap(), 0);
     }
+    wait("the gateway to let go of who has gone", || {
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().all(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, state) = (words.next(), words.nth(1));
+            // CLOSE_WAIT: the peer has closed, and the gateway still holds the connection.
+            !(local.is_some_and(|local| local.ends_with(&format!(":{:04X}", gateway.admin))) && state == Some("08"))
+        })
+    });
     let publish = |body: &str| {
         let headers = [("authorization", &*token), ("content-type", "application/json")];
         assert_eq!(

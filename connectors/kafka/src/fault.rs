@@ -37,13 +37,8 @@ const DENIED: &[Code] = &[
 ];
 
 /// The brokers do not let us into the group, and say what of its settings they do not take.
-const NO_MEMBER: &[Code] = &[
-    Code::InvalidSessionTimeout,
-    Code::InvalidGroupId,
-    Code::InconsistentGroupProtocol,
-    Code::GroupMaxSizeReached,
-    Code::UnsupportedVersion,
-];
+const NO_MEMBER: &[Code] =
+    &[Code::InvalidSessionTimeout, Code::InvalidGroupId, Code::InconsistentGroupProtocol, Code::GroupMaxSizeReached];
 
 /// Nobody answered.
 const SILENT: &[Code] = &[

@@ -50,8 +50,8 @@ impl Admin {
             return Err(BindError::Insecure(settings.listen));
         }
         let tls = settings.tls.as_ref().map(|tls| Tls::load(&tls.certificate, &tls.key, None)).transpose()?;
-        // Who waits for messages of a queue and goes is to be given none. What changes something ends all the same (`audited`).
-        let limits = Limits { connections_max: CONNECTIONS_MAX, half_close: false, ..Limits::default() };
+        // Who waits for messages of a queue and goes is to be given none.
+        let limits = Limits { connections_max: CONNECTIONS_MAX, tells_hangups: true, ..Limits::default() };
         let bound = Bound::bind(&settings.listen.to_string(), limits)?;
         Ok(Self { bound, tls, hosts: settings.hosts.iter().map(ToString::to_string).collect() })
     }

@@ -146,6 +146,9 @@ fn standing(reports: &[&RouteReport]) -> (u64, u64) {
     let in_flight: HashSet<u64> = reports.iter().flat_map(|report| &report.in_flight).copied().collect();
     let scheduled = reports.iter().flat_map(|report| &report.scheduled).filter(|offset| !in_flight.contains(offset));
     let scheduled: HashSet<u64> = scheduled.copied().collect();
-    let delayed = reports.iter().map(|report| report.delayed).max().unwrap_or(0);
+    // What waits for one reader's delay may be on its way to another.
+    let told = |from: u64| in_flight.iter().chain(&scheduled).filter(|offset| **offset >= from).count() as u64;
+    let delayed = reports.iter().filter_map(|report| report.delayed);
+    let delayed = delayed.map(|delayed| delayed.count.saturating_sub(told(delayed.from))).max().unwrap_or(0);
     (in_flight.len() as u64, scheduled.len() as u64 + delayed)
 }

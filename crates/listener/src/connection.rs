@@ -1,7 +1,7 @@
 //! One connection: TLS, which HTTP it speaks, its requests, its end.
 
 use crate::{
-    Limits, Peer, Reply, Tls,
+    Hangup, Limits, Peer, Reply, Tls,
     activity::{Activity, Due},
     body::Content,
     linger,
@@ -76,6 +76,10 @@ where
 {
     let limits = shared.limits;
     let activity = Activity::awaiting_head(limits);
+    let hangup = match limits.tells_hangups.then(|| Hangup::of(&stream)).transpose() {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::warn!(peer = %peer.address, %error, "a connection cannot be watched"),
+    };
     let deadline = Instant::now() + limits.head_timeout;
     let opened = match timeout_at(deadline, open(stream, shared.tls.as_ref())).await {
         Ok(Ok(opened)) => opened,
@@ -94,10 +98,10 @@ where
     let service = (shared.make)(&peer);
     if http2 {
         let activity = Activity::idle(limits);
-        let service = watched(service, Arc::clone(&activity));
+        let service = watched(service, Arc::clone(&activity), hangup);
         return serve_http2(Tap::new(wire, ahead, None), service, &activity, &limits, stopping).await;
     }
-    let service = watched(service, Arc::clone(&activity));
+    let service = watched(service, Arc::clone(&activity), hangup);
     serve_http1(Tap::new(wire, ahead, Some(Arc::clone(&activity))), service, &activity, &limits, stopping).await;
 }
 
@@ -116,6 +120,7 @@ async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Opened> {
 fn watched<S, B>(
     service: S,
     activity: Arc<Activity>,
+    hangup: Option<Hangup>,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<Reply<B>>,
@@ -127,8 +132,11 @@ where
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |mut request: Request<Incoming>| {
         let under_way = activity.begin();
+        if let Some(hangup) = &hangup {
+            request.extensions_mut().insert(hangup.clone());
+        }
         let answer = match misread(request.headers(), &activity) {
             None => Ok(service.call(request)),
             Some(refusal) => Err(refusal),
@@ -182,7 +190,7 @@ where
     // Our own watch knows an idle connection from one with half a head, and answers 408.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder.max_header_size(limits.head_bytes_max);
-    builder.half_close(limits.half_close);
+    builder.half_close(true);
     // Answers are small: copied behind their head they are one plain write.
     builder.writev(false);
     let mut connection = builder.serve_connection(TokioIo::new(tap), service);

@@ -21,6 +21,7 @@ mod activity;
 mod bind;
 mod body;
 mod connection;
+mod hangup;
 mod limits;
 mod linger;
 mod server;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use bind::{BindError, Bound};
 pub use body::Reply;
+pub use hangup::Hangup;
 pub use limits::Limits;
 pub use server::{Peer, Server};
 pub use tls::{Tls, TlsError};

@@ -16,9 +16,9 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Most requests at once on one HTTP/2 connection.
     pub streams_max: u32,
-    /// Whether who says at once that he will send no more (`nc -N`) is answered. Where not, he has gone, and what goes on for him
-    /// is dropped: over HTTP/1 the two look the same.
-    pub half_close: bool,
+    /// Whether each request has a [`Hangup`](crate::Hangup) among its extensions, for services that wait. It takes another file
+    /// a connection. Who says at once that he will send no more (`nc -N`) is answered all the same.
+    pub tells_hangups: bool,
 }
 
 impl Default for Limits {
@@ -29,7 +29,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             head_bytes_max: 64 * 1024,
             streams_max: 100,
-            half_close: true,
+            tells_hangups: false,
         }
     }
 }

@@ -131,6 +131,12 @@ pub(crate) fn decode(envelope: &Envelope, said: Option<&Decode>) -> Result<Decod
     Ok(Decoded { value, format, shape })
 }
 
+/// Whether a payload is of a type that can be decoded, and not coded.
+pub(crate) fn tells_format(envelope: &Envelope) -> bool {
+    let is_plain = !envelope.properties.content_encoding.as_deref().is_some_and(is_coded);
+    is_plain && envelope.properties.content_type.as_deref().and_then(Format::of_content_type).is_some()
+}
+
 /// The outline of a payload that [`decode`] would read as JSON.
 pub(crate) fn outline<'a>(envelope: &'a Envelope, said: Option<&Decode>) -> Option<Outline<'a>> {
     let json = match (said, envelope.properties.content_type.as_deref()) {

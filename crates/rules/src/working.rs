@@ -158,9 +158,9 @@ impl Working {
         Ok(())
     }
 
-    /// Whether its content type is one that can be decoded.
+    /// Whether the payload is of a type that can be decoded, and not coded.
     pub(crate) fn tells_format(&self) -> bool {
-        self.envelope.properties.content_type.as_deref().and_then(Format::of_content_type).is_some()
+        decode::tells_format(&self.envelope)
     }
 
     /// Takes the message as an event: from here on it is the event's data, with the attributes as headers.

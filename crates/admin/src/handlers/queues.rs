@@ -7,10 +7,12 @@ use crate::{
     shape::{AckRequest, Acknowledged, NackRequest, ReceiveRequest, Received, Returned},
 };
 use axum::{
+    Extension,
     extract::{Path, State},
     http::StatusCode,
 };
 use crossdock_engine::Receive;
+use crossdock_listener::Hangup;
 use crossdock_model::Text;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,10 +25,11 @@ const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 /// Longest lease and delay.
 const LEASE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// `POST /queues/{name}/receive`.
+/// `POST /queues/{name}/receive`. Who has gone while it waits is given nothing: what comes is somebody else's.
 pub async fn receive(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    hangup: Option<Extension<Hangup>>,
     Body(asked): Body<ReceiveRequest>,
 ) -> Answer {
     let messages_max = asked.max.unwrap_or(1);
@@ -39,7 +42,17 @@ pub async fn receive(
     if lease.is_zero() {
         return Err(Problem::bad_request("lease.range", "lease is longer than nothing: `30s`"));
     }
-    let given = shared.gateway.receive(&name, Receive { messages_max, wait, lease }).await?;
+    let has_gone = async {
+        match hangup.filter(|_| !wait.is_zero()) {
+            Some(Extension(hangup)) => hangup.happened().await,
+            None => std::future::pending().await,
+        }
+    };
+    let given = tokio::select! {
+        biased;
+        given = shared.gateway.receive(&name, Receive { messages_max, wait, lease }) => given?,
+        () = has_gone => Vec::new(),
+    };
     Ok(json(StatusCode::OK, &Received { messages: given.iter().map(convert::delivery).collect() }))
 }
 

@@ -36,7 +36,10 @@ impl Groups {
     /// The groups, the largest first.
     pub fn finish(self) -> Vec<DeadGroup> {
         let mut groups: Vec<_> = self.0.into_values().collect();
-        groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.route, &a.code).cmp(&(&b.route, &b.code))));
+        // By all that tells them apart, so that a list that is read in parts has each once.
+        let name =
+            |group: &DeadGroup| (group.route.clone(), group.code.clone(), group.target.clone(), group.text.clone());
+        groups.sort_by_cached_key(|group| (std::cmp::Reverse(group.count), name(group)));
         groups
     }
 }

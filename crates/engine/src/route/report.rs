@@ -17,8 +17,17 @@ pub(crate) struct RouteReport {
     /// for each of its targets; how many there are is bounded by what the targets hold.
     pub in_flight: Vec<u64>,
     pub scheduled: Vec<u64>,
-    /// How many others wait for the route's constant `delay`, which is the same for all targets.
-    pub delayed: u64,
+    /// What else waits for the route's constant `delay`: of its targets, the one for which most does.
+    pub delayed: Option<Delayed>,
+}
+
+/// What waits for a constant `delay`.
+#[derive(Clone, Copy)]
+pub(crate) struct Delayed {
+    /// From which offset on.
+    pub from: u64,
+    /// How many messages.
+    pub count: u64,
 }
 
 /// What is shown of a target, and counted.
@@ -38,7 +47,8 @@ impl RouteTask {
             (false, false) => RouteState::Running,
         };
         let targets = (0..self.targets.len()).filter_map(|target| self.target_report(target)).collect();
-        let delayed = (0..self.targets.len()).map(|target| self.delayed(target)).max().unwrap_or(0);
+        let delayed = (0..self.targets.len()).filter_map(|target| self.delayed(target));
+        let delayed = delayed.max_by_key(|delayed| delayed.count);
         let no_room = || {
             Text::from_static("settlements cannot be stored: the volume of the data folder is full: free some space")
         };
@@ -61,10 +71,10 @@ impl RouteTask {
     }
 
     /// How many messages wait for it: all that the target has read no further than to look when they are due, or not at all.
-    fn delayed(&self, at: usize) -> u64 {
-        let Some(target) = self.targets.get(at).filter(|_| self.delayed_from(at).is_some()) else { return 0 };
+    fn delayed(&self, at: usize) -> Option<Delayed> {
+        let (from, target) = (self.delayed_from(at)?, self.targets.get(at)?);
         let pending = self.shared.channels.subscription(target.claimed.subscription).map_or(0, |info| info.pending);
-        pending.saturating_sub((target.live.len() + target.evaluating) as u64)
+        Some(Delayed { from, count: pending.saturating_sub((target.live.len() + target.evaluating) as u64) })
     }
 
     fn target_report(&self, at: usize) -> Option<TargetReport> {
@@ -72,7 +82,8 @@ impl RouteTask {
         let time = &self.shared.time;
         let status = target.link.lend(|link| target.scheduler.status(link));
         let pending = self.shared.channels.subscription(target.claimed.subscription).map_or(0, |info| info.pending);
-        let (in_flight, scheduled) = (status.in_flight as u64, status.scheduled as u64 + self.delayed(at));
+        let (in_flight, scheduled) =
+            (status.in_flight as u64, status.scheduled as u64 + self.delayed(at).map_or(0, |delayed| delayed.count));
         let circuit = status.circuit;
         let reason = circuit.fault.as_ref().map(|fault| Text::from(fault.to_string()));
         let view = TargetView {

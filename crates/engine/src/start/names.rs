@@ -6,7 +6,8 @@
 //! - `was: OLD` on a route: `OLD/TARGET` becomes `NEW/TARGET`, with the hidden queue and the dead letters.
 //! - The reader of a queue changed (a route came, went, or gave way to another): what stands in the queue is the new
 //!   reader's.
-//! - A route with a single target whose address was edited: what waits for the old address goes to the new one.
+//! - A route with a single target whose address was edited: what waits for the old address goes to the new one. One that
+//!   reads a topic under another `subscription` than before begins as that one's `start` says.
 //!
 //! Everything else keeps the messages that it has, and is reported. What comes to a channel that others read is none of its
 //! business any more: without messages it is retired, otherwise what comes is settled for it from the start. In a queue or
@@ -188,7 +189,7 @@ pub(crate) fn takeover(
         }
         // A gate that comes to a queue looks at what waits there.
         let looks_back = want.gate && want.queue;
-        if on_channel.iter().any(|has| has.group == want.group) && !looks_back {
+        if on_channel.iter().any(|has| want.is_beside(has)) && !looks_back {
             want.start = Start::Latest;
         }
         result.declared.push(want);
@@ -247,8 +248,20 @@ impl Wanted {
         // Of a topic others may read too: what is left of them is theirs.
         let own = |other: &&&SubscriptionInfo| other.group == self.group && !is_gate(&other.name);
         let alone = left.iter().filter(|other| Some(other.channel) == channel).filter(own).count() == 1;
-        was || reader_changed || (self.single && alone && has.group == self.group)
+        was || reader_changed || (self.single && alone && self.is_beside(has))
     }
+
+    /// Whether a subscription is one of the route's as it reads now. Of a topic that it read under another name before it is
+    /// not: one begins where its `start` says, which is how a topic is read anew.
+    fn is_beside(&self, has: &SubscriptionInfo) -> bool {
+        has.group == self.group && (self.queue || prefix(&has.name) == prefix(&self.name))
+    }
+}
+
+/// What stands before the target: the route, or the subscription of a topic.
+fn prefix(name: &str) -> &str {
+    let name = name.strip_prefix(GATE).unwrap_or(name);
+    name.split_once('/').map_or(name, |(prefix, _)| prefix)
 }
 
 fn rename(has: &SubscriptionInfo, wanted: &Wanted) -> Amendment {

@@ -117,3 +117,32 @@ fn readers_of_a_topic_whose_addresses_are_edited_at_once_keep_their_backlogs_bes
     assert!(orphans.len() == 1 && orphans[0].contains("gone/"), "{orphans:?}");
     rig.account();
 }
+
+#[test]
+fn a_topic_that_is_read_under_another_subscription_is_read_from_where_that_begins() {
+    let reader = |subscription: &str| {
+        format!(
+            "\nchannels: {{ t: {{ topic: {{ retain: 1d }} }} }}\nroutes:\n  in: {{ from: {{ ask: {{}} }}, to: {{ topic: t }} }}\n  \
+             r: {{ from: {{ topic: {{ name: t, {subscription} }} }}, to: {{ ask: {{ connection: p, path: a }} }} }}\n"
+        )
+    };
+    let mut rig = Rig::start(&reader("subscription: one"));
+    (0..3).for_each(|n| drop(rig.post("in", &n.to_string())));
+    until("all is delivered", || rig.world.taken().len() == 3);
+    rig.stop(Duration::from_secs(5));
+    rig.write(&reader("subscription: two, start: earliest"));
+    rig.restart();
+    until("all is delivered again", || rig.world.taken().len() == 6);
+    rig.world.script(|_| Reply::Hang);
+    rig.post("in", "3");
+    until("one is under way", || rig.world.got().len() == 7);
+    rig.kill();
+    rig.write(&reader("subscription: three, start: latest"));
+    rig.world.script(|_| Reply::Taken);
+    rig.restart();
+    rig.post("in", "4");
+    until("what came last is delivered", || rig.world.taken().len() == 7);
+    let kept = rig.channel("t").subscriptions.iter().map(|reader| reader.messages).max();
+    assert_eq!(kept, Some(1), "what was left of the one before stays its own");
+    rig.account();
+}

@@ -309,6 +309,18 @@ fn steps_unwrap_and_wrap() {
 }
 
 #[test]
+fn data_of_an_event_that_is_coded_leaves_as_it_is() {
+    let pipeline = crate::testing::pipeline(crate::Stage::Steps, &serde_json::json!([{"decode": "cloudevent"}]));
+    let attributes =
+        [("ce_specversion", "1.0"), ("ce_id", "n"), ("ce_source", "/z"), ("ce_type", "t"), ("content-type", "")];
+    let mut event = message("\u{1f}\u{8}", Some("application/json"), &attributes[..4]);
+    event.properties.content_encoding = Some("gzip".into());
+    let mut working = pipeline.start(std::sync::Arc::new(event));
+    let left = pipeline.run(&mut working).and_then(|_| working.finish()).unwrap();
+    assert_eq!((left.bytes(), left.properties.content_encoding.as_deref()), (&b"\x1f\x08"[..], Some("gzip")));
+}
+
+#[test]
 fn a_trace_tells_what_unwrapping_did() {
     let pipeline = crate::testing::pipeline(crate::Stage::Steps, &serde_json::json!([{"decode": "cloudevent"}]));
     let mut working = pipeline.start(std::sync::Arc::new(message(STRUCTURED, Some(STRUCTURED_TYPE), &[])));
