@@ -23,6 +23,8 @@ pub struct Txn {
     /// Whether it may wait, up to [`crate::Options::ride`], for a frame that is written anyway; only heeded where there
     /// are no puts and no operations.
     pub rides: bool,
+    /// Whether [`Committed::late`] is asked for.
+    pub tells_late: bool,
 }
 
 impl Txn {
@@ -255,6 +257,9 @@ impl OperationState {
 pub struct Committed {
     /// One for each put, in order.
     pub puts: Vec<PutResult>,
+    /// Offsets of `settles` that somebody else had settled before, in order: dropped from a full channel, redriven, deleted.
+    /// Empty unless the decision asked.
+    pub late: Vec<u64>,
 }
 
 /// What became of a [`Put`].

@@ -196,3 +196,43 @@ fn operations_are_kept() {
     assert_eq!(kept[0], operation(1, OperationState::Running));
     assert_eq!(kept[1000], operation(2000, OperationState::Cancelled));
 }
+
+#[test]
+fn what_a_frame_settles_makes_room_in_it_and_is_not_dropped_as_well() {
+    let options = Options { ride: std::time::Duration::from_secs(60), ..options() };
+    let store = Store::open(std::sync::Arc::new(MemoryDisk::new()), options).unwrap();
+    let letters = store.declare_channel(ChannelSpec::queue("d")).unwrap();
+    let (when_full, dead_letter) = (WhenFull::DropOldest, Some("d".into()));
+    let (channel, reader) = bounded(&store, ChannelSpec { when_full, dead_letter, ..of_messages(3) });
+    store.commit(puts(channel, 0..3, 10)).unwrap();
+    // They ride the frame of what comes behind them: in it, 0 and 2 are settled, and then two messages come.
+    let rides = Txn { rides: true, ..settle(reader, Outcome::Delivered, [0, 2]) };
+    store.submit(rides, Box::new(|result| drop(result.unwrap())));
+    store.commit(puts(channel, 3..5, 10)).unwrap();
+    assert_eq!(numbers(&store.browse(channel, 0, 100).unwrap().messages), [1, 3, 4]);
+    assert!(store.browse(letters, 0, 100).unwrap().messages.is_empty());
+    // Now one has to go, and it is none that is settled in the frame.
+    let rides = Txn { rides: true, ..settle(reader, Outcome::Delivered, [1]) };
+    store.submit(rides, Box::new(|result| drop(result.unwrap())));
+    store.commit(puts(channel, 5..7, 10)).unwrap();
+    assert_eq!(numbers(&store.browse(channel, 0, 100).unwrap().messages), [4, 5, 6]);
+    assert_eq!(numbers(&store.browse(letters, 0, 100).unwrap().messages), [3]);
+    let counts = store.group_counts("r").unwrap();
+    assert_eq!((counts.ended(Outcome::Delivered), counts.ended(Outcome::Dead), counts.stored), (3, 1, 3));
+}
+
+#[test]
+fn who_settles_what_is_settled_is_told_if_he_asks() {
+    let store = open(&MemoryDisk::new());
+    let (channel, reader) = bounded(&store, ChannelSpec { when_full: WhenFull::DropOldest, ..of_messages(3) });
+    store.commit(puts(channel, 0..4, 10)).unwrap();
+    store.commit(settle(reader, Outcome::Delivered, [2])).unwrap();
+    let asked = Txn { tells_late: true, ..settle(reader, Outcome::Delivered, [0, 1, 2]) };
+    assert_eq!(store.commit(asked).unwrap().late, [0, 2]);
+    assert_eq!(store.commit(settle(reader, Outcome::Delivered, [0, 1, 2])).unwrap().late, [0; 0]);
+    // In one frame, and behind what drops it there.
+    store.commit(puts(channel, 4..6, 10)).unwrap();
+    let dropped =
+        Txn { tells_late: true, settles: settle(reader, Outcome::Delivered, [3, 4]).settles, ..puts(channel, [6], 10) };
+    assert_eq!(store.commit(dropped).unwrap().late, [3]);
+}

@@ -41,7 +41,7 @@ use crossdock_model::Moment;
 use serve::Waiter;
 use settle::Pending;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -79,6 +79,8 @@ pub(crate) struct QueueTask {
     flushes: (u64, u64),
     /// Requests that are answered when a flush is.
     pending: VecDeque<Pending>,
+    /// What somebody else had settled before a flush did that one of these waits for.
+    late: HashSet<u64>,
     /// Whether the gateway stops, so that nothing is given out.
     stopping: bool,
 }

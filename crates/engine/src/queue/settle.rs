@@ -2,7 +2,7 @@
 
 use super::{QueueTask, event::Answer, event::QueueEvent, table::Returned, token::Token};
 use crate::{RequestError, route::Parcel};
-use crossdock_store::{CommitError, Outcome, Touch};
+use crossdock_store::{CommitError, Committed, Outcome, Touch};
 use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub(super) struct Pending {
     /// The flush; the one to come is one beyond those submitted.
     sequence: u64,
+    /// The leases that it takes messages with, unless somebody else settles these before the flush does.
+    taken: Vec<Token>,
     stale: Vec<Token>,
     answer: Answer,
     /// Whether somebody waits for it to be synced, so that it does not wait for company.
@@ -19,19 +21,22 @@ pub(super) struct Pending {
 impl QueueTask {
     /// A consumer is done with messages.
     pub(super) fn acknowledge(&mut self, tokens: Vec<Token>, answer: Answer) {
+        let mut named = tokens.clone();
         let (taken, stale) = self.take(tokens);
         for returned in &taken {
             self.tried.remove(&returned.offset);
             self.outbox.settle(self.claimed.subscription, Outcome::Delivered, returned.offset);
         }
-        self.answer_when_flushed(stale, answer, true);
+        let mut once = HashSet::new();
+        named.retain(|token| once.insert(*token) && !stale.contains(token));
+        self.answer_when_flushed(named, stale, answer, true);
     }
 
     /// A consumer gives messages back.
     pub(super) fn give_back(&mut self, tokens: Vec<Token>, delay: Duration, answer: Answer) {
         let (taken, stale) = self.take(tokens);
         taken.into_iter().for_each(|returned| self.put_back(returned, delay));
-        self.answer_when_flushed(stale, answer, false);
+        self.answer_when_flushed(Vec::new(), stale, answer, false);
     }
 
     /// Takes messages from the holders of leases; the leases that are stale. So is one of a message that somebody else
@@ -107,12 +112,12 @@ impl QueueTask {
         }
     }
 
-    fn answer_when_flushed(&mut self, stale: Vec<Token>, answer: Answer, urgent: bool) {
+    fn answer_when_flushed(&mut self, taken: Vec<Token>, stale: Vec<Token>, answer: Answer, urgent: bool) {
         if self.outbox.is_empty() {
             // Who asked may have gone.
             return drop(answer.send(Ok(stale)));
         }
-        self.pending.push_back(Pending { sequence: self.flushes.0 + 1, stale, answer, urgent });
+        self.pending.push_back(Pending { sequence: self.flushes.0 + 1, taken, stale, answer, urgent });
     }
 
     /// Commits what the turn gathered. What nobody waits for rides a frame that is written anyway.
@@ -137,20 +142,34 @@ impl QueueTask {
 
     /// A flush is committed, or it is not. What the volume has no room for is kept, but its consumer is not told that it is
     /// stored: it hears that it may say so again.
-    pub(super) fn flushed(&mut self, sequence: u64, parcel: Parcel, error: Option<&CommitError>) {
+    pub(super) fn flushed(&mut self, sequence: u64, parcel: Parcel, result: Result<Committed, CommitError>) {
         self.flushes.1 = self.flushes.1.max(sequence);
-        match error {
-            None => self.outbox.stored(&parcel),
+        let error = match result {
+            Ok(committed) => {
+                self.outbox.stored(&parcel);
+                self.late.extend(committed.late);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        match &error {
+            None => {}
             Some(CommitError::NoSpace) => self.outbox.refuse(parcel),
             Some(error) => self.shared.settlements_failed(error),
         }
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.sequence <= sequence) {
-            let result = match error {
-                None => Ok(pending.stale),
+            let result = match &error {
+                None => {
+                    let late = pending.taken.into_iter().filter(|token| self.late.contains(&token.offset));
+                    Ok(pending.stale.into_iter().chain(late).collect())
+                }
                 Some(error) => Err(RequestError::Unavailable(error.to_string())),
             };
             // Who asked may have gone.
             drop(pending.answer.send(result));
+        }
+        if self.pending.is_empty() {
+            self.late.clear();
         }
     }
 }

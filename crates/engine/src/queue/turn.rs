@@ -13,7 +13,7 @@ use crate::{
 use crossdock_config::ChannelKind;
 use crossdock_model::Moment;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
 };
 use tokio::{
@@ -72,6 +72,7 @@ impl QueueTask {
             outbox: Outbox::default(),
             flushes: (0, 0),
             pending: VecDeque::new(),
+            late: HashSet::new(),
             stopping: false,
         };
         (task, events_to_self)
@@ -141,7 +142,7 @@ impl QueueTask {
             QueueEvent::GiveBack(tokens, delay, answer) => self.give_back(tokens, delay, answer),
             QueueEvent::Cold(fetched) => self.read_ended(fetched),
             QueueEvent::Recalled(read) => self.recalled(read),
-            QueueEvent::Flushed { sequence, parcel, result } => self.flushed(sequence, parcel, result.err().as_ref()),
+            QueueEvent::Flushed { sequence, parcel, result } => self.flushed(sequence, parcel, result),
             QueueEvent::Expired(offsets) => self.expired(offsets),
             QueueEvent::Gone(offset) => self.gone(offset),
             // Who asked may have gone.

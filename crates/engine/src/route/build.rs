@@ -13,7 +13,7 @@ use super::{
     target::{ChannelWay, Target, Way},
 };
 use crate::{Evaluator, account::Channel, claims::Claimed, limits, metrics::Histogram, shared::Shared};
-use crossdock_config::{OnFailure, Route};
+use crossdock_config::{ChannelKind, OnFailure, Route, WhenFull};
 use crossdock_connector::Sink;
 use crossdock_delivery::{Order, Policy, Retry, Scheduler};
 use crossdock_model::Text;
@@ -99,6 +99,10 @@ impl RouteTask {
         let fences = targets.iter().map(|target| &target.claimed).chain(gate.as_ref().map(|gate: &Gate| &gate.claimed));
         let fences = fences.map(|claimed| claimed.fence.clone()).collect();
         let place = shared.crash.turns.join(Arc::clone(&bell));
+        let drops = shared.plan.channel(&channel.name).is_some_and(|planned| match &planned.kind {
+            ChannelKind::Queue(limits) => matches!(limits.when_full, WhenFull::DropOldest { .. }),
+            ChannelKind::Topic(_) => false,
+        });
         let task = Self {
             shared,
             evaluator,
@@ -121,6 +125,7 @@ impl RouteTask {
             step_seconds,
             paused,
             trouble: None,
+            drops,
             held: false,
             stopping: None,
             place,
@@ -168,6 +173,7 @@ fn target(
         evaluating: 0,
         parked: VecDeque::new(),
         deadlines: BinaryHeap::new(),
+        floor: 0,
         fetched_below: 0,
         reading,
         recalls: Vec::new(),

@@ -268,6 +268,25 @@ impl RouteTask {
         self.ended.forget_below(oldest.unwrap_or(u64::MAX));
     }
 
+    /// A full queue drops its oldest messages, whoever has them: what was dropped is sent to nobody any more, and what comes of
+    /// it where it is under way changes nothing.
+    pub(super) fn forget_dropped(&mut self) {
+        if !self.drops {
+            return;
+        }
+        for target in &mut self.targets {
+            let info = self.shared.channels.subscription(target.claimed.subscription);
+            let Some(floor) = info.map(|info| info.floor).filter(|floor| *floor > target.floor) else { continue };
+            target.floor = floor;
+            let dropped: Vec<u64> = target.live.keys().copied().filter(|offset| *offset < floor).collect();
+            for offset in dropped {
+                target.scheduler.forget(offset);
+                target.remove(offset, &self.shared.budget);
+            }
+            target.parked.retain(|stored| stored.offset >= floor);
+        }
+    }
+
     /// No target has the message any more; it is not settled yet.
     pub(super) fn forget_everywhere(&mut self, offset: u64) {
         for target in &mut self.targets {

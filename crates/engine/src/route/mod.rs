@@ -100,6 +100,8 @@ pub(crate) struct RouteTask {
     paused: bool,
     /// Why the route holds although it runs.
     trouble: Option<Text>,
+    /// Whether the channel drops its oldest messages, whoever has them.
+    drops: bool,
     /// Whether the schedulers are told to hold.
     held: bool,
     /// Until when what is under way has to end.

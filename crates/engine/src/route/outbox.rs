@@ -130,7 +130,11 @@ impl Parcel {
     pub fn submit(self, channels: &dyn Channels, fences: &[Fence], rides: bool, completion: Completion) {
         match self {
             Self::Touches(touches) => channels.annotate(fences, Annotations { touches, rides }, completion),
-            Self::Settles(settles) => channels.commit(fences, Txn { settles, rides, ..Txn::default() }, completion),
+            Self::Settles(settles) => {
+                // What somebody waits for may be what a consumer has.
+                let txn = Txn { settles, rides, tells_late: !rides, ..Txn::default() };
+                channels.commit(fences, txn, completion);
+            }
         }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Target {
     pub parked: VecDeque<StoredMessage>,
     /// When waiting messages expire.
     pub deadlines: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    /// All below is settled, by whomever, as far as it was looked at.
+    pub floor: u64,
     /// All below was fetched, unless it had been settled or tried before.
     pub fetched_below: u64,
     /// Where its reading stands.

@@ -62,6 +62,7 @@ impl RouteTask {
         self.again = false;
         self.extend_leases();
         self.hold_or_release();
+        self.forget_dropped();
         self.expire();
         self.ask_permit();
         self.look_at_suspects();

@@ -1,7 +1,8 @@
 //! Full queues that drop their oldest messages to a dead-letter queue.
 
-use crate::rig::{Rig, until};
+use crate::rig::{Rig, peer::fault, until, world::Reply};
 use crossdock_engine::{DeadFilter, Delivery, OperationState, Receive, RedriveRequest};
+use crossdock_model::FaultClass;
 use std::time::Duration;
 
 const QUEUE: &str = "
@@ -93,5 +94,30 @@ fn a_lease_on_a_dead_letter_that_went_is_stale_and_counts_no_more() {
     let leased = leases(&taken);
     assert_eq!(rig.block_on(rig.gateway().acknowledge("dropped", &leased)).unwrap(), leased[1..3]);
     check(&rig, "dropped", [0, 0, 0]);
+    rig.account();
+}
+
+#[test]
+fn what_is_dropped_while_it_waits_is_sent_to_nobody_and_what_is_under_way_ends_once() {
+    let rig = Rig::start(
+        "
+channels: { q: { queue: { max_messages: 3, when_full: drop_oldest, dead_letter: { queue: dropped } } } }
+routes:
+  in: { from: { ask: {} }, to: { queue: q } }
+  out: { from: { queue: q }, to: { ask: { connection: p, path: a, max_in_flight: 1 } } }
+",
+    );
+    rig.world.script(|_| Reply::Hang);
+    rig.post("in", "0");
+    until("one is under way", || rig.world.hanging() == 1);
+    (1..6).for_each(|n| drop(rig.post("in", &n.to_string())));
+    assert_eq!(rig.dead().len(), 3);
+    rig.world.script(|_| Reply::Taken);
+    // What comes of one that is a dead letter already makes it no other.
+    rig.world.release(|| Err(fault(FaultClass::Rejected, "ask.no")));
+    until("the others are delivered", || rig.route("out").counts.delivered == 3);
+    let sent: Vec<_> = rig.world.got().into_iter().map(|got| got.payload).collect();
+    assert_eq!(sent, ["0", "3", "4", "5"]);
+    assert_eq!(rig.dead().len(), 3);
     rig.account();
 }

@@ -198,6 +198,27 @@ fn it_comes_and_goes_with_the_file() {
 }
 
 #[test]
+fn what_was_sent_back_before_there_was_a_gate_is_no_repetition_of_itself() {
+    let mut rig = Rig::start(&route("{ filter: 'true' }", &["a", "b"]));
+    rig.world.script(|got| match &*got.path {
+        "b" => Reply::Fault(fault(FaultClass::Rejected, "ask.no")),
+        _ => Reply::Hang,
+    });
+    push(&rig, 100, 0..5);
+    until("they are dead for one and wait for the other", || rig.dead().len() == 5);
+    rig.world.script(|_| Reply::Hang);
+    redrive(&rig);
+    rig.kill();
+    rig.write(&route(DEDUPE, &["a", "b"]));
+    rig.world.script(|_| Reply::Taken);
+    rig.restart();
+    until("all ended", || rig.route("r").counts.stored == 0);
+    let all: BTreeSet<u64> = (0..5).collect();
+    assert_eq!(taken(&rig), [("a".to_owned(), all.clone()), ("b".to_owned(), all)].into());
+    rig.account();
+}
+
+#[test]
 fn one_that_kills_the_process_passes_the_gate_and_is_found_out() {
     let mut rig = Rig::start(&route(DEDUPE, &["a"]));
     rig.world.script(|got| if number(got) == 0 { Reply::Hang } else { Reply::Taken });

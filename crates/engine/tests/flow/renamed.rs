@@ -112,6 +112,33 @@ fn dead_letters_of_a_renamed_route_are_redriven() {
 }
 
 #[test]
+fn dead_letters_go_to_the_only_target_wherever_it_is_by_now_and_to_none_of_several() {
+    let route = |targets: &str| format!("routes:\n  r: {{ from: {{ ask: {{}} }}, to: [ {targets} ] }}\n");
+    let at = |path: &str| format!("{{ ask: {{ connection: p, path: {path} }} }}");
+    let mut rig = Rig::start(&route(&at("wrong")));
+    rig.world.script(|_| Reply::Fault(fault(FaultClass::Rejected, "ask.no")));
+    (0..2).for_each(|n| drop(rig.post("r", &n.to_string())));
+    until("both are dead", || rig.dead().len() == 2);
+    rig.world.script(|_| Reply::Taken);
+    next(&mut rig, &route(&format!("{}, {}", at("right"), at("more"))));
+    let stays = redrive(&rig);
+    let why = stays.reason.map(|reason| reason.to_string()).unwrap_or_default();
+    assert!(stays.failed == 2 && why.contains("has no target `p:wrong`") && why.contains("by `name`"), "{why}");
+    for edited in [at("right"), format!("{{ name: n, {}", at("right").trim_start_matches('{'))] {
+        next(&mut rig, &route(&edited));
+        let letter = rig.dead()[0].message.envelope.id;
+        let only = DeadFilter { ids: Some(vec![letter]), ..DeadFilter::default() };
+        let id = rig.block_on(rig.gateway().redrive(RedriveRequest { filter: only, ..RedriveRequest::default() }));
+        let id = id.unwrap().operation.unwrap();
+        until("it is done", || rig.gateway().operation(id).unwrap().state == OperationState::Done);
+        until("it is delivered", || rig.route("r").counts.stored == 0);
+    }
+    let paths: Vec<_> = rig.world.taken().into_iter().map(|got| got.path).collect();
+    assert!(paths == ["right"; 2] && rig.dead().is_empty(), "{paths:?}");
+    rig.account();
+}
+
+#[test]
 fn what_a_route_was_is_known_when_the_file_says_it_no_more() {
     let mut rig = Rig::start(&routes("", None));
     die(&rig, "");

@@ -2,7 +2,7 @@
 
 use super::{draft::Draft, plan::Plan};
 use crate::{
-    KeyClaim, Offsets, Outcome, PutResult, Sieve, SieveKey,
+    KeyClaim, Offsets, Outcome, PutResult, Sieve, SieveKey, Sifted,
     format::{Declaration, Key, RecordKind, put_declaration, put_key},
 };
 use crossdock_model::{Digest, MessageId, Text, Timestamp};
@@ -97,7 +97,7 @@ impl Plan<'_> {
         let open = |offset: u64| offset < next && reader.is_some_and(|reader| !reader.settled.has(offset));
         for message in sieve.messages.iter().filter(|message| open(message.offset)) {
             sifted.push(message.offset);
-            if message.keys.iter().any(|key| self.was_seen(key, message.received_at)) {
+            if message.keys.iter().any(|key| self.was_seen(key, message)) {
                 seen.push(message.offset);
                 continue;
             }
@@ -113,12 +113,14 @@ impl Plan<'_> {
         }
     }
 
-    /// Whether a message of the key was received less than its window away.
-    fn was_seen(&mut self, key: &SieveKey, received_at: Timestamp) -> bool {
+    /// Whether another message of the key was received less than its window away. Two that are one in id and receipt are
+    /// none: one stands where it was stored, and one for the target from whose dead letters it was sent back, before there
+    /// was a gate.
+    fn was_seen(&mut self, key: &SieveKey, message: &Sifted) -> bool {
         let Some(scope) = self.scope(&key.scope) else { return false };
-        let seen = self.seen(scope, key.hash).map(|(body, _)| body);
-        seen.map(received_of).is_some_and(|seen| {
-            let (first, last) = (seen.min(received_at), seen.max(received_at));
+        let seen = self.seen(scope, key.hash).map(|(body, id)| (received_of(body), id));
+        seen.filter(|seen| *seen != (message.received_at, message.id)).is_some_and(|(seen, _)| {
+            let (first, last) = (seen.min(message.received_at), seen.max(message.received_at));
             last.since(first) < key.window
         })
     }

@@ -4,6 +4,8 @@
 use super::{
     claims::sieve_weight,
     draft::Draft,
+    ended::Ended,
+    growth::Growth,
     keys::Recalled,
     rescue::{Rescued, letter},
     reserve::Room,
@@ -36,6 +38,7 @@ pub struct Plan<'a> {
     rescued: Rescued,
     /// Letters by the channel to which they were moved.
     moved: HashMap<u32, u64>,
+    ended: Ended,
 }
 
 /// What a plan has to keep to.
@@ -47,16 +50,6 @@ pub struct Limits {
     pub frame_bytes_max: u64,
     /// For whom the volume has room.
     pub room: Room,
-}
-
-/// What the frame in the making has changed in a channel.
-#[derive(Clone, Copy)]
-pub struct Growth {
-    next_offset: u64,
-    messages: u64,
-    bytes: u64,
-    /// All below was dropped to make room.
-    dropped_below: u64,
 }
 
 /// What will become of a put.
@@ -90,6 +83,7 @@ impl<'a> Plan<'a> {
             recalled,
             rescued,
             moved: HashMap::new(),
+            ended: Ended::default(),
         }
     }
 
@@ -102,7 +96,7 @@ impl<'a> Plan<'a> {
     pub fn add(&mut self, txn: &Txn) -> Result<Committed, CommitError> {
         self.check(txn)?;
         let fates = self.fates(txn)?;
-        let mut committed = Committed { puts: Vec::with_capacity(fates.len()) };
+        let mut committed = Committed { puts: Vec::with_capacity(fates.len()), late: Vec::new() };
         let mut settled: Vec<(u32, Outcome, Offsets)> = Vec::new();
         for (put, fate) in txn.puts.iter().zip(fates) {
             committed.puts.push(match fate {
@@ -122,6 +116,10 @@ impl<'a> Plan<'a> {
             self.settle(*subscription, *outcome, offsets);
         }
         for settle in &txn.settles {
+            if txn.tells_late {
+                let late = settle.offsets.iter().filter(|offset| self.is_late(settle.subscription.0, *offset));
+                committed.late.extend(late);
+            }
             self.settle(settle.subscription.0, settle.outcome, &settle.offsets);
         }
         if let Some(sieve) = &txn.sieve {
@@ -262,9 +260,40 @@ impl<'a> Plan<'a> {
         let beyond = offsets.runs().iter().any(|run| run.first.saturating_add(run.count) > next);
         let within = if beyond { offsets.below(next) } else { Offsets::new() };
         let offsets = if beyond { &within } else { offsets };
+        self.end(subscription, offsets);
+        self.push_settle(subscription, outcome, offsets);
+    }
+
+    fn push_settle(&mut self, subscription: u32, outcome: Outcome, offsets: &Offsets) {
         if let Some(first) = offsets.runs().first() {
             let body = |to: &mut Vec<u8>| put_settle(to, outcome, offsets);
             self.draft.push_small(RecordKind::Settle, subscription, first.first, body);
+        }
+    }
+
+    /// Whether a message was settled before, for the subscription or in this frame for all.
+    fn is_late(&self, subscription: u32, offset: u64) -> bool {
+        let Some(reader) = self.state.subscriptions.get(subscription) else { return true };
+        let dropped_below = self.channels.get(&reader.channel).map_or(0, |growth| growth.dropped_below);
+        offset < dropped_below || reader.settled.has(offset) || self.ended.was_settled(subscription, offset)
+    }
+
+    /// What this frame settles makes room in it, and is not dropped as well.
+    fn end(&mut self, subscription: u32, offsets: &Offsets) {
+        let number = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
+        let Some((number, channel)) = number.and_then(|number| Some((number, self.state.channels.get(number)?))) else {
+            return;
+        };
+        if channel.bounds.when_full == WhenFull::DropOldest {
+            let mut growth = self.growth(number, channel);
+            for offset in offsets.runs().iter().flat_map(|run| run.first..run.first + run.count) {
+                if offset >= growth.dropped_below
+                    && self.ended.settle(self.state, (number, channel), subscription, offset)
+                {
+                    growth.remove(channel, offset);
+                }
+            }
+            self.channels.insert(number, growth);
         }
     }
 
@@ -278,7 +307,7 @@ impl<'a> Plan<'a> {
     /// Drops the oldest messages, as dead, until the channel is within its bounds; those that can be are moved.
     fn make_room(&mut self, number: u32, channel: &Channel, growth: &mut Growth, to: Option<u32>) {
         let mut dropped = Offsets::new();
-        while let Some(offset) = growth.drop_oldest(channel) {
+        while let Some(offset) = growth.drop_oldest(channel, |offset| self.ended.has(number, offset)) {
             dropped.push(offset);
             let stored = self.rescued.take(number, offset);
             let moved = stored.as_ref().zip(to).is_some_and(|(stored, to)| self.move_letter(channel, stored, to));
@@ -289,7 +318,7 @@ impl<'a> Plan<'a> {
             }
         }
         for reader in channel.subscriptions.iter().filter(|_| !dropped.is_empty()) {
-            self.settle(*reader, Outcome::Dead, &dropped);
+            self.push_settle(*reader, Outcome::Dead, &dropped);
         }
     }
 
@@ -316,57 +345,6 @@ impl<'a> Plan<'a> {
         self.push_message(to, offset, &message);
         *self.moved.entry(to).or_default() += 1;
         true
-    }
-}
-
-impl Growth {
-    /// A channel as it stands.
-    pub fn of(channel: &Channel) -> Self {
-        Self {
-            next_offset: channel.next_offset,
-            messages: channel.messages,
-            bytes: channel.bytes,
-            dropped_below: channel.done.floor(),
-        }
-    }
-
-    /// Counts a message in that the channel has room for; otherwise nothing happens.
-    fn takes(&mut self, channel: &Channel, bytes: u64) -> bool {
-        let mut after = *self;
-        after.messages += 1;
-        after.bytes += bytes;
-        let fits = match channel.bounds.when_full {
-            WhenFull::Refuse => channel.bounds.hold(after.messages, after.bytes),
-            WhenFull::DropOldest => channel.bounds.hold(1, bytes),
-        };
-        if fits {
-            *self = after;
-        }
-        fits
-    }
-
-    /// Counts a message in.
-    pub fn append(&mut self, bytes: u64) {
-        self.next_offset += 1;
-        self.messages += 1;
-        self.bytes += bytes;
-    }
-
-    /// The oldest message, which goes because the channel is beyond its bounds; none if it is not. The newest stays.
-    pub fn drop_oldest(&mut self, channel: &Channel) -> Option<u64> {
-        if channel.bounds.hold(self.messages, self.bytes) {
-            return None;
-        }
-        let oldest = channel.done.next_open(self.dropped_below);
-        if oldest + 1 >= self.next_offset {
-            return None;
-        }
-        let average = self.bytes / self.messages.max(1);
-        let bytes = channel.recent.get(oldest).map_or(average, |slot| u64::from(slot.bytes));
-        self.dropped_below = oldest + 1;
-        self.messages -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        Some(oldest)
     }
 }
 

@@ -1,10 +1,7 @@
 //! What `drop_oldest` drops: read before the frame is planned, since planning reads no disk; moved in the frame that drops
 //! it, or told by its id.
 
-use super::{
-    draft::Draft,
-    plan::{Growth, weight},
-};
+use super::{draft::Draft, growth::Growth, plan::weight};
 use crate::{
     DeadNote, DecodeError, EncodedMessage, Notes, StoredMessage, Txn, WhenFull,
     read::Loaded,
@@ -78,7 +75,7 @@ fn dropped<'t>(state: &State, txns: impl Iterator<Item = &'t Txn>) -> BTreeMap<u
         let Some(channel) = state.channels.get(number).filter(drops) else { continue };
         let growth = grown.entry(number).or_insert_with(|| Growth::of(channel));
         growth.append(put.message.len() as u64);
-        while let Some(offset) = growth.drop_oldest(channel) {
+        while let Some(offset) = growth.drop_oldest(channel, |_| false) {
             if offset < channel.next_offset {
                 dropped.entry(number).or_default().push(offset);
             }
