@@ -4,6 +4,7 @@
 //! - The n-th message of a seed has the same payload on every machine and in every run: the input of the expression holds
 //!   nothing but [`Input`].
 //! - Every sequence number is given until it is settled, also over a session that ended, and under one id.
+//! - One whose payload cannot be made is told as refused, counts as one of `count`, and the next one follows.
 //! - A start of the gateway begins anew at 0, with other ids: nothing is remembered between runs.
 
 mod input;

@@ -6,10 +6,11 @@ use crossdock_connector::{
     Credit, Diagnostics, Evaluated, Event, Formulas, Received, Receiver, Settlement, Settler, Slot, Source,
     SourceConfig, SourceError, SourceErrorKind, Token,
 };
-use crossdock_model::{Digest, DigestBuilder, Envelope, Fault, MessageId, Text, Timestamp};
+use crossdock_model::{Digest, DigestBuilder, Envelope, Fault, MessageId, Refusal, RefusalKind, Text, Timestamp};
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher as _, RandomState},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH},
 };
@@ -59,6 +60,8 @@ struct State {
     /// Sequence numbers to give again, by when they are due.
     again: BTreeSet<(Instant, u64)>,
     pace: Option<Pace>,
+    /// Payloads that could not be made.
+    refused: u64,
 }
 
 impl GenerateSource {
@@ -199,7 +202,19 @@ impl Receiver for GenerateReceiver {
                     Ok(envelope) => envelope,
                     // What was made before goes out first; the fault is met again at the next call.
                     Err(_) if !messages.is_empty() => break None,
-                    Err(fault) => return Err(failed(sequence, &fault)),
+                    Err(fault) => {
+                        // A refusal is settled at once: where every payload fails, nothing else would ever make the task wait.
+                        tokio::task::yield_now().await;
+                        let mut state = self.shared.state();
+                        let token = state.made(sequence, now);
+                        state.refused += 1;
+                        // Each would flood the log where all fail: the first, and then ever more seldom.
+                        if state.refused.is_power_of_two() {
+                            let (route, refused) = (&self.shared.plan.route, state.refused);
+                            tracing::warn!(%route, sequence, refused, %fault, "a payload could not be made");
+                        }
+                        return Ok(Event::Refused(vec![(token, refusal(sequence, &fault))]));
+                    }
                 };
                 if !messages.is_empty() && bytes + envelope.bytes().len() > credit.bytes {
                     break None;
@@ -222,8 +237,10 @@ impl Receiver for GenerateReceiver {
     }
 }
 
-fn failed(sequence: u64, fault: &Fault) -> SourceError {
-    SourceError::new(SourceErrorKind::Internal, format!("`payload` failed for sequence {sequence}: {fault}"))
+/// A payload that cannot be made: the same sequence number fails again whenever it is tried.
+fn refusal(sequence: u64, fault: &Fault) -> Refusal {
+    let text = format!("`payload` failed for sequence {sequence}: {}", fault.text);
+    Refusal { kind: RefusalKind::Invalid, fault: Fault::rejected(fault.code.clone(), text), violations: Vec::new() }
 }
 
 impl Plan {
@@ -240,7 +257,10 @@ impl Plan {
         envelope.origin.protocol = Text::from_static("generate");
         envelope.origin.address = self.route.clone();
         envelope.origin.offset = i64::try_from(sequence).ok();
-        let (payload, told) = match self.formulas.evaluate(self.slot, &envelope)? {
+        // A panic would end the session, and the next one would meet it again.
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.formulas.evaluate(self.slot, &envelope)));
+        let panicked = |_| Fault::rejected("internal.panic", "the expression panicked: report this");
+        let (payload, told) = match evaluated.map_err(panicked)?? {
             Evaluated::Text(bytes) => (bytes, "text/plain"),
             Evaluated::Json(bytes) => (bytes, "application/json"),
         };

@@ -27,7 +27,7 @@ pub(crate) struct Base {
     pub(super) port: u16,
     /// TLS as the section says; `None` within is the system's authorities, which are loaded when they are needed.
     pub(super) tls: Option<Option<Arc<ClientConfig>>>,
-    /// What stands before a target's path, without a slash at the end.
+    /// What stands before a target's path, as written: it begins with a slash and may end with one.
     pub(super) path: String,
     /// Sent with every request: `Host`, credentials, the section's own.
     pub(super) headers: HeaderMap,
@@ -138,7 +138,7 @@ impl Place {
             Some((_, port)) => port.parse().map_err(|_| (format!("`{port}` is no port"), HINT))?,
             None => usual,
         };
-        let path = uri.path().trim_end_matches('/').to_owned();
+        let path = uri.path().to_owned();
         Ok(Self { scheme, host, port, authority: authority.to_owned(), path, user })
     }
 }
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn takes_urls_apart() {
         for (url, origin, path, user) in [
-            ("http://127.0.0.1:1", "127.0.0.1 1 127.0.0.1:1", "", None),
-            ("https://erp.example/api/", "erp.example 443 erp.example", "/api", None),
+            ("http://127.0.0.1:1", "127.0.0.1 1 127.0.0.1:1", "/", None),
+            ("https://erp.example/api/", "erp.example 443 erp.example", "/api/", None),
             ("http://[::1]:8080/a", "::1 8080 [::1]:8080", "/a", None),
-            ("http://u:p%40w@h/", "h 80 h", "", Some("u:p@w")),
+            ("http://u:p%40w@h/", "h 80 h", "/", Some("u:p@w")),
         ] {
             let place = Place::parse(url).unwrap();
             assert_eq!(format!("{} {} {}", place.host, place.port, place.authority), origin, "{url}");

@@ -124,10 +124,11 @@ fn uri(base: &str, path: &str) -> Result<Uri, Fault> {
     if has_dot_segment(path) {
         return Err(Fault::rejected("http.path", "the path has a segment `.` or `..`"));
     }
-    let between = match path.as_bytes().first() {
-        None | Some(b'?') if base.is_empty() => "/",
-        None | Some(b'/' | b'?') => "",
-        Some(_) => "/",
+    // To many services `/api` and `/api/` are two things, so without a path the base goes out as it is written.
+    let (base, between) = match path.as_bytes().first() {
+        None | Some(b'?') => (base, ""),
+        Some(b'/') => (base.trim_end_matches('/'), ""),
+        Some(_) => (base.trim_end_matches('/'), "/"),
     };
     let whole = format!("{base}{between}{}", utf8_percent_encode(path, uri::TYPED));
     Uri::try_from(whole).map_err(|error| Fault::rejected("http.path", format!("the path is none: {error}")))
@@ -152,17 +153,23 @@ mod tests {
             ("/api", "/orders/o-4", Some("/api/orders/o-4")),
             ("/api", "orders", Some("/api/orders")),
             ("/api", "", Some("/api")),
-            ("", "", Some("/")),
-            ("", "?q=1", Some("/?q=1")),
+            ("/api/", "/orders", Some("/api/orders")),
+            ("/api/", "orders", Some("/api/orders")),
+            ("/api/", "/", Some("/api/")),
+            ("/api/", "", Some("/api/")),
+            ("/", "", Some("/")),
+            ("/", "orders", Some("/orders")),
+            ("/", "?q=1", Some("/?q=1")),
             ("/api", "?q=1", Some("/api?q=1")),
-            ("", "/a b/ü#x", Some("/a%20b/%C3%BC%23x")),
-            ("", "/a%2Fb/%E2%82%AC?x=..", Some("/a%2Fb/%E2%82%AC?x=..")),
-            ("", "/a\r\nx: y", Some("/a%0D%0Ax:%20y")),
-            ("", "/a/../b", None),
-            ("", "/a/%2e%2E", None),
-            ("", "/./a", None),
-            ("", "/a/..", None),
-            ("", "/a...", Some("/a...")),
+            ("/api/", "?q=1", Some("/api/?q=1")),
+            ("/", "/a b/ü#x", Some("/a%20b/%C3%BC%23x")),
+            ("/", "/a%2Fb/%E2%82%AC?x=..", Some("/a%2Fb/%E2%82%AC?x=..")),
+            ("/", "/a\r\nx: y", Some("/a%0D%0Ax:%20y")),
+            ("/", "/a/../b", None),
+            ("/", "/a/%2e%2E", None),
+            ("/", "/./a", None),
+            ("/", "/a/..", None),
+            ("/", "/a...", Some("/a...")),
         ] {
             let uri = uri(base, path).ok().map(|uri| uri.to_string());
             assert_eq!(uri.as_deref(), expected, "{base} {path}");
