@@ -23,3 +23,4 @@ mod renamed;
 mod restart;
 mod sync;
 mod through;
+mod topics;
