@@ -28,7 +28,7 @@ const XML_DECODE: &[Field] = &[
         "types",
         TYPES,
         "string",
-        "what leaves are: strings, or numbers, booleans and null where they look so",
+        "what leaves are, attributes among them: strings, or numbers and booleans where they look so",
     ),
 ];
 const NONE: &[Field] = &[];

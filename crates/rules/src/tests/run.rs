@@ -118,7 +118,7 @@ fn encode_fixes_bytes_and_type() {
         json!([{"decode": {"xml": {"force_array": ["Line"], "types": "infer"}}}, {"encode": "json"}]),
         Some("text/plain"),
         "<o n='1'><Line>2</Line></o>",
-        "application/json {\"o\":{\"@n\":\"1\",\"Line\":[2]}}",
+        "application/json {\"o\":{\"@n\":1,\"Line\":[2]}}",
     );
 }
 

@@ -128,7 +128,7 @@ impl<'a> Document<'a> {
         if !name::is_name(&name) {
             return Err("the name of an element is none that XML allows".into());
         }
-        let members = attributes(start)?;
+        let members = attributes(start, self.infer_types)?;
         let path = self.note(&name);
         self.open.push(Open {
             name,
@@ -212,7 +212,7 @@ const fn is_space(sign: char) -> bool {
     matches!(sign, ' ' | '\t' | '\n' | '\r')
 }
 
-fn attributes(start: &BytesStart<'_>) -> Result<Object, String> {
+fn attributes(start: &BytesStart<'_>, infer_types: bool) -> Result<Object, String> {
     let mut members = Object::new();
     let mut attributes = start.attributes();
     // The check of the library compares each pair; the object finds what comes twice anyway.
@@ -229,6 +229,8 @@ fn attributes(start: &BytesStart<'_>) -> Result<Object, String> {
         if !value.chars().all(name::is_char) {
             return Err("a character reference names a sign that is not allowed".into());
         }
+        // What a namespace is called is a name, whatever it looks like.
+        let infer_types = infer_types && name != "xmlns" && !name.starts_with("xmlns:");
         let name = format!("@{name}");
         if members.get(&name).is_some() {
             return Err("an attribute comes twice".into());
@@ -236,7 +238,7 @@ fn attributes(start: &BytesStart<'_>) -> Result<Object, String> {
         if members.len() == ATTRIBUTES_MAX {
             return Err(format!("an element has more than {ATTRIBUTES_MAX} attributes"));
         }
-        members.insert(name, Value::text(value.into_owned()));
+        members.insert(name, leaf(&value, infer_types));
     }
     Ok(members)
 }

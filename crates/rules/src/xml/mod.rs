@@ -14,8 +14,9 @@
 //! - Attributes, namespace declarations among them, have the prefix `@`; names keep their namespace prefix.
 //! - A leaf without attributes is its text as it stands; an empty one is `""`. Text beside attributes is `#text`; beside
 //!   elements it is `#text` without the space around it, and nothing if there is only space.
-//! - Every leaf is a string unless `types: infer`: then `true` and `false` are booleans, and what is a JSON number of
-//!   at most 15 significant digits is a number; `007`, `+1` and longer ones stay strings, so that no digit is lost.
+//! - Every leaf, attributes among them, is a string unless `types: infer`: then `true` and `false` are booleans, and what is
+//!   a JSON number of at most 15 significant digits is a number; `007`, `+1` and longer ones stay strings, so that no digit
+//!   is lost, and so do `null` and the names of namespaces.
 //! - Comments, processing instructions and the place of text between elements are not kept.
 //! - Encoding is the inverse: what was decoded gives the same document again, but for what is not kept. A value keeps
 //!   no order of keys, so a [`Shape`] taken while decoding remembers the order of elements. A null is an empty element,

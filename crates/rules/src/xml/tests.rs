@@ -86,7 +86,11 @@ fn types_can_be_inferred() {
     ] {
         let expected = format!(r#"{{"a":{json}}}"#);
         check_decode(&infer, format!("<a>{text}</a>").as_bytes(), None, Ok(&expected));
+        let expected = format!(r#"{{"a":{{"@b":{json}}}}}"#);
+        check_decode(&infer, format!("<a b='{text}'/>").as_bytes(), None, Ok(&expected));
     }
+    let named = br#"<a xmlns="1" xmlns:n="2" n:c="3">4</a>"#;
+    check_decode(&infer, named, None, Ok(r##"{"a":{"#text":4,"@n:c":3,"@xmlns":"1","@xmlns:n":"2"}}"##));
 }
 
 #[test]
