@@ -70,10 +70,15 @@ impl Connection {
             },
             (None, None) => return Err("name a file that holds the token with `--token-file`".into()),
         };
-        let text = fs::read_to_string(&path);
-        text.map(|text| text.trim().to_owned()).map_err(|error| {
-            format!("the token file `{}` cannot be read: {error}; name one with `--token-file`", path.display())
-        })
+        let (text, path) = (fs::read_to_string(&path), path.display());
+        let text = text.map_err(|error| {
+            format!("the token file `{path}` cannot be read: {error}; name one with `--token-file`")
+        })?;
+        let token = text.trim();
+        if !token.is_empty() && !token.contains(char::is_control) {
+            return Ok(token.to_owned());
+        }
+        Err(format!("the token file `{path}` holds no token: one line is expected"))
     }
 }
 

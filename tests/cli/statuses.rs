@@ -108,6 +108,11 @@ fn a_running_gateway_is_operated() {
     let admin = format!("http://127.0.0.1:{}", gateway.admin);
     let denied = gateway.run(&["status", "--admin", &admin, "--token-file", "wrong"], "");
     assert_eq!(denied.status, 6, "{}", denied.stderr);
+    for text in ["two\nlines", ""] {
+        gateway.write("lines", text);
+        let denied = gateway.run(&["status", "--admin", &admin, "--token-file", "lines"], "");
+        assert!(denied.status == 6 && denied.stderr.contains("`lines` holds no token"), "{}", denied.stderr);
+    }
     let missing = gateway.run(&["status", "--admin", &admin, "--token-file", "nothing"], "");
     assert!(missing.status == 6 && missing.stderr.contains("nothing"), "{}", missing.stderr);
     // Without options the file here tells where the gateway is.
