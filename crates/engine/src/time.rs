@@ -32,6 +32,12 @@ impl Time {
         Moment(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// The first moment by which `wait` has passed from now on: what is given for a time is not taken back before, and
+    /// the stopwatch shows whole milliseconds.
+    pub fn moment_in(&self, wait: Duration) -> Moment {
+        self.moment().after(wait.saturating_add(Duration::from_millis(1)))
+    }
+
     /// When the stopwatch shows the moment; never, if that is none.
     pub fn instant(&self, moment: Option<Moment>) -> Instant {
         let latest = Instant::now() + SLEEP_MAX;

@@ -186,7 +186,7 @@ impl QueueTask {
     fn answer(&mut self) {
         let Some(waiter) = self.waiters.pop_front() else { return };
         self.shared.budget.give(waiter.bytes);
-        let until = self.shared.time.moment().after(waiter.lease);
+        let until = self.shared.time.moment_in(waiter.lease);
         let deadlines: Vec<_> = waiter
             .got
             .iter()

@@ -81,7 +81,7 @@ impl QueueTask {
     /// A message came back from a consumer: it is given out again after `delay`, or it has expired meanwhile.
     pub(super) fn put_back(&mut self, returned: Returned, delay: Duration) {
         let Returned { offset, deadline } = returned;
-        let (now, time) = (self.shared.time.moment(), self.shared.time.now());
+        let time = self.shared.time.now();
         if deadline.is_some_and(|deadline| deadline <= time) {
             self.table.forget(offset);
             return self.outbox.settle(self.claimed.subscription, Outcome::Expired, offset);
@@ -89,7 +89,7 @@ impl QueueTask {
         if delay.is_zero() {
             return self.table.put_back(offset, None);
         }
-        self.table.put_back(offset, Some(now.after(delay)));
+        self.table.put_back(offset, Some(self.shared.time.moment_in(delay)));
         let (tries, charges) = self.tried.get(&offset).copied().unwrap_or_default();
         let (subscription, due) = (self.claimed.subscription, Some(time.after(delay)));
         self.outbox.touch(Touch { subscription, offset, tries, charges, due, at: time, fault: None });
