@@ -19,15 +19,55 @@ pub struct Rate {
     pub per_second: f64,
 }
 
-const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+struct Units {
+    /// What they measure, with its article.
+    what: &'static str,
+    /// Names and factors, the smallest first.
+    units: &'static [(&'static str, u64)],
+    /// What other tools call them, in small letters: for hints alone.
+    others: &'static [(&'static str, f64)],
+    /// What a bare number is likely to be.
+    bare: &'static str,
+    /// A usual one.
+    example: &'static str,
+}
+
+const DURATIONS: Units = Units {
+    what: "a duration",
+    units: &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)],
+    others: &[
+        ("us usec micros microseconds µs", 0.001),
+        ("ms msec msecs milli millis millisecond milliseconds", 1.0),
+        ("s sec secs second seconds", 1000.0),
+        ("m min mins minute minutes", 60_000.0),
+        ("h hr hrs hour hours", 3_600_000.0),
+        ("d day days", 86_400_000.0),
+        ("w wk week weeks", 604_800_000.0),
+    ],
+    bare: "s",
+    example: "s",
+};
+
+const SIZES: Units = Units {
+    what: "a size",
+    units: &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)],
+    others: &[
+        ("b byte bytes", 1.0),
+        ("k kb kib", 1024.0),
+        ("m mb mib", 1_048_576.0),
+        ("g gb gib", 1_073_741_824.0),
+        ("t tb tib", 1_099_511_627_776.0),
+    ],
+    bare: "B",
+    example: "MiB",
+};
 
 /// Reads `250ms`, `10s`, `5m`, `2h`, `7d`; whole numbers only.
 ///
 /// # Errors
 /// No number, no unit, an unknown unit, or more than can be told.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
-    parse(text, DURATIONS, "a duration", "s").map(Duration::from_millis)
+    parse(text, &DURATIONS).map(Duration::from_millis)
 }
 
 /// Reads `512B`, `64KiB`, `1MiB`, `1GiB`; in bytes.
@@ -35,7 +75,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
 /// # Errors
 /// No number, no unit, an unknown unit, or more than can be told.
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
-    parse(text, SIZES, "a size", "MiB")
+    parse(text, &SIZES)
 }
 
 /// Reads `100/s`, `30/m`, `5000/h`.
@@ -59,21 +99,16 @@ pub fn parse_rate(text: &str) -> Result<Rate, UnitError> {
     Err(UnitError { message: format!("`{text}` is no rate"), hint: "write it as `100/s`, `30/m` or `5000/h`".into() })
 }
 
-fn parse(text: &str, units: &[(&str, u64)], what: &str, example: &str) -> Result<u64, UnitError> {
+fn parse(text: &str, units: &Units) -> Result<u64, UnitError> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let number: u64 = number.parse().map_err(|_| UnitError {
-        message: format!("`{text}` is no {}", what.trim_start_matches("a ")),
-        hint: format!("write a whole number with one of {}, for example `10{example}`", names()),
-    })?;
+    let what = units.what;
+    let wrong = |message: String| UnitError { message, hint: units.hint(text) };
+    let number: u64 = number.parse().map_err(|_| wrong(format!("`{text}` is no {}", what.trim_start_matches("a "))))?;
     if unit.is_empty() {
-        return Err(bare(text, what, example));
+        return Err(bare(text, what, units.bare));
     }
-    let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor).ok_or_else(|| UnitError {
-        message: format!("`{unit}` is no unit of {what}"),
-        hint: format!("the units are {}: `{number}{example}`", names()),
-    })?;
+    let factor = units.factor(unit).ok_or_else(|| wrong(format!("`{unit}` is no unit of {what}")))?;
     number.checked_mul(factor).ok_or_else(|| UnitError {
         message: format!("`{text}` is more than can be told"),
         hint: "use a smaller number".into(),
@@ -82,6 +117,45 @@ fn parse(text: &str, units: &[(&str, u64)], what: &str, example: &str) -> Result
 
 fn bare(text: &str, what: &str, unit: &str) -> UnitError {
     UnitError { message: format!("`{text}` has no unit, and {what} needs one"), hint: format!("write `{text}{unit}`") }
+}
+
+impl Units {
+    fn factor(&self, unit: &str) -> Option<u64> {
+        self.units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
+    }
+
+    /// How to write what a text that is not taken is likely to mean; never another value.
+    fn hint(&self, text: &str) -> String {
+        let names = self.units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        match self.meant(text) {
+            Some(meant) => format!("write `{meant}`; the units are {names}"),
+            None => format!("write a whole number with one of {names}, for example `10{}`", self.example),
+        }
+    }
+
+    /// The same value as it is taken: of `1m30s`, `1.5s`, `5 min`, `64KB`.
+    fn meant(&self, text: &str) -> Option<String> {
+        let mut rest = text.trim();
+        let mut sum = 0.0;
+        while !rest.is_empty() {
+            let end = rest.find(|sign: char| !sign.is_ascii_digit() && sign != '.')?;
+            let (number, after) = rest.split_at(end);
+            let after = after.trim_start();
+            let end = after.find(|sign: char| !sign.is_alphabetic()).unwrap_or(after.len());
+            let (unit, after) = after.split_at(end);
+            let unit = unit.to_lowercase();
+            let known = self.others.iter().find(|(names, _)| names.split(' ').any(|name| name == unit));
+            sum += number.parse::<f64>().ok()? * known?.1;
+            rest = after.trim_start();
+        }
+        // What a float tells exactly, and what is no less than the smallest unit.
+        if sum.fract() != 0.0 || !(1.0..9e15).contains(&sum) {
+            return None;
+        }
+        let sum = format!("{sum}").parse::<u64>().ok()?;
+        let (name, factor) = self.units.iter().rev().find(|(_, factor)| sum.is_multiple_of(*factor))?;
+        Some(format!("{}{name}", sum / factor))
+    }
 }
 
 #[cfg(test)]
@@ -98,8 +172,37 @@ mod tests {
             assert!(millis(wrong).is_err(), "{wrong}");
         }
         assert_eq!(parse_size("64KiB"), Ok(65536));
-        assert_eq!(parse_size("10").map_err(|e| e.hint), Err("write `10MiB`".into()));
+        assert_eq!(parse_size("10").map_err(|e| e.hint), Err("write `10B`".into()));
         assert!(parse_size("1GB").is_err());
+        let hint = |text: &str| match text.contains(char::is_lowercase) {
+            true => parse_duration(text).map_err(|e| e.hint).unwrap_err(),
+            false => parse_size(text).map_err(|e| e.hint).unwrap_err(),
+        };
+        let meant = [
+            ("1m30s", "90s"),
+            ("1.5s", "1500ms"),
+            ("5min", "5m"),
+            ("90 min", "90m"),
+            ("2w", "14d"),
+            ("1500us", ""),
+            ("-1s", ""),
+            ("0.1ms", ""),
+            ("1..5s", ""),
+            ("64KB", "64KiB"),
+            ("1GB", "1GiB"),
+            ("1.5 M", "1536KiB"),
+            ("X", ""),
+            ("1X", ""),
+        ];
+        for (text, meant) in meant {
+            let hint = hint(text);
+            let expected = if meant.is_empty() {
+                "write a whole number with one of ".into()
+            } else {
+                format!("write `{meant}`; ")
+            };
+            assert!(hint.starts_with(&expected), "{text}: {hint}");
+        }
     }
 
     #[test]
