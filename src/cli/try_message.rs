@@ -14,7 +14,7 @@ use clap::Args;
 use crossdock_admin::shape::{Trial, TryRequest};
 use crossdock_connector::StoreTag;
 use crossdock_engine::TrialStart;
-use crossdock_model::{Envelope, MessageId, Origin, Text, Timestamp};
+use crossdock_model::{Envelope, MessageId, Origin, Text, Timestamp, is_reserved};
 use std::{
     fs,
     io::Read as _,
@@ -118,6 +118,12 @@ fn envelope(arguments: &Arguments) -> Result<Envelope, Failure> {
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
             .ok_or_else(|| Failure::usage(format!("`{header}` is no header; write -H name=value")))?;
+        if is_reserved(name) {
+            return Err(Failure::usage(format!("`{name}`: no message comes with a user header under `crossdock-`")));
+        }
+        if name.eq_ignore_ascii_case("content-type") {
+            return Err(Failure::usage(format!("`{name}` is no user header; write --content-type {value}")));
+        }
         envelope.headers.push(Text::from(name), Text::from(value));
     }
     Ok(envelope)

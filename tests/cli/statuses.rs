@@ -31,6 +31,8 @@ fn bad_usage_and_configuration_end_with_2() {
     check(&folder, &["explain"], 2, "ROUTE");
     check(&folder, &["try", "r", "no-such-message.json"], 2, "no-such-message.json");
     check(&folder, &["try", "r", "-H", "novalue"], 2, "name=value");
+    check(&folder, &["try", "r", "-H", "crossdock-key=1"], 2, "crossdock-");
+    check(&folder, &["try", "r", "-H", "Content-Type=text/xml"], 2, "--content-type text/xml");
     check(&folder, &["status", "--admin", "no url"], 2, "no url");
     check(&folder, &["dead", "rm", "--admin", "http://127.0.0.1:1"], 2, "--all");
     folder.write("broken.yaml", "version: 1\nroutes: [\n");

@@ -84,6 +84,9 @@ fn tell_targets(route: &Route, out: &mut String) -> std::fmt::Result {
     for (target, words) in route.targets.iter().zip(words) {
         let condition = words.condition.as_ref().map(|text| format!(", {text}")).unwrap_or_default();
         writeln!(out, "  - {}: {}{condition}", target.name, words.to)?;
+        for manner in &words.manner {
+            writeln!(out, "      {manner}")?;
+        }
     }
     Ok(())
 }
@@ -100,12 +103,14 @@ fn tell_retry(retry: &Retry, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "Retry: dead after {} attempts that are the message's fault; waits of {}, each {} times the one before, at most \
-         {}, varied by {} %. An outage of the target is waited for and costs no attempts.",
+         {}, varied by {} %. An outage of the target is waited for and costs no attempts; a message that nothing can pass \
+         is charged after {} all the same.",
         retry.attempts,
         duration(retry.initial),
         retry.factor,
         duration(retry.max),
         (retry.jitter * 100.0).round(),
+        duration(retry.alone_limit),
     )
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Words {
 pub(crate) struct TargetWords {
     pub to: String,
     pub condition: Option<String>,
+    /// What is done to what goes there.
+    pub manner: Vec<String>,
 }
 
 impl Words {
@@ -53,13 +55,28 @@ pub(crate) fn peer(chosen: &Chosen, masks: &Masks) -> String {
     }
 }
 
-/// A target's condition.
-pub(crate) fn condition(chosen: &Chosen, masks: &Masks) -> Option<String> {
-    match (chosen.common.get("when"), chosen.common.get("otherwise")) {
+/// A target.
+pub(crate) fn target(chosen: &Chosen, masks: &Masks) -> TargetWords {
+    let condition = match (chosen.common.get("when"), chosen.common.get("otherwise")) {
         (Some(when), _) => Some(format!("when `{}`", shown(when, masks))),
         (None, Some(_)) => Some("otherwise".to_owned()),
         (None, None) => None,
-    }
+    };
+    TargetWords { to: peer(chosen, masks), condition, manner: manner(&chosen.common, masks) }
+}
+
+/// What the keys that every target takes say of how messages go there.
+fn manner(common: &Node, masks: &Masks) -> Vec<String> {
+    let is = |name: &str, value: &str| common.get(name).and_then(Node::scalar).is_some_and(|found| found.text == value);
+    let flags = [
+        ("strict", "true", "what the protocol cannot carry is a fault"),
+        ("forward_origin", "true", "`crossdock-origin` goes with each message"),
+        ("allow_dynamic", "true", "content may choose any destination"),
+        ("idempotency", "per_redrive", "each redrive has an idempotency key of its own"),
+    ];
+    let told = flags.into_iter().filter(|(name, value, _)| is(name, value)).map(|(_, _, words)| words.to_owned());
+    let encode = common.get("encode").map(|encode| format!("written as {}", shown(encode, masks)));
+    encode.into_iter().chain(told).collect()
 }
 
 /// A step; a program of several lines goes on in lines of its own.
@@ -103,7 +120,7 @@ fn line(node: &Node, masks: &Masks, outermost: bool) -> String {
                 format!("{} {value}", entry.key).trim().to_owned()
             };
             let text = entries.iter().map(part).collect::<Vec<_>>().join(", ");
-            if outermost { text } else { format!("({text})") }
+            if outermost || text.is_empty() { text } else { format!("({text})") }
         }
     }
 }

@@ -85,6 +85,8 @@ fn not_yaml(index: &text::Index<'_>, error: &ScanError) -> Diagnostic {
         Some("put a value that holds `: ` in quotes, and check the indentation".into())
     } else if beyond {
         Some("a bracket, brace or quote that opens before is not closed".into())
+    } else if said.contains("unexpected character") {
+        Some("put a text that begins with `%`, `@` or a backtick in quotes".into())
     } else {
         None
     };

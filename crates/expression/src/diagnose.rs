@@ -27,7 +27,9 @@ fn one(text: &str, found: &Diagnostic, usage: Use, names: &[&'static str]) -> Co
             let (message, hint) = hint::unknown_function(snippet, names);
             ("expression.unknown_function", message, hint)
         }
-        701 => ("expression.unknown_variable", format!("unknown variable `{snippet}`"), Some(hint::variable(snippet))),
+        701 => {
+            ("expression.unknown_variable", format!("unknown variable `{snippet}`"), Some(hint::variable(text, &range)))
+        }
         100 | 103 | 630 | 631 => {
             ("expression.fallible", format!("`{}` can fail", one_line(snippet)), Some(hint::fallible(snippet)))
         }

@@ -18,8 +18,22 @@ pub fn unknown_function(name: &str, names: &[&'static str]) -> (String, Option<S
 }
 
 /// What to write for a bare word.
-pub fn variable(name: &str) -> String {
+pub fn variable(text: &str, word: &Range<usize>) -> String {
+    let name = text.get(word.clone()).unwrap_or_default();
+    if let Some((mark, field)) = with_hyphens(text, word) {
+        return format!("a name with `-` in it stands in quotes: `{mark}\"{field}\"`");
+    }
     format!("a field of the payload is `.{name}`, metadata is `%…`, a text stands in quotes: \"{name}\"")
+}
+
+/// The name of a field, with the sign before it, that was taken for a difference: `%headers.x-unit`.
+fn with_hyphens<'a>(text: &'a str, word: &Range<usize>) -> Option<(char, &'a str)> {
+    let is_of_name = |sign: char| sign.is_alphanumeric() || sign == '_' || sign == '-';
+    let (before, after) = (text.get(..word.start)?, text.get(word.end..)?);
+    let stem = before.trim_end_matches(is_of_name);
+    let mark = stem.chars().next_back().filter(|sign| matches!(sign, '.' | '%'))?;
+    let end = text.len() - after.trim_start_matches(is_of_name).len();
+    before.ends_with('-').then_some((mark, text.get(stem.len()..end)?))
 }
 
 /// What to write for something that can fail.

@@ -9,7 +9,7 @@ use crate::{
         steps,
     },
     tables::{TARGET_COMMON, target_channels},
-    words::{self, TargetWords, Words},
+    words::{self, Words},
 };
 use crossdock_connector::{Events, SinkConfig};
 use crossdock_model::Text;
@@ -60,8 +60,7 @@ pub(crate) fn read(
     for node in nodes {
         match choose(node, &choices, context) {
             Some(chosen) => {
-                let to = words::peer(&chosen, &context.masks);
-                words.targets.push(TargetWords { to, condition: words::condition(&chosen, &context.masks) });
+                words.targets.push(words::target(&chosen, &context.masks));
                 let ordinal = drafts.iter().filter(|draft| same_peer(draft, &chosen)).count();
                 drafts.push(one(node, &chosen, route, ordinal, names, context));
             }

@@ -224,3 +224,35 @@ fn routes_are_explained() {
         assert!(text.contains(word), "`{word}` is not in:\n{text}");
     }
 }
+
+#[test]
+fn the_manner_of_a_target_is_explained() {
+    let loaded = load_text(
+        "version: 1
+connections: { p: { http: { base_url: 'http://localhost:1' } } }
+routes:
+  r:
+    from: { http: { path: /in } }
+    steps: [ { encode: { json: {} } } ]
+    to:
+      http: { connection: p, path: /a }
+      encode: { cloudevent: { source: /s } }
+      strict: true
+      forward_origin: true
+      idempotency: per_redrive
+    retry: { alone_limit: 2h }
+",
+    );
+    let plan = loaded.plan.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
+    let text = explain(&plan, "r").unwrap();
+    for word in [
+        "write the payload as json\n",
+        "written as cloudevent (source /s)",
+        "what the protocol cannot carry is a fault",
+        "`crossdock-origin` goes with each message",
+        "each redrive has an idempotency key of its own",
+        "charged after 2h",
+    ] {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+}

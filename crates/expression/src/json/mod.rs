@@ -140,7 +140,7 @@ mod tests {
             ("NaN", "a value is expected"),
             ("nul", "a value is expected"),
             ("'a'", "a value is expected"),
-            ("\u{feff}1", "a value is expected"),
+            ("\u{feff}1", "a value is expected, and a byte order mark is there"),
             ("\"\\ud800\"", "a string is wrong"),
             ("\"\\x\"", "a string is wrong: invalid escape"),
             ("\"\u{1}\"", "control character"),

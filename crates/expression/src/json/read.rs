@@ -119,6 +119,9 @@ impl<'a, B: Build> Reader<'a, B> {
             b't' => self.word("true").map(|()| self.build.boolean(true)),
             b'f' => self.word("false").map(|()| self.build.boolean(false)),
             b'n' => self.word("null").map(|()| self.build.null()),
+            _ if self.at == 0 && self.text.starts_with('\u{feff}') => self.fail(
+                "a value is expected, and a byte order mark is there, which RFC 8259 (section 8.1) does not allow",
+            ),
             _ => self.fail("a value is expected"),
         }
     }

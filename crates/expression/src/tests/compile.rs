@@ -40,6 +40,8 @@ fn conditions_that_are_refused() {
         (".a = 1", &[("expression.read_only", ".a", "write `==`")]),
         ("del(.a) == 1", &[("expression.read_only", "del(.a)", "transform")]),
         ("total == 3", &[("expression.unknown_variable", "total", "`.total`")]),
+        ("%headers.x-unit-of == 3", &[("expression.unknown_variable", "unit", "`.\"x-unit-of\"`")]),
+        ("exists(.a) && 2 - total == 3", &[("expression.unknown_variable", "total", "`.total`")]),
         (".a == ", &[("expression.syntax", "", "")]),
         (".a == \"b", &[("expression.syntax", "\"", "")]),
         ("match!(.a, r'(?=x)')", &[("expression.regex", "r'(?=x)'", "look-around")]),
