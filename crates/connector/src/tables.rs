@@ -32,7 +32,11 @@ pub const TLS_SERVER: &[Field] = &[
 
 /// TLS of a connection to a peer.
 pub const TLS_CLIENT: &[Field] = &[
-    Field::optional("ca", Kind::Path, "PEM file with the authorities to trust, instead of the system's"),
+    Field::optional(
+        "ca",
+        Kind::Path,
+        "PEM file with the authorities to trust, or with the server's own certificate, instead of the system's",
+    ),
     Field::optional("certificate", Kind::Path, "PEM file with the chain of a client certificate, its own first"),
     Field::optional("key", Kind::Path, "PEM file with the private key of the client certificate"),
 ];

@@ -38,6 +38,6 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, Trouble> {
     };
     let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| unreached("no TLS to", &error))?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    let (read, write) = tokio::io::split(stream.map_err(|error| unreached("no TLS to", &error))?);
+    let (read, write) = tokio::io::split(stream.map_err(|error| unreached("no TLS to", &tls::reason(&error)))?);
     Ok((Box::new(read), Box::new(write)))
 }

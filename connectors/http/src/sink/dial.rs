@@ -104,5 +104,5 @@ async fn secure(
     };
     let name = ServerName::try_from(base.host.clone()).map_err(|error| failed(error.to_string()))?;
     let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| failed(error.to_string()))
+    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| failed(tls::reason(&error)))
 }

@@ -63,5 +63,5 @@ async fn secure(broker: &Broker, config: Arc<ClientConfig>, stream: TcpStream) -
     let failed = |why: String| Ended::broken(format!("no TLS with {}: {why}", broker.host));
     let name = ServerName::try_from(broker.host.clone()).map_err(|error| failed(error.to_string()))?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| failed(error.to_string()))
+    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| failed(tls::reason(&error)))
 }

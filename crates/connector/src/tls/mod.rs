@@ -1,12 +1,15 @@
 //! TLS towards a peer by the section that all connections share ([`crate::TLS_CLIENT`]): whom to trust, and what to show.
 
+mod named;
+
 use crate::{Diagnostics, Settings};
+use named::NamedVerifier;
 use rustls::{
-    ClientConfig, RootCertStore,
+    CertificateError, ClientConfig, InvalidMessage, OtherError, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 /// TLS by a connection's section `tls`; none where the system's authorities are trusted and no certificate is shown.
 /// The files it names are read, so that a wrong one is found by `check`.
@@ -33,18 +36,20 @@ pub fn from_settings(
         (Some(_), None) => return Err(wrong("certificate", "a certificate is of no use without its `key`".into())),
         (None, Some(_)) => return Err(wrong("key", "a key is of no use without its `certificate`".into())),
     };
-    let roots = match path("ca") {
+    let (roots, named) = match path("ca") {
         Some(ca) => {
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(&ca).map_err(|message| wrong("ca", message))? {
-                roots.add(certificate).map_err(|error| wrong("ca", format!("{}: {error}", ca.display())))?;
+            let named = certificates(&ca).map_err(|message| wrong("ca", message))?;
+            for certificate in &named {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| wrong("ca", format!("{}: {error}", ca.display())))?;
             }
-            roots
+            (roots, named)
         }
         None if identity.is_none() => return Ok(None),
-        None => system_roots().map_err(|message| wrong("ca", message))?,
+        None => (system_roots().map_err(|message| wrong("ca", message))?, Vec::new()),
     };
-    config(roots, identity, protocols).map(Some).map_err(|message| wrong("certificate", message))
+    config(roots, named, identity, protocols).map(Some).map_err(|message| wrong("certificate", message))
 }
 
 /// TLS that trusts the system's authorities. Reads their files.
@@ -52,16 +57,43 @@ pub fn from_settings(
 /// # Errors
 /// The system has none; a fragment that says how to mend it.
 pub fn system(protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, String> {
-    config(system_roots()?, None, protocols)
+    config(system_roots()?, Vec::new(), None, protocols)
+}
+
+/// Why there is no TLS with a peer: what the library says, in words and with a way out where it has none.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let words = match cause {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "nobody who is trusted here has signed its certificate: name who has as `tls.ca`"
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))))
+            if matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            "its certificate is its own authority's: name that as `tls.ca`, or give the server one that is not"
+        }
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "what answers there speaks no TLS",
+        Some(_) | None => return error.to_string(),
+    };
+    words.to_owned()
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn config(roots: RootCertStore, identity: Option<Identity>, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+fn config(
+    roots: RootCertStore,
+    named: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+    protocols: &[&[u8]],
+) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = NamedVerifier::new(roots, named, Arc::clone(&provider))?;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => builder
