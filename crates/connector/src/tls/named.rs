@@ -1,4 +1,4 @@
-//! Trust in a server by its own certificate, where that is an authority's, too.
+//! Trust in a server by its own certificate, where that is an authority's, too (docs/adr/0025).
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
