@@ -102,7 +102,7 @@ impl Gateway {
         let operations = Operations::load(&*shared.channels);
         operations.pass_pauses_on(&shared).await;
         let built = build(&shared, &declared, &connectors, &operations.paused_routes())?;
-        let renames = Arc::new(Renames::open(&shared).await);
+        let renames = Arc::new(Renames::open(&shared, &declared.moved).await);
         let protocols = connectors.clone();
         let connectors = with_sources(&shared.plan, connectors);
         start_connectors(&connectors).await?;

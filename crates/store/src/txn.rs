@@ -82,7 +82,9 @@ impl Put {
         Self { channel, id, message, keys, settled_for, use_reserve: false, bundle }
     }
 
-    /// The same, of a message that takes the place of another one, which is settled in the same decision.
+    /// The same, of a message that takes the place of another one, which is settled in the same decision. If that one has
+    /// ended meanwhile for all for whom the decision settles it, nothing is stored, and the answer is
+    /// [`PutResult::Duplicate`].
     #[must_use]
     pub fn in_place_of(mut self, subscription: SubscriptionNumber, offset: u64) -> Self {
         self.id = PutId::InPlaceOf { subscription, offset };
@@ -159,6 +161,8 @@ pub struct Sifted {
     pub id: MessageId,
     /// When it was received: windows count from then on, however late it is looked at.
     pub received_at: Timestamp,
+    /// Whether it was sent back from dead letters: its own key may be noted already.
+    pub redriven: bool,
     /// Keys that must not have been seen within their windows: all of them are noted, or it goes no further.
     pub keys: Vec<SieveKey>,
 }

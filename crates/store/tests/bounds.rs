@@ -236,3 +236,34 @@ fn who_settles_what_is_settled_is_told_if_he_asks() {
         Txn { tells_late: true, settles: settle(reader, Outcome::Delivered, [3, 4]).settles, ..puts(channel, [6], 10) };
     assert_eq!(store.commit(dropped).unwrap().late, [3]);
 }
+
+#[test]
+fn nothing_takes_the_place_of_what_has_ended() {
+    let options = Options { ride: std::time::Duration::from_secs(60), ..options() };
+    let store = Store::open(std::sync::Arc::new(MemoryDisk::new()), options).unwrap();
+    let (channel, one) = bounded(&store, of_messages(10));
+    let other = reader(&store, channel, "r/u", "r");
+    let letters = store.declare_channel(ChannelSpec::queue("d")).unwrap();
+    store.commit(puts(channel, 0..4, 10)).unwrap();
+    let of = |readers: &[SubscriptionNumber], offset: u64| {
+        let put = put(letters, 10 + offset, 10).in_place_of(readers[0], offset);
+        let settles = readers.iter().flat_map(|reader| settle(*reader, Outcome::Dead, [offset]).settles);
+        Txn { puts: vec![put], settles: settles.collect(), ..Txn::default() }
+    };
+    let is_stored = |txn| matches!(store.commit(txn).unwrap().puts[..], [PutResult::Stored { .. }]);
+    store.commit(settle(one, Outcome::Delivered, [0, 1])).unwrap();
+    // One is done with both; the other one is not.
+    assert!(!is_stored(of(&[one], 0)) && is_stored(of(&[one, other], 1)) && !is_stored(of(&[one, other], 1)));
+    assert!(is_stored(of(&[other], 0)) && is_stored(of(&[one, other], 2)));
+    // Acknowledged in the frame, before.
+    let rides = Txn { rides: true, ..settle(one, Outcome::Delivered, [3]) };
+    store.submit(rides, Box::new(|result| drop(result.unwrap())));
+    assert!(!is_stored(of(&[one], 3)));
+    assert_eq!(numbers(&store.browse(letters, 0, 100).unwrap().messages), [11, 10, 12]);
+    // And whoever acknowledges behind a decision of the frame is told.
+    store.commit(puts(channel, [4], 10)).unwrap();
+    let rides = Txn { rides: true, ..settle(one, Outcome::Dead, [4]) };
+    store.submit(rides, Box::new(|result| drop(result.unwrap())));
+    let asked = Txn { tells_late: true, ..settle(one, Outcome::Delivered, [4]) };
+    assert_eq!(store.commit(asked).unwrap().late, [4]);
+}

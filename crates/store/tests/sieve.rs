@@ -53,7 +53,7 @@ impl Gated {
                 window: WINDOW,
                 keys_max: 1_000_000,
             }];
-            Sifted { offset: *offset, id: id(*offset), received_at: Timestamp(second * 1000), keys }
+            Sifted { offset: *offset, id: id(*offset), received_at: Timestamp(second * 1000), redriven: false, keys }
         };
         let messages = messages.iter().map(one).collect();
         let sieve = Sieve { subscription: self.gate, others: self.targets.to_vec(), messages };

@@ -116,12 +116,7 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
     }
     let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
     let targets = &handle.route.targets;
-    let is_meant = |target: &Text| match &note.target {
-        // The address of a route's only target was edited, or it was given a name: what waited for it went on to the new
-        // one (`start/names.rs`), and so does what died there.
-        Some(failed) => failed == target || targets.len() == 1,
-        None => true,
-    };
+    let is_meant = |target: &Text| note.target.as_ref().is_none_or(|failed| failed == target);
     let meant = targets.iter().filter(|target| is_meant(&target.name));
     let wanted: Vec<_> = meant.map(|target| subscription_name(&handle.route, &target.name)).collect();
     let (mut settled_for, mut found) = (Vec::new(), false);
@@ -138,7 +133,8 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
     if !found {
         return Err(match note.target.as_ref().filter(|_| wanted.is_empty()) {
             Some(failed) => format!(
-                "the route `{}` has no target `{failed}` any more, and several others: call one of them so by `name`",
+                "the route `{}` has no target `{failed}` any more: another one is not sent what died there; bring it back, or \
+                 delete the letter",
                 note.route
             ),
             None => format!("the route `{}` reads another channel than `{source}` by now", note.route),

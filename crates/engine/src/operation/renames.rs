@@ -1,4 +1,6 @@
-//! What routes were called before: `was: OLD` of the file, remembered when the file says it no more.
+//! What routes were called before: `was: OLD` of the file, remembered when the file says it no more. And what a route's
+//! target was, `ROUTE/TARGET`, before its address was edited or it was given a name, where what waited for it went on to the
+//! new one (`start/names.rs`): so does what died there.
 //!
 //! The note inside a dead letter tells for good what its route and the channel it stood in were called when it died. It
 //! is read as if it had been written with today's names, so that nobody else knows of the others. A name is followed from
@@ -8,7 +10,7 @@
 //! `was`: a route may have had its old name back in between.
 
 use super::{body::Body, id_of};
-use crate::{claims::commit, shared::Shared};
+use crate::{claims::commit, shared::Shared, start::MovedTarget};
 use bytes::Bytes;
 use crossdock_config::Plan;
 use crossdock_model::{MessageId, Text, Timestamp};
@@ -35,9 +37,16 @@ struct Rename {
 
 impl Renames {
     /// What the store remembers, and what the file says, which is written down.
-    pub async fn open(shared: &Shared) -> Self {
-        let renames = Self::load(shared);
-        let operations = renames.records(shared.time.now());
+    pub async fn open(shared: &Shared, moved: &[MovedTarget]) -> Self {
+        let now = shared.time.now();
+        let mut renames = Self::load(shared);
+        let mut operations = renames.records(now);
+        for MovedTarget { route, old, new } in moved {
+            let [old, new] = [old, new].map(|target| Text::from(format!("{route}/{target}")));
+            let rename = Rename { id: id_of(now, shared.random()), old, new, until: now };
+            operations.push(encode(&rename, now));
+            renames.known.push(rename);
+        }
         if !operations.is_empty()
             && let Err(error) = commit(shared, &[], Txn { operations, ..Txn::default() }).await
         {
@@ -81,7 +90,21 @@ impl Renames {
     pub fn note(&self, note: DeadNote) -> DeadNote {
         let at = note.dead_since;
         let source = note.source.as_ref().map(|source| self.channel(source, at));
-        DeadNote { route: self.route(&note.route, at), source, ..note }
+        let route = self.route(&note.route, at);
+        let target = note.target.map(|target| self.target(&route, target, at));
+        DeadNote { route, target, source, ..note }
+    }
+
+    /// What is called now what was a target of this name at that time, of a route by today's name.
+    fn target(&self, route: &str, target: Text, at: Timestamp) -> Text {
+        let later = self.known.iter().filter(|rename| rename.until >= at);
+        later.fold(target, |target, Rename { old, new, until, .. }| {
+            let names = old.split_once('/').zip(new.split_once('/'));
+            match names.filter(|((of, old), _)| **old == *target && self.route(of, *until) == route) {
+                Some((_, (_, new))) => Text::from(new),
+                None => target,
+            }
+        })
     }
 
     /// What an operation that was begun at that time is about, with today's names.

@@ -123,7 +123,8 @@ impl RouteTask {
                 let Some(gate) = &mut self.gate else { return };
                 let keys = routed.claims.iter().map(|claim| gate.key(claim)).collect();
                 let (id, received_at) = (routed.envelope.id, routed.envelope.received_at);
-                gate.sifted.push(Sifted { offset, id, received_at, keys });
+                let redriven = stored.notes().is_ok_and(|notes| notes.redrives > 0);
+                gate.sifted.push(Sifted { offset, id, received_at, redriven, keys });
                 self.cache.keep(offset, &Evaluation::Routed(routed), bytes, targets);
             }
             Found::Evaluation(Evaluation::Filtered { step }) => self.filtered(offset, &step),

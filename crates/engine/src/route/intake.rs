@@ -158,7 +158,9 @@ impl RouteTask {
     /// Gives a message to the target that read it, if it is for that one.
     fn admit(&mut self, at: usize, Evaluated { stored, deadline, result }: Evaluated, now: Moment) {
         let offset = stored.offset;
-        if self.ended.has(offset) {
+        // What was evaluated meanwhile may have been dropped.
+        let dropped = self.targets.get(at).is_some_and(|target| offset < target.floor);
+        if dropped || self.ended.has(offset) {
             return;
         }
         let routed = match result {

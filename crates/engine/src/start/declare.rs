@@ -1,6 +1,6 @@
 //! Telling the store what the plan needs: channels, subscriptions, and what is called otherwise by now.
 
-use super::names::{Takeover, renamed_channels, takeover, wanted};
+use super::names::{MovedTarget, Takeover, moved_targets, renamed_channels, takeover, wanted};
 use crate::{StartError, account::Channel, claims::Claims};
 use crossdock_config::{ChannelKind as PlanKind, ChannelUse, Plan, WhenFull as PlanWhenFull};
 use crossdock_model::Text;
@@ -15,6 +15,8 @@ pub(crate) struct Declared {
     pub channels: HashMap<Text, Arc<Channel>>,
     /// The subscriptions by name.
     pub subscriptions: HashMap<Text, SubscriptionNumber>,
+    /// Targets whose address was edited, or that were given a name: what waited for them went on to the new one.
+    pub moved: Vec<MovedTarget>,
 }
 
 /// Declares everything, and claims it. Blocks.
@@ -24,7 +26,9 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
     amend(store, renamed.into_iter().map(rename).collect())?;
     let wanted = wanted(plan);
     let kept: Vec<_> = plan.channels().iter().filter(|channel| retains(channel)).map(|c| c.name.clone()).collect();
-    let Takeover { away, declared, taken, closed } = takeover(wanted, &kept, &store.channels(), &store.subscriptions());
+    let before = store.subscriptions();
+    let Takeover { away, declared, taken, closed } = takeover(wanted, &kept, &store.channels(), &before);
+    let moved = moved_targets(&taken, &before);
     amend(store, away)?;
     let numbers = store.declare_channels(plan.channels().iter().map(spec).collect())?;
     let by_name: HashMap<_, _> = plan.channels().iter().map(|channel| &channel.name).zip(numbers).collect();
@@ -56,7 +60,8 @@ pub(crate) fn declare(plan: &Plan, store: &dyn Channels) -> Result<(Declared, Cl
     });
     let channels = channels.collect();
     let claims = Claims::take(store)?;
-    Ok((Declared { channels, subscriptions: has.into_iter().map(|has| (has.name, has.number)).collect() }, claims))
+    let subscriptions = has.into_iter().map(|has| (has.name, has.number)).collect();
+    Ok((Declared { channels, subscriptions, moved }, claims))
 }
 
 /// Whether messages that no route reads are kept there for as long as the file says.

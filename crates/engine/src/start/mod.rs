@@ -6,4 +6,4 @@ mod names;
 
 pub(crate) use build::build;
 pub(crate) use declare::{Declared, declare};
-pub(crate) use names::{gate_name, is_gate, queue_group, subscription_name};
+pub(crate) use names::{MovedTarget, gate_name, is_gate, queue_group, subscription_name};

@@ -212,6 +212,25 @@ pub(crate) fn takeover(
     result
 }
 
+/// A target of a route that is called otherwise by now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct MovedTarget {
+    pub route: Text,
+    pub old: Text,
+    pub new: Text,
+}
+
+/// The targets among what is taken over: what a route read before as well.
+pub(crate) fn moved_targets(taken: &[Amendment], before: &[SubscriptionInfo]) -> Vec<MovedTarget> {
+    let moved = |amendment: &Amendment| {
+        let Amendment::RenameSubscription { subscription, name, group } = amendment else { return None };
+        let has = before.iter().find(|has| has.number == *subscription && has.group == *group)?;
+        let target = |name: &Text| name.split_once('/').map(|(_, target)| Text::from(target));
+        Some(MovedTarget { route: group.clone(), old: target(&has.name)?, new: target(name)? })
+    };
+    taken.iter().filter_map(moved).collect()
+}
+
 impl Takeover {
     /// Whether a gate that nobody wants stands where a route that has none reads: it would keep what all others settle.
     fn has_no_use_of(&self, gate: &SubscriptionInfo, channels: &[ChannelInfo]) -> bool {

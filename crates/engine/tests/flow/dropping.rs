@@ -121,3 +121,39 @@ routes:
     assert_eq!(rig.dead().len(), 3);
     rig.account();
 }
+
+/// Many messages through a small queue that a route reads: where each of them has come to stand, in the end.
+fn each_has_one_end(steps: &str, to: &str, taken: impl Fn(&Rig) -> u64) {
+    let rig = Rig::start(&format!(
+        "
+channels:
+  q: {{ queue: {{ max_messages: 40, when_full: drop_oldest, dead_letter: {{ queue: dropped }} }} }}
+  kept: {{ queue: {{}} }}
+routes:
+  in: {{ from: {{ ask: {{}} }}, to: {{ queue: q }} }}
+  out: {{ from: {{ queue: q }}, steps: [ {steps} ], to: {to} }}
+"
+    ));
+    let count = 6000;
+    for n in 0..count {
+        rig.push_now("in", &format!(r#"{{"n":{n}}}"#));
+    }
+    until("all have ended", || {
+        let counts = rig.route("out").counts;
+        rig.route("in").counts.received == count && counts.stored == 0 && counts.delivered + counts.dead == count
+    });
+    let dead = rig.channel("dropped").messages;
+    let own = rig.channel("out.dead").messages;
+    assert_eq!(dead + own + taken(&rig), count, "{dead} dropped, {own} dead");
+    rig.account();
+}
+
+#[test]
+fn what_is_dropped_is_not_moved_as_well() {
+    each_has_one_end("", "{ queue: kept }", |rig| rig.channel("kept").messages);
+}
+
+#[test]
+fn what_is_dropped_does_not_die_of_its_steps_as_well() {
+    each_has_one_end("{ transform: '.x = string!(.none)' }", "{ queue: kept }", |rig| rig.channel("kept").messages);
+}

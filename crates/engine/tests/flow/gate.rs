@@ -340,3 +340,24 @@ fn what_is_forgotten_for_want_of_room_is_counted() {
     until("it is filtered", || rig.route("r").counts.filtered == 1);
     rig.account();
 }
+
+#[test]
+fn what_came_in_two_ways_is_one_message() {
+    let rig = Rig::start(
+        "
+channels: { q1: { queue: {} }, q2: { queue: {} }, q3: { queue: {} } }
+routes:
+  in: { from: { ask: {} }, to: [ { queue: q1 }, { queue: q2 } ] }
+  a: { from: { queue: q1 }, to: { queue: q3 } }
+  b: { from: { queue: q2 }, to: { queue: q3 } }
+  out: { from: { queue: q3 }, steps: [ { dedupe: { key: .key, window: 10m } } ], to: { ask: { connection: p } } }
+",
+    );
+    for key in [1, 2, 3, 3] {
+        rig.post("in", &format!(r#"{{"key":{key}}}"#));
+    }
+    let counts = || rig.route("out").counts;
+    until("all are looked at", || counts().delivered + counts().filtered == 8 && counts().stored == 0);
+    assert_eq!((counts().delivered, counts().filtered), (3, 5));
+    rig.account();
+}

@@ -135,7 +135,8 @@ impl Route {
             hash[..8].copy_from_slice(&key(number(&envelope)).to_le_bytes());
             let scope = Text::from(format!("dedupe:{}", gate.0));
             let keys = vec![SieveKey { scope, hash: Digest(hash), window: WINDOW, keys_max: 1_000_000 }];
-            Sifted { offset: stored.offset, id: envelope.id, received_at: envelope.received_at, keys }
+            let (id, received_at) = (envelope.id, envelope.received_at);
+            Sifted { offset: stored.offset, id, received_at, redriven: false, keys }
         };
         let others = self.targets.iter().map(|target| target.subscription).collect();
         let sieve = Sieve { subscription: gate, others, messages: fetched.iter().map(sifted).collect() };

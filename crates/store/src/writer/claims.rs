@@ -113,13 +113,13 @@ impl Plan<'_> {
         }
     }
 
-    /// Whether another message of the key was received less than its window away. Two that are one in id and receipt are
-    /// none: one stands where it was stored, and one for the target from whose dead letters it was sent back, before there
-    /// was a gate.
+    /// Whether another message of the key was received less than its window away. One that was sent back from dead letters
+    /// is no other than itself, by id and receipt: its first key was noted where it had been stored, for the other targets.
     fn was_seen(&mut self, key: &SieveKey, message: &Sifted) -> bool {
         let Some(scope) = self.scope(&key.scope) else { return false };
         let seen = self.seen(scope, key.hash).map(|(body, id)| (received_of(body), id));
-        seen.filter(|seen| *seen != (message.received_at, message.id)).is_some_and(|(seen, _)| {
+        let itself = |seen: &(Timestamp, MessageId)| message.redriven && *seen == (message.received_at, message.id);
+        seen.filter(|seen| !itself(seen)).is_some_and(|(seen, _)| {
             let (first, last) = (seen.min(message.received_at), seen.max(message.received_at));
             last.since(first) < key.window
         })

@@ -1,7 +1,11 @@
-//! What a frame in the making settles in channels that drop their oldest messages: it makes room there, and is not dropped
-//! as well. Before, a message that was acknowledged in the frame in which the next one came was a dead letter, too.
+//! What a frame in the making settles, where that is asked for: in channels that drop their oldest messages it makes room
+//! and is not dropped as well, and of two decisions in one frame only the first puts something in a message's place.
 
-use crate::state::{Channel, State};
+use super::plan::Plan;
+use crate::{
+    Offsets, Put, PutId, PutResult, Settle, SubscriptionNumber, Txn, WhenFull,
+    state::{Channel, State},
+};
 use hashbrown::HashSet;
 
 /// The messages that the frame settles.
@@ -32,5 +36,58 @@ impl Ended {
     /// Whether the frame settles a message for the last that had it.
     pub fn has(&self, channel: u32, offset: u64) -> bool {
         !self.ended.is_empty() && self.ended.contains(&(channel, offset))
+    }
+}
+
+impl Plan<'_> {
+    /// Tells which decisions are to come.
+    pub fn expect<'t>(&mut self, mut txns: impl Iterator<Item = &'t Txn>) {
+        let replaces = |put: &Put| matches!(put.id, PutId::InPlaceOf { .. });
+        self.asks_late = txns.any(|txn| txn.tells_late || txn.puts.iter().any(replaces));
+    }
+
+    /// What becomes of a put in the place of a message that has ended meanwhile for all for whom the decision settles it:
+    /// it was dropped, or acknowledged. Nothing takes its place: it would have two ends.
+    pub(super) fn gone(&self, txn: &Txn, put: &Put) -> Option<PutResult> {
+        let PutId::InPlaceOf { subscription, offset } = put.id else { return None };
+        if !self.is_late(subscription.0, offset) {
+            return None;
+        }
+        let channel = |reader: SubscriptionNumber| self.state.subscriptions.get(reader.0).map(|reader| reader.channel);
+        let of_it = |settle: &&Settle| {
+            channel(settle.subscription) == channel(subscription) && settle.offsets.iter().any(|other| other == offset)
+        };
+        let all = txn.settles.iter().filter(of_it).all(|settle| self.is_late(settle.subscription.0, offset));
+        all.then(|| PutResult::Duplicate { id: put.message.id() })
+    }
+
+    /// Whether a message was settled before, for the subscription or for all, or is in this frame.
+    pub(super) fn is_late(&self, subscription: u32, offset: u64) -> bool {
+        let Some(reader) = self.state.subscriptions.get(subscription) else { return true };
+        let dropped_below = self.channels.get(&reader.channel).map_or(0, |growth| growth.dropped_below);
+        offset < dropped_below || reader.settled.has(offset) || self.ended.was_settled(subscription, offset)
+    }
+
+    /// What this frame settles makes room in it, and is not dropped as well.
+    pub(super) fn end(&mut self, subscription: u32, offsets: &Offsets) {
+        let number = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
+        let Some((number, channel)) = number.and_then(|number| Some((number, self.state.channels.get(number)?))) else {
+            return;
+        };
+        let drops = channel.bounds.when_full == WhenFull::DropOldest;
+        if drops || self.asks_late {
+            let mut growth = self.growth(number, channel);
+            for offset in offsets.iter() {
+                if offset >= growth.dropped_below
+                    && self.ended.settle(self.state, (number, channel), subscription, offset)
+                    && drops
+                {
+                    growth.remove(channel, offset);
+                }
+            }
+            if drops {
+                self.channels.insert(number, growth);
+            }
+        }
     }
 }

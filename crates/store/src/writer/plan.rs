@@ -25,7 +25,7 @@ pub struct Plan<'a> {
     pub(super) draft: Draft,
     pub(super) now: Timestamp,
     limits: Limits,
-    channels: HashMap<u32, Growth>,
+    pub(super) channels: HashMap<u32, Growth>,
     pub(super) keys: HashMap<(u32, Digest), (Digest, MessageId)>,
     pub(super) scopes: Vec<Text>,
     /// The scope that was looked for last: most keys of a frame are of one.
@@ -38,7 +38,9 @@ pub struct Plan<'a> {
     rescued: Rescued,
     /// Letters by the channel to which they were moved.
     moved: HashMap<u32, u64>,
-    ended: Ended,
+    pub(super) ended: Ended,
+    /// Whether a decision of the frame asks what was settled before it.
+    pub(super) asks_late: bool,
 }
 
 /// What a plan has to keep to.
@@ -84,6 +86,7 @@ impl<'a> Plan<'a> {
             rescued,
             moved: HashMap::new(),
             ended: Ended::default(),
+            asks_late: false,
         }
     }
 
@@ -173,6 +176,7 @@ impl<'a> Plan<'a> {
             let (bundle, rest) = puts.split_at(count);
             puts = rest;
             let known = bundle.iter().flat_map(|put| &put.keys).find_map(|claim| self.known(claim));
+            let known = known.or_else(|| self.gone(txn, first));
             let fate = match known {
                 Some(result) => Fate::Known(result),
                 None => match self.full(bundle, &mut grown) {
@@ -196,7 +200,7 @@ impl<'a> Plan<'a> {
         Ok(fates)
     }
 
-    fn growth(&self, number: u32, channel: &Channel) -> Growth {
+    pub(super) fn growth(&self, number: u32, channel: &Channel) -> Growth {
         self.channels.get(&number).copied().unwrap_or_else(|| Growth::of(channel))
     }
 
@@ -268,32 +272,6 @@ impl<'a> Plan<'a> {
         if let Some(first) = offsets.runs().first() {
             let body = |to: &mut Vec<u8>| put_settle(to, outcome, offsets);
             self.draft.push_small(RecordKind::Settle, subscription, first.first, body);
-        }
-    }
-
-    /// Whether a message was settled before, for the subscription or in this frame for all.
-    fn is_late(&self, subscription: u32, offset: u64) -> bool {
-        let Some(reader) = self.state.subscriptions.get(subscription) else { return true };
-        let dropped_below = self.channels.get(&reader.channel).map_or(0, |growth| growth.dropped_below);
-        offset < dropped_below || reader.settled.has(offset) || self.ended.was_settled(subscription, offset)
-    }
-
-    /// What this frame settles makes room in it, and is not dropped as well.
-    fn end(&mut self, subscription: u32, offsets: &Offsets) {
-        let number = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
-        let Some((number, channel)) = number.and_then(|number| Some((number, self.state.channels.get(number)?))) else {
-            return;
-        };
-        if channel.bounds.when_full == WhenFull::DropOldest {
-            let mut growth = self.growth(number, channel);
-            for offset in offsets.runs().iter().flat_map(|run| run.first..run.first + run.count) {
-                if offset >= growth.dropped_below
-                    && self.ended.settle(self.state, (number, channel), subscription, offset)
-                {
-                    growth.remove(channel, offset);
-                }
-            }
-            self.channels.insert(number, growth);
         }
     }
 
