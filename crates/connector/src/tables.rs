@@ -35,7 +35,7 @@ pub const TLS_CLIENT: &[Field] = &[
     Field::optional(
         "ca",
         Kind::Path,
-        "PEM file with the authorities to trust, or with the server's own certificate, instead of the system's",
+        "PEM file with the authorities to trust, or with the server's own self-signed certificate, instead of the system's",
     ),
     Field::optional("certificate", Kind::Path, "PEM file with the chain of a client certificate, its own first"),
     Field::optional("key", Kind::Path, "PEM file with the private key of the client certificate"),

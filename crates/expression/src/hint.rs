@@ -21,7 +21,9 @@ pub fn unknown_function(name: &str, names: &[&'static str]) -> (String, Option<S
 pub fn variable(text: &str, word: &Range<usize>) -> String {
     let name = text.get(word.clone()).unwrap_or_default();
     if let Some((mark, field)) = with_hyphens(text, word) {
-        return format!("a name with `-` in it stands in quotes: `{mark}\"{field}\"`");
+        return format!(
+            "a name with `-` in it stands in quotes: `{mark}\"{field}\"`; of a difference, a field is `.{name}`"
+        );
     }
     format!("a field of the payload is `.{name}`, metadata is `%…`, a text stands in quotes: \"{name}\"")
 }
@@ -32,6 +34,12 @@ fn with_hyphens<'a>(text: &'a str, word: &Range<usize>) -> Option<(char, &'a str
     let (before, after) = (text.get(..word.start)?, text.get(word.end..)?);
     let stem = before.trim_end_matches(is_of_name);
     let mark = stem.chars().next_back().filter(|sign| matches!(sign, '.' | '%'))?;
+    let before_mark = stem.trim_end_matches(['.', '%']);
+    let whole = before_mark.len() - before_mark.trim_end_matches(is_of_name).len();
+    let is_number = whole > 0 && before_mark.bytes().rev().take(whole).all(|byte| byte.is_ascii_digit());
+    if is_number {
+        return None;
+    }
     let end = text.len() - after.trim_start_matches(is_of_name).len();
     before.ends_with('-').then_some((mark, text.get(stem.len()..end)?))
 }

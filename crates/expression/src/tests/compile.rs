@@ -41,6 +41,7 @@ fn conditions_that_are_refused() {
         ("del(.a) == 1", &[("expression.read_only", "del(.a)", "transform")]),
         ("total == 3", &[("expression.unknown_variable", "total", "`.total`")]),
         ("%headers.x-unit-of == 3", &[("expression.unknown_variable", "unit", "`.\"x-unit-of\"`")]),
+        ("1.5-total == 3", &[("expression.unknown_variable", "total", "the payload is `.total`")]),
         ("exists(.a) && 2 - total == 3", &[("expression.unknown_variable", "total", "`.total`")]),
         (".a == ", &[("expression.syntax", "", "")]),
         (".a == \"b", &[("expression.syntax", "\"", "")]),
