@@ -124,7 +124,7 @@ impl Units {
         self.units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
     }
 
-    /// How to write what a text that is not taken is likely to mean; never another value.
+    /// How to write what a text that is not taken is likely to mean: the same value, with `KB` and its like as powers of 1,024.
     fn hint(&self, text: &str) -> String {
         let names = self.units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         match self.meant(text) {

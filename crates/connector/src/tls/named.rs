@@ -37,7 +37,7 @@ impl NamedVerifier {
     }
 }
 
-/// Whether all is right but for who the certificate is for: `webpki` looks at this behind the time.
+/// Whether it is refused as an authority's: `webpki` looks at that behind the time, and at the uses of the key behind that.
 fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error else { return false };
     matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))

@@ -9,7 +9,7 @@ use crate::{
     source::DoorPlan,
     start::{is_gate, subscription_name},
 };
-use crossdock_model::{Envelope, Text, Timestamp};
+use crossdock_model::{Envelope, Timestamp};
 use crossdock_store::{DeadNote, EncodedMessage, Notes, Outcome, Put, StoredMessage};
 use std::sync::Arc;
 
@@ -115,10 +115,13 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
         return Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) });
     }
     let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
-    let targets = &handle.route.targets;
-    let is_meant = |target: &Text| note.target.as_ref().is_none_or(|failed| failed == target);
-    let meant = targets.iter().filter(|target| is_meant(&target.name));
-    let wanted: Vec<_> = meant.map(|target| subscription_name(&handle.route, &target.name)).collect();
+    let wanted: Vec<_> = handle
+        .route
+        .targets
+        .iter()
+        .filter(|target| note.target.as_ref().is_none_or(|failed| *failed == target.name))
+        .map(|target| subscription_name(&handle.route, &target.name))
+        .collect();
     let (mut settled_for, mut found) = (Vec::new(), false);
     for has in inner.shared.channels.subscriptions().into_iter().filter(|has| has.channel == channel.number) {
         // What is dead by its own fault has passed no gate. All else was let go on, or was dropped where it waited.

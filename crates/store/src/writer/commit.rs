@@ -90,7 +90,7 @@ impl Writer {
             let state = self.shared.state();
             let kept = (std::mem::take(&mut self.draft), self.passing.clone());
             let mut plan = Plan::new(&state, kept, (now, limits), (recalled, rescued));
-            plan.expect(group.iter().map(|(txn, _)| txn));
+            plan.look_ahead(group.iter().map(|(txn, _)| txn));
             let answers: Vec<_> = group.iter().map(|(txn, _)| plan.add(txn)).collect();
             let ordinary = group.iter().flat_map(|(txn, _)| &txn.puts).any(|put| !put.use_reserve);
             (plan.into_parts(), answers, !ordinary || limits.room != Room::Ordinary)

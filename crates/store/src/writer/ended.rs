@@ -40,8 +40,8 @@ impl Ended {
 }
 
 impl Plan<'_> {
-    /// Tells which decisions are to come.
-    pub fn expect<'t>(&mut self, mut txns: impl Iterator<Item = &'t Txn>) {
+    /// Looks whether one of the decisions to come asks what was settled before it.
+    pub fn look_ahead<'t>(&mut self, mut txns: impl Iterator<Item = &'t Txn>) {
         let replaces = |put: &Put| matches!(put.id, PutId::InPlaceOf { .. });
         self.asks_late = txns.any(|txn| txn.tells_late || txn.puts.iter().any(replaces));
     }
@@ -61,14 +61,15 @@ impl Plan<'_> {
         all.then(|| PutResult::Duplicate { id: put.message.id() })
     }
 
-    /// Whether a message was settled before, for the subscription or for all, or is in this frame.
+    /// Whether a message was settled before this decision, for the subscription or for all.
     pub(super) fn is_late(&self, subscription: u32, offset: u64) -> bool {
         let Some(reader) = self.state.subscriptions.get(subscription) else { return true };
         let dropped_below = self.channels.get(&reader.channel).map_or(0, |growth| growth.dropped_below);
         offset < dropped_below || reader.settled.has(offset) || self.ended.was_settled(subscription, offset)
     }
 
-    /// What this frame settles makes room in it, and is not dropped as well.
+    /// Notes what the frame settles, where somebody asks: it makes room in a channel that drops its oldest, and is late for
+    /// whoever comes behind.
     pub(super) fn end(&mut self, subscription: u32, offsets: &Offsets) {
         let number = self.state.subscriptions.get(subscription).map(|reader| reader.channel);
         let Some((number, channel)) = number.and_then(|number| Some((number, self.state.channels.get(number)?))) else {
