@@ -80,6 +80,12 @@ impl Trouble {
         }
     }
 
+    /// As the fault of a message that waited in a session that ended so. Where what its target names is gone, that is the
+    /// target's; any other end may be the fault of what was sent before it, which is charged, and this not.
+    pub fn while_waiting(&self) -> Fault {
+        if self.kind == TroubleKind::Missing { self.of_target() } else { self.before_sending() }
+    }
+
     /// As the fault of a message that was sent, in part at least, and about which nothing was heard.
     pub fn after_sending(&self) -> Fault {
         Fault::new(FaultClass::Failed, self.fault_code(), &self.text).answered_by(self.answered_by())
@@ -140,6 +146,10 @@ mod tests {
         assert_eq!(trouble.before_sending().class, FaultClass::Unreachable);
         assert_eq!((trouble.after_sending().class, &*trouble.after_sending().code), (FaultClass::Failed, "amqp.404"));
         assert_eq!((trouble.of_target().class, trouble.of_target().answer), (FaultClass::Failed, Answer::Intermediary));
+        assert_eq!(trouble.while_waiting().class, FaultClass::Failed);
+        let poisoned =
+            Trouble::closed("channel", 406, "PRECONDITION_FAILED - message size 9 is larger than configured");
+        assert_eq!(poisoned.while_waiting().class, FaultClass::Unreachable);
         let broken = Trouble::new(TroubleKind::Broken, "reset");
         assert_eq!(broken.of_target().class, FaultClass::Unreachable);
         assert_eq!(broken.after_sending().answer, Answer::Nobody);

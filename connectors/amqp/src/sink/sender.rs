@@ -245,7 +245,7 @@ impl Drop for AmqpSender {
 
 impl Waiting {
     fn give_up(&mut self, trouble: &Trouble) {
-        let fault = trouble.before_sending();
+        let fault = trouble.while_waiting();
         self.shared.post(self.messages.drain(..).map(|message| (message.ticket, Err(fault.clone()))).collect());
     }
 }

@@ -226,7 +226,7 @@ fn blocked(reason: &str) -> Fault {
 /// What the end of a session means for a message in flight. The server names one that it finds too large by its size.
 fn fault_of(trouble: &Trouble, published: &Published, begun: bool) -> Fault {
     if !begun {
-        return trouble.before_sending();
+        return trouble.while_waiting();
     }
     if trouble.code == Some(406) && trouble.text.contains(&format!("message size {} ", published.size)) {
         return Fault::rejected("amqp.too_large", &trouble.text);

@@ -1,11 +1,11 @@
 //! A client of RabbitMQ that is not ours (lapin), for what the tests put in and take out.
 
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties,
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
     message::BasicGetMessage,
     options::{
-        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
+        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
+        QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
     },
     types::FieldTable,
 };
@@ -41,6 +41,15 @@ impl Client {
     pub async fn bind(&self, queue: &str, exchange: &str, routing_key: &str) {
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
         self.channel.queue_bind(queue.into(), exchange.into(), routing_key.into(), options, none).await.unwrap();
+    }
+
+    pub async fn declare_exchange(&self, exchange: &str) {
+        let (options, none) = (ExchangeDeclareOptions::default(), FieldTable::default());
+        self.channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, none).await.unwrap();
+    }
+
+    pub async fn delete_exchange(&self, exchange: &str) {
+        self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await.unwrap();
     }
 
     /// Messages that wait in the queue, those that are with a consumer not counted.

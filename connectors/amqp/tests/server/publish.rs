@@ -78,6 +78,21 @@ async fn a_target_whose_exchange_is_not_there_has_failed_alone() {
     assert!(fault.text.contains("nobody-declared-this"), "{fault}");
 }
 
+/// The exchange goes away while messages wait behind those in flight: those that were not sent have no fault that is all of the
+/// connection's either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_whose_exchange_goes_away_has_failed_alone() {
+    let (url, exchange) = (servers::rabbit().url(), unique("e"));
+    let client = Client::connect(url).await;
+    client.declare_exchange(&exchange).await;
+    let section = json!({ "exchange": exchange, "routing_key": "k", "mandatory": false, "max_in_flight": 1 });
+    let mut publisher = Publisher::opened(&at(url), &section).await;
+    client.delete_exchange(&exchange).await;
+    let batch = (0..50).map(|_| publisher.message((&exchange, "k", &unique("id")), |_| {})).collect();
+    assert!(!publisher.submit(batch).await, "the session is over");
+    assert_eq!(publisher.results(50).await, ["failed amqp.404"; 50]);
+}
+
 /// What is wrong with a message is found before the server would close the channel over it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_message_does_not_end_the_session() {
