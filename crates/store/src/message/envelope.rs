@@ -33,7 +33,7 @@ pub fn encode(envelope: &Envelope, beside: &Notes) -> Vec<u8> {
     let parts = [
         *properties != Properties::default(),
         !headers.is_empty(),
-        *origin != Origin::default(),
+        !origin.is_unknown(),
         *beside != Notes::default(),
         envelope.payload.is_some(),
     ];
