@@ -1,7 +1,7 @@
 //! The admin listener from outside: who is let in, and what shapes he sees.
 
 use crate::harness::{api, post, prepared_with, request, started, wait};
-use crossdock_testkit::free_port;
+use crossdock_testkit::{Answer, Partner, free_port};
 use serde_json::Value;
 use std::{
     io::{Read as _, Write as _},
@@ -160,6 +160,33 @@ fn messages_are_browsed_dead_letters_shown_and_deleted() {
     assert_eq!(gateway.operate(&["dead", "rm", id, "--yes"], "").status, 0);
     wait("it to be gone", || api(&gateway, "GET", "/dead-letters", "").json()["items"] == Value::Array(Vec::new()));
     gateway.assert_account();
+}
+
+#[test]
+fn each_letter_of_a_message_that_died_at_two_targets_is_shown() {
+    let partner = Partner::new(|request, _| Answer::Status(if request.path == "/a" { 404 } else { 410 }));
+    let gateway = started(&format!(
+        "
+connections: {{ erp: {{ http: {{ base_url: \"http://127.0.0.1:{}\" }} }} }}
+routes:
+  both:
+    from: {{ http: {{ path: /in }} }}
+    to: [{{ http: {{ connection: erp, path: /a }}, name: first }}, {{ http: {{ connection: erp, path: /b }}, name: second }}]
+",
+        partner.port()
+    ));
+    let id = post(&gateway, "/in", &[], b"{}").json()["id"].as_str().unwrap().to_owned();
+    wait("both letters", || {
+        let letters = api(&gateway, "GET", &format!("/dead-letters?id={id}"), "").json();
+        letters["items"].as_array().is_some_and(|items| items.len() == 2)
+    });
+    let shown = gateway.operate(&["dead", "show", &id], "").stdout;
+    for part in ["http.404", "http.410", "first", "second"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(shown.matches("dead since").count(), 2, "{shown}");
+    let one = gateway.operate(&["dead", "show", &id, "--json"], "").stdout;
+    assert!(serde_json::from_str::<Value>(&one).unwrap()["cause"]["code"].is_string(), "{one}");
 }
 
 #[test]

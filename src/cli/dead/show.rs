@@ -1,4 +1,4 @@
-//! `crossdock dead show`: one dead letter with its cause, tries and payload.
+//! `crossdock dead show`: a dead letter with its cause, tries and payload; of a message that died at several targets, each.
 
 use crate::cli::{
     client::Client,
@@ -8,15 +8,17 @@ use crate::cli::{
     units::count,
 };
 use clap::Args;
-use crossdock_admin::shape::DeadLetter;
+use crossdock_admin::shape::{DeadLetter, Page};
 
-/// Show one dead letter: its cause, its tries, where it came from, its headers and payload.
+/// Show a dead letter: its cause, its tries, where it came from, its headers and payload.
+///
+/// A message that died at several targets is shown for each of them, the last one first.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The message's id
     id: String,
 
-    /// For programs: what GET /api/v1/dead-letters/{id} answers
+    /// For programs: what GET /api/v1/dead-letters/{id} answers, which is the last one; GET /api/v1/dead-letters?id=ID has all
     #[arg(long)]
     json: bool,
 }
@@ -26,10 +28,20 @@ pub fn execute(client: &Client, arguments: &Arguments) -> Outcome {
     let answer = client.get::<DeadLetter>(&["dead-letters", &arguments.id], &[])?;
     if arguments.json {
         json(&answer.json)?;
-    } else {
-        data(&render(&answer.shape, Paint::stdout()))?;
+        return Ok(Exit::Fine);
     }
+    let others = client.get::<Page<DeadLetter>>(&["dead-letters"], &[("id", &arguments.id)])?;
+    data(&all_of(answer.shape, others.shape.items, Paint::stdout()))?;
     Ok(Exit::Fine)
+}
+
+/// The last one, and what else the message died of at other targets.
+fn all_of(last: DeadLetter, mut all: Vec<DeadLetter>, paint: Paint) -> String {
+    all.retain(|letter| (&letter.channel, &letter.target) != (&last.channel, &last.target));
+    all.sort_by(|a, b| b.dead_since.cmp(&a.dead_since));
+    all.insert(0, last);
+    let shown: Vec<_> = all.iter().map(|letter| render(letter, paint)).collect();
+    shown.join("\n")
 }
 
 fn render(letter: &DeadLetter, paint: Paint) -> String {
