@@ -183,6 +183,7 @@ async fn source(url: &str, queue: &str, count: usize) {
     let section = json!({ "connection": "rabbit", "queue": queue, "prefetch": PREFETCH });
     let config = SourceConfig {
         route: Text::from_static("bench"),
+        was: None,
         connection: Some(connection(url)),
         settings: settings(DESCRIPTION.source.unwrap_or_default(), &section),
         formulas: Formulas::none(),

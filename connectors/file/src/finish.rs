@@ -14,6 +14,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 /// Names tried for a file whose name is taken in the folder it is moved to.
@@ -22,7 +23,7 @@ const NAMES_MAX: u32 = 10_000;
 /// Finishes all files that wait for it. Blocks.
 ///
 /// # Errors
-/// A file cannot be deleted, moved or noted. What was finished before it stays finished.
+/// A file cannot be noted. One that cannot be deleted or moved is left where it is.
 pub fn finish_ready(shared: &Shared) -> Result<(), SourceError> {
     let finished = lock(&shared.progress).take_finished();
     if finished.is_empty() {
@@ -30,15 +31,14 @@ pub fn finish_ready(shared: &Shared) -> Result<(), SourceError> {
     }
     match &shared.plan.done {
         Done::Keep => keep(shared, finished),
-        Done::Delete => dispose(shared, finished, |path| {
-            fs::remove_file(path).map_err(|error| source_error("delete", path, &error))
+        Done::Delete => dispose(shared, finished, |path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("it cannot be deleted: {error}")),
+            _ => Ok(()),
         }),
-        Done::Move(folder) => {
-            make_folder(folder).map_err(|error| source_error("make the folder", folder, &error))?;
-            dispose(shared, finished, |path| {
-                move_into(path, folder).map_err(|error| source_error("move", path, &error))
-            })
-        }
+        Done::Move(folder) => dispose(shared, finished, |path| {
+            let moved = make_folder(folder).and_then(|()| move_into(path, folder));
+            moved.map_err(|error| format!("it cannot be moved to {}: {error}", folder.display()))
+        }),
     }
 }
 
@@ -84,17 +84,17 @@ fn note(shared: &Shared, entries: Vec<(Finished, Option<Memory>)>) -> Result<(),
 fn dispose(
     shared: &Shared,
     finished: Vec<Finished>,
-    remove: impl Fn(&Path) -> Result<(), SourceError>,
+    remove: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(), SourceError> {
     // One file of each folder that an entry was removed from.
     let mut folders: Vec<PathBuf> = Vec::new();
-    let (mut gone, mut failed) = (Vec::new(), Ok(()));
+    let mut gone = Vec::new();
     for file in finished {
         match fs::metadata(&file.path).map(|metadata| Sight::of(&metadata)) {
             Ok(now) if now == file.sight => {
-                failed = remove(&file.path);
-                if failed.is_err() {
-                    break;
+                if let Err(why) = remove(&file.path) {
+                    leave(shared, file, &why)?;
+                    continue;
                 }
                 if !folders.iter().any(|other| other.parent() == file.path.parent()) {
                     folders.push(file.path.clone());
@@ -109,6 +109,7 @@ fn dispose(
             }
             Ok(_) | Err(_) => lock(&shared.progress).forget(file.file),
         }
+        lock(&shared.left).release(file.file);
         gone.push((file, None));
     }
     for path in folders {
@@ -117,10 +118,39 @@ fn dispose(
             tracing::warn!(path = %path.display(), %error, "the file's folder could not be synced");
         }
     }
-    if shared.plan.mode == Mode::Lines && !gone.is_empty() {
-        note(shared, gone)?;
+    // Read whole, only those are known that were left.
+    if shared.plan.mode == Mode::Whole {
+        let journal = lock(&shared.journal);
+        gone.retain(|(file, _)| journal.get(shared.plan.key(file.sight)).is_some());
     }
-    failed
+    if gone.is_empty() { Ok(()) } else { note(shared, gone) }
+}
+
+/// What is stored and cannot be removed is not read again, also after a restart.
+fn leave(shared: &Shared, file: Finished, why: &str) -> Result<(), SourceError> {
+    lock(&shared.left).stored(&file.path, file.sight, why, Instant::now());
+    let memory = match shared.plan.mode {
+        Mode::Whole => Memory::Left,
+        Mode::Lines => Memory::Lines(file.mark.clone()),
+    };
+    let digest = file.file;
+    let is_known = lock(&shared.journal).get(shared.plan.key(file.sight)) == Some(&memory);
+    if !is_known {
+        note(shared, vec![(file, Some(memory))])?;
+    }
+    lock(&shared.progress).stays(digest);
+    Ok(())
+}
+
+/// Removes the file, of which `copy` was made; if that cannot be, the copy goes, so that there is one of it.
+fn unlink(path: &Path, copy: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            fs::remove_file(copy)?;
+            Err(error)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Moves the file into the folder under its name or, if that is taken, `NAME.1`, `NAME.2` and so on; never over another.
@@ -136,7 +166,7 @@ fn move_into(path: &Path, folder: &Path) -> io::Result<()> {
         match fs::hard_link(path, &target) {
             Ok(()) => {
                 sync_folder_of(&target)?;
-                return fs::remove_file(path);
+                return unlink(path, &target);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) if target.exists() => {}
@@ -159,7 +189,7 @@ fn copy_over(path: &Path, target: &Path) -> io::Result<()> {
     File::open(&temporary)?.sync_all()?;
     fs::rename(&temporary, target)?;
     sync_folder_of(target)?;
-    fs::remove_file(path)
+    unlink(path, target)
 }
 
 #[cfg(test)]

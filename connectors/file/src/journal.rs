@@ -4,6 +4,7 @@
 //!  <data_dir>/connectors/file-ROUTE.jsonl      one JSON object a line, the last one of a file counts
 //!  {"file":"9f0c…","path":"in/a.log","from":8192,"line":77,"life":0,"head":"1b22…","head_bytes":1024}
 //!  {"file":"77ab…","path":"in/b.json"}                        read whole and kept (the file with this size and time)
+//!  {"file":"12ff…","path":"in/c.json","left":true}           the same, and to be deleted or moved as soon as that can be
 //!  {"file":"9f0c…","gone":true}                               deleted or moved: forgotten
 //! ```
 //!
@@ -33,6 +34,8 @@ const OUTDATED_MIN: usize = 4096;
 pub enum Memory {
     /// It was read whole, and stays.
     Whole,
+    /// It was read whole, and cannot be deleted or moved.
+    Left,
     /// It is read by lines; everything before the mark is settled.
     Lines(Mark),
 }
@@ -74,6 +77,8 @@ struct Line {
     #[serde(default, skip_serializing_if = "is_zero")]
     head_bytes: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    left: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     gone: bool,
 }
 
@@ -110,6 +115,7 @@ impl Journal {
         }
         let head = line.head.as_deref().and_then(from_hex).map(|digest| (digest, line.head_bytes));
         let memory = match line.from {
+            None if line.left => Memory::Left,
             None => Memory::Whole,
             Some(byte) => Memory::Lines(Mark { place: Place { byte, line: line.line }, life: line.life, head }),
         };
@@ -183,7 +189,7 @@ impl Journal {
 fn write_line(text: &mut Vec<u8>, file: Digest, path: &Path, memory: Option<&Memory>) -> io::Result<()> {
     let mark = match memory {
         Some(Memory::Lines(mark)) => Some(mark),
-        Some(Memory::Whole) | None => None,
+        Some(Memory::Whole | Memory::Left) | None => None,
     };
     let head = mark.and_then(|mark| mark.head);
     let line = Line {
@@ -194,6 +200,7 @@ fn write_line(text: &mut Vec<u8>, file: Digest, path: &Path, memory: Option<&Mem
         life: mark.map_or(0, |mark| mark.life),
         head: head.map(|(digest, _)| hex(digest)),
         head_bytes: head.map_or(0, |(_, bytes)| bytes),
+        left: memory == Some(&Memory::Left),
         gone: memory.is_none(),
     };
     serde_json::to_writer(&mut *text, &line)?;

@@ -7,6 +7,7 @@
 //!   it also carries a claim, so that the store takes it once.
 //! - Success is posted when the bytes are synced, and the folder's entry too where a file was made.
 //! - A line is written whole or not at all; a value of a message never leads out of the configured folder.
+//! - A file that cannot be read, deleted or moved holds up no other, and is read no second time because it is still there.
 //! - File operations run on blocking threads; no lock is held across one that another task waits for.
 
 mod append;
@@ -18,12 +19,14 @@ mod fault;
 mod finish;
 mod identity;
 mod journal;
+mod left;
 mod lines;
 mod media;
 mod progress;
 mod scan;
 mod sink;
 mod source;
+mod walk;
 
 pub use describe::DESCRIPTION;
 

@@ -227,6 +227,20 @@ impl Progress {
         }
     }
 
+    /// A file that stays is to be finished once more.
+    pub fn finish_again(&mut self, file: Digest) {
+        if let Some(reading) = self.files.get_mut(&file).filter(|reading| reading.phase == Phase::Finished) {
+            reading.phase = Phase::Read;
+            self.ready.push(file);
+        }
+    }
+
+    /// All of the file was stored before this session, and it is to be finished.
+    pub fn read_before(&mut self, path: PathBuf, sight: Sight) {
+        self.begin(path, sight, Mark::default());
+        self.end(sight.file, Place { byte: sight.size, line: 0 }, None);
+    }
+
     /// The file is gone, or another one now.
     pub fn forget(&mut self, file: Digest) {
         self.files.remove(&file);

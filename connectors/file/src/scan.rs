@@ -21,6 +21,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     fs::{self, File},
     io::{self, Read as _},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -36,8 +37,6 @@ const SEEN_MAX: usize = 16_384;
 const CANDIDATES_MAX: usize = 1024;
 /// Shortest time between two looks.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(10);
-/// How long a file that cannot be read is left alone.
-const STUCK_FOR: Duration = Duration::from_secs(60);
 /// How long the claims of messages are remembered: a crash must be mended in this time to give no duplicates.
 const CLAIM_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
@@ -47,8 +46,8 @@ pub struct Scanner {
     shared: Arc<Shared>,
     /// Files that are seen and not taken, and since when they look so.
     seen: HashMap<Digest, (Sight, Instant)>,
-    /// Files that cannot be taken as they are, and since when.
-    stuck: HashMap<Digest, (Sight, Instant)>,
+    /// Why nothing, or not all, was found at the last look.
+    trouble: Option<String>,
     candidates: VecDeque<(PathBuf, Sight)>,
     current: Option<Current>,
     next_look: Option<Instant>,
@@ -65,6 +64,18 @@ struct Current {
     reader: LineReader,
 }
 
+/// What a look finds.
+#[derive(Debug)]
+struct Found {
+    now: Instant,
+    /// Files that are not taken yet.
+    seen: HashMap<Digest, (Sight, Instant)>,
+    /// Every file there is, as the journal knows it.
+    all: HashSet<Digest>,
+    /// Whether there are more.
+    is_cut: bool,
+}
+
 /// What a step brought.
 #[derive(Debug)]
 pub struct Step {
@@ -72,8 +83,14 @@ pub struct Step {
     pub received: Vec<Received>,
     /// When the next step is due.
     pub next_at: Instant,
-    /// Why nothing can come at the moment.
+    /// Why nothing, or not all, can come at the moment.
     pub blocked: Option<String>,
+}
+
+impl Found {
+    fn at(now: Instant) -> Self {
+        Self { now, seen: HashMap::new(), all: HashSet::new(), is_cut: false }
+    }
 }
 
 impl Scanner {
@@ -82,7 +99,7 @@ impl Scanner {
         Self {
             shared,
             seen: HashMap::new(),
-            stuck: HashMap::new(),
+            trouble: None,
             candidates: VecDeque::new(),
             current: None,
             next_look: None,
@@ -98,11 +115,13 @@ impl Scanner {
         let mut step = Step { received: Vec::new(), next_at: now, blocked: None };
         if self.current.is_none() && self.candidates.is_empty() {
             if self.next_look.is_none_or(|at| at <= now) {
-                step.blocked = self.look(now)?;
+                self.look(now)?;
             }
             if self.candidates.is_empty() {
                 step.next_at = self.next_look.unwrap_or(now);
+                finish_ready(&self.shared)?;
                 note_marks(&self.shared)?;
+                step.blocked = self.blocked();
                 return Ok(step);
             }
         }
@@ -121,59 +140,78 @@ impl Scanner {
             bytes += step.received.iter().skip(before).map(|r| r.envelope.bytes().len()).sum::<usize>();
         }
         finish_ready(&self.shared)?;
+        step.blocked = self.blocked();
         Ok(step)
     }
 
-    /// Goes through the folder and gathers the files that can be taken; tells if there is no such folder.
-    fn look(&mut self, now: Instant) -> Result<Option<String>, SourceError> {
+    fn blocked(&self) -> Option<String> {
+        self.trouble.clone().or_else(|| lock(&self.shared.left).told())
+    }
+
+    /// Goes through the folder and gathers the files that can be taken.
+    fn look(&mut self, now: Instant) -> Result<(), SourceError> {
         let plan = Arc::clone(&self.shared.plan);
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
         self.next_look = Some(now + plan.poll.min(plan.quiet).max(LOOK_EVERY_MIN));
-        self.stuck.retain(|_, (_, since)| now.duration_since(*since) < STUCK_FOR);
+        self.trouble = None;
+        let due = {
+            let mut left = lock(&self.shared.left);
+            left.forget_vanished();
+            left.due(now)
+        };
+        due.into_iter().for_each(|file| lock(&self.shared.progress).finish_again(file));
+        let root = plan.glob.root();
         // The empty path is the folder we are in.
-        if !plan.root.as_os_str().is_empty() && !plan.root.is_dir() {
-            return Ok(Some(format!("there is no folder {}", plan.root.display())));
+        if !root.as_os_str().is_empty() && !root.is_dir() {
+            self.trouble = Some(format!("there is no folder {}", root.display()));
+            return Ok(());
         }
-        let paths = glob::glob_with(&plan.pattern, options)
-            .map_err(|error| source_error("look for", &plan.root, &io::Error::other(error.msg)))?;
-        let (mut seen, mut all, mut is_whole) = (HashMap::new(), HashSet::new(), true);
-        for path in paths {
-            let path = match path {
-                // A folder that vanished while it was looked through.
-                Err(error) if error.error().kind() == io::ErrorKind::NotFound => continue,
-                path => path.map_err(|error| source_error("look through", error.path(), error.error()))?,
-            };
-            let Some(sight) = self.sight(&path) else { continue };
-            if !self.is_journal_pruned {
-                all.insert(plan.key(sight));
+        let (mut found, mut failed) = (Found::at(now), Ok(()));
+        plan.glob.walk(|path| match path {
+            Ok(path) => self.find(&mut found, path),
+            Err((path, error)) if path == root => {
+                failed = Err(source_error("look through", &path, &error));
+                ControlFlow::Break(())
             }
-            if !self.may_be_taken(sight) {
-                continue;
+            Err((path, error)) => {
+                self.trouble = Some(format!("the folder {} cannot be looked through: {error}", path.display()));
+                ControlFlow::Continue(())
             }
-            let since = match self.seen.get(&sight.file) {
-                Some((before, since)) if *before == sight => *since,
-                Some(_) | None => now,
-            };
-            let grows = plan.mode == Mode::Lines && plan.done == Done::Keep;
-            if grows || now.duration_since(since) >= plan.quiet {
-                self.candidates.push_back((path, sight));
-            } else {
-                seen.insert(sight.file, (sight, since));
-            }
-            if self.candidates.len() >= CANDIDATES_MAX || seen.len() >= SEEN_MAX {
-                is_whole = false;
-                break;
-            }
-        }
+        });
+        failed?;
+        // What a folder holds that cannot be looked through is remembered.
+        let is_whole = !found.is_cut && self.trouble.is_none();
         if is_whole && !std::mem::replace(&mut self.is_journal_pruned, is_whole) {
-            lock(&self.shared.journal).forget_unseen(|file| all.contains(&file));
+            lock(&self.shared.journal).forget_unseen(|file| found.all.contains(&file));
         }
-        self.seen = seen;
-        Ok(None)
+        self.seen = found.seen;
+        Ok(())
+    }
+
+    /// A file of the folder is taken when it has stood still for long enough.
+    fn find(&mut self, found: &mut Found, path: PathBuf) -> ControlFlow<()> {
+        let plan = &self.shared.plan;
+        let Some(sight) = self.sight(&path) else { return ControlFlow::Continue(()) };
+        if !self.is_journal_pruned {
+            found.all.insert(plan.key(sight));
+        }
+        if !self.may_be_taken(&path, sight, found.now) {
+            return ControlFlow::Continue(());
+        }
+        let since = match self.seen.get(&sight.file) {
+            Some((before, since)) if *before == sight => *since,
+            Some(_) | None => found.now,
+        };
+        let grows = plan.mode == Mode::Lines && plan.done == Done::Keep;
+        if grows || found.now.duration_since(since) >= plan.quiet {
+            self.candidates.push_back((path, sight));
+        } else {
+            found.seen.insert(sight.file, (sight, since));
+        }
+        if self.candidates.len() >= CANDIDATES_MAX || found.seen.len() >= SEEN_MAX {
+            found.is_cut = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// The sight of a file; none of an empty one, of one that is done with, and of what is no file.
@@ -186,15 +224,22 @@ impl Scanner {
         Some(Sight::of(&metadata))
     }
 
-    /// Whether the file was not read, is not under way and not stuck.
-    fn may_be_taken(&self, sight: Sight) -> bool {
-        let is_stuck = self.stuck.get(&sight.file).is_some_and(|(stuck, _)| *stuck == sight);
+    /// Whether the file was not read, is not under way and not left where it is.
+    fn may_be_taken(&self, path: &Path, sight: Sight, now: Instant) -> bool {
         let is_known = || lock(&self.shared.progress).get(sight.file).is_some_and(|file| file.is_done_with(sight));
-        let is_kept = || match self.shared.plan.mode {
-            Mode::Whole => lock(&self.shared.journal).get(sight.version()).is_some(),
-            Mode::Lines => false,
+        let grows = self.shared.plan.mode == Mode::Lines;
+        if is_known() || lock(&self.shared.left).holds(sight, grows, now) {
+            return false;
+        }
+        let noted = match self.shared.plan.mode {
+            Mode::Whole => lock(&self.shared.journal).get(sight.version()).cloned(),
+            Mode::Lines => None,
         };
-        !is_stuck && !is_known() && !is_kept()
+        // Stored before a restart, and not removed yet.
+        if noted == Some(Memory::Left) && self.shared.plan.done != Done::Keep {
+            lock(&self.shared.progress).read_before(path.to_owned(), sight);
+        }
+        noted.is_none()
     }
 
     fn read_whole(&mut self, path: PathBuf, sight: Sight, out: &mut Vec<Received>) -> Result<(), SourceError> {
@@ -215,6 +260,7 @@ impl Scanner {
             Ok((bytes, after)) if after != sight || bytes.len() as u64 != sight.size => {}
             Ok((bytes, _)) => {
                 let message = message(&self.shared.plan, &path, sight, sight.version(), None, bytes.into());
+                lock(&self.shared.left).release(sight.file);
                 let mut progress = lock(&self.shared.progress);
                 progress.begin(path, sight, Mark::default());
                 out.extend(progress.receive(sight.file, message, Place { byte: sight.size, line: 0 }, None));
@@ -227,7 +273,7 @@ impl Scanner {
     fn begin_lines(&mut self, path: PathBuf, sight: Sight) -> Result<(), SourceError> {
         let noted = match lock(&self.shared.journal).get(sight.file) {
             Some(Memory::Lines(mark)) => mark.clone(),
-            Some(Memory::Whole) | None => Mark::default(),
+            Some(Memory::Whole | Memory::Left) | None => Mark::default(),
         };
         // In this session it may have been read further than it is settled.
         let known = lock(&self.shared.progress).get(sight.file).map(|file| (file.read_to(), file.mark.life));
@@ -251,6 +297,7 @@ impl Scanner {
             }
         };
         let life = mark.life;
+        lock(&self.shared.left).release(sight.file);
         lock(&self.shared.progress).begin(path.clone(), sight, mark);
         self.current = Some(Current { path, sight, life, reader });
         Ok(())
@@ -295,8 +342,7 @@ impl Scanner {
     }
 
     fn stick(&mut self, path: &Path, sight: Sight, why: &str) {
-        tracing::error!(path = %path.display(), why, "the file is left where it is, and tried again in a minute");
-        self.stuck.insert(sight.file, (sight, Instant::now()));
+        lock(&self.shared.left).unread(path, sight, why, Instant::now());
         lock(&self.shared.progress).leave(sight.file);
     }
 }

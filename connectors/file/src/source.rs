@@ -1,13 +1,16 @@
 //! The source: looks for files, gives what is in them, and finishes a file when all of it is stored.
 
 use crate::{
+    append::sync_folder_of,
     fault::source_error,
     finish::{finish_ready, note_marks},
     identity::Sight,
     journal::Journal,
+    left::Left,
     lock,
     progress::Progress,
     scan::{Scanner, Step},
+    walk::Glob,
 };
 use async_trait::async_trait;
 use crossdock_connector::{
@@ -17,7 +20,8 @@ use crossdock_connector::{
 use crossdock_model::{Digest, DigestBuilder, Text};
 use std::{
     collections::VecDeque,
-    path::{Component, Path, PathBuf},
+    fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -51,10 +55,8 @@ pub enum Done {
 pub struct Plan {
     /// The route, which is part of each message's id.
     pub route: Text,
-    /// The glob, from the root of the file system.
-    pub pattern: String,
-    /// The folder that the glob's literal start names.
-    pub root: PathBuf,
+    /// Which files.
+    pub glob: Glob,
     /// The folder of routes.yaml, which shown paths leave out.
     pub folder: PathBuf,
     /// Whole or by lines.
@@ -71,6 +73,8 @@ pub struct Plan {
     pub quiet: Duration,
     /// Where the journal is.
     pub journal: PathBuf,
+    /// Where it was while the route had another name.
+    pub journal_before: Option<PathBuf>,
 }
 
 impl Plan {
@@ -79,15 +83,10 @@ impl Plan {
         let path = settings.path("path").ok_or_else(|| settings.missing("path"))?;
         let wrong = |message: String| Diagnostics::from(settings.error("path", "file.glob", message));
         let text = path.to_str().ok_or_else(|| wrong("the path is no UTF-8".into()))?;
-        let (folder, base) = (&config.folder, config.folder.to_str());
-        let base = base.ok_or_else(|| wrong("the folder of routes.yaml has a name that is no UTF-8".into()))?;
-        let is_absolute = path.is_absolute() || base.is_empty();
-        let pattern = if is_absolute { text.to_owned() } else { format!("{}/{text}", glob::Pattern::escape(base)) };
-        if let Err(error) = glob::Pattern::new(&pattern) {
+        let glob = Glob::new(&config.folder, path).map_err(|error| {
             let hint = "`*` stands for a name or a part of one, `**` for any folders, `[ab]` for one character";
-            let found = settings.error("path", "file.glob", format!("`{text}` is no glob: {}", error.msg)).hint(hint);
-            return Err(found.into());
-        }
+            settings.error("path", "file.glob", format!("`{text}` is no glob: {}", error.msg)).hint(hint)
+        })?;
         if text.ends_with('/') {
             let hint = format!("write `{text}*` for all its files");
             let found = settings.error("path", "file.glob", format!("`{text}` is a folder, not the files in it"));
@@ -96,9 +95,8 @@ impl Plan {
         let bytes_max = settings.size("max_body").unwrap_or(1 << 20);
         Ok(Self {
             route: config.route.clone(),
-            pattern,
-            root: folder.join(literal_folder(path)),
-            folder: folder.clone(),
+            glob,
+            folder: config.folder.clone(),
             mode: if settings.text("mode").is_some_and(|mode| &**mode == "lines") { Mode::Lines } else { Mode::Whole },
             done: done(config),
             body_bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
@@ -106,6 +104,7 @@ impl Plan {
             poll: settings.duration("poll").unwrap_or(Duration::from_secs(1)),
             quiet: settings.duration("quiet").unwrap_or(Duration::from_secs(1)),
             journal: state_folder.join(journal_name(&config.route)),
+            journal_before: config.was.as_deref().map(|was| state_folder.join(journal_name(was))),
         })
     }
 
@@ -129,13 +128,6 @@ fn done(config: &SourceConfig) -> Done {
         Some(("keep", _)) => Done::Keep,
         Some(_) | None => Done::Delete,
     }
-}
-
-/// The folder before the first part with a wildcard in it.
-fn literal_folder(path: &Path) -> PathBuf {
-    let is_literal = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    let parent = path.parent().unwrap_or(Path::new(""));
-    parent.components().take_while(is_literal).collect()
 }
 
 fn journal_name(route: &str) -> String {
@@ -179,6 +171,8 @@ pub struct Shared {
     pub progress: Mutex<Progress>,
     /// What is remembered; held while it is written, so never by an async task.
     pub journal: Mutex<Journal>,
+    /// Files that hold up no other.
+    pub left: Mutex<Left>,
     /// Wakes the receiver when a message is to be given again.
     wake: Notify,
 }
@@ -197,22 +191,35 @@ impl FileSource {
 impl Source for FileSource {
     async fn open(&mut self) -> Result<(Box<dyn Receiver>, Box<dyn Settler>), SourceError> {
         self.session += 1;
-        let path = self.plan.journal.clone();
+        let plan = Arc::clone(&self.plan);
         let journal = blocking(move || {
-            Journal::load(path.clone()).map_err(|error| source_error("read what was noted in", &path, &error))
+            let path = &plan.journal;
+            let taken_over = plan.journal_before.as_deref().map_or(Ok(()), |before| take_over(before, path));
+            taken_over.map_err(|error| source_error("take over what was noted before in", path, &error))?;
+            Journal::load(path.clone()).map_err(|error| source_error("read what was noted in", path, &error))
         })
         .await?;
         let shared = Arc::new(Shared {
             plan: Arc::clone(&self.plan),
             progress: Mutex::new(Progress::new(self.session)),
             journal: Mutex::new(journal),
+            left: Mutex::default(),
             wake: Notify::new(),
         });
         let scanner = Box::new(Scanner::new(Arc::clone(&shared)));
         let work = Work::Idle { scanner, until: Instant::now() };
-        let receiver = FileReceiver { shared: Arc::clone(&shared), ready: VecDeque::new(), is_blocked: false, work };
+        let receiver = FileReceiver { shared: Arc::clone(&shared), ready: VecDeque::new(), blocked: None, work };
         Ok((Box::new(receiver), Box::new(FileSettler { shared, noted_at: Instant::now() })))
     }
+}
+
+/// The journal of a route that had another name is its own, unless it has one already.
+fn take_over(before: &Path, journal: &Path) -> io::Result<()> {
+    if !journal.exists() && before.exists() {
+        fs::rename(before, journal)?;
+        sync_folder_of(journal)?;
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -229,7 +236,8 @@ struct FileReceiver {
     shared: Arc<Shared>,
     /// Read and not given out.
     ready: VecDeque<Received>,
-    is_blocked: bool,
+    /// What was told last of what does not come.
+    blocked: Option<String>,
     work: Work,
 }
 
@@ -305,14 +313,11 @@ impl FileReceiver {
             *until = step.next_at;
         }
         self.ready.extend(step.received);
-        match (step.blocked, std::mem::replace(&mut self.is_blocked, false)) {
-            (Some(why), was_blocked) => {
-                self.is_blocked = true;
-                Ok((!was_blocked).then_some(Event::Blocked(why)))
-            }
-            (None, true) => Ok(Some(Event::Unblocked)),
-            (None, false) => Ok(None),
+        if step.blocked == self.blocked {
+            return Ok(None);
         }
+        self.blocked = step.blocked.clone();
+        Ok(Some(step.blocked.map_or(Event::Unblocked, Event::Blocked)))
     }
 }
 

@@ -2,149 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
-use crossdock_connector::{
-    ConnectionConfig, Connector, Credit, Event, Formulas, GatewayConfig, Placed, Received, Receiver, Setting, Settings,
-    Settlement, Settler, Source, SourceConfig, Span,
-};
-use crossdock_file::FileConnector;
+mod source {
+    pub mod inbox;
+}
+
+use crossdock_connector::{Connector, Credit, Event, Settlement, SourceConfig};
 use crossdock_model::{Fault, Refusal, RefusalKind, Text};
+use source::inbox::{Inbox, Session, connector, ids, texts};
 use std::{
-    collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
-
-/// A folder with files, and the settings of a source that reads them.
-struct Inbox {
-    folder: TempDir,
-    settings: Settings,
-}
-
-/// A session of the source.
-struct Session {
-    receiver: Box<dyn Receiver>,
-    settler: Box<dyn Settler>,
-}
-
-fn placed(setting: Setting) -> Placed<Setting> {
-    Placed::new(setting, Span::default())
-}
-
-impl Inbox {
-    /// `done` is `delete`, `keep`, or the folder to move to.
-    fn new(path: &str, mode: &'static str, done: &'static str) -> Self {
-        let mut settings = Settings::empty(Span::default());
-        let nothing = || Box::new(placed(Setting::Group(Settings::default())));
-        settings.insert("path", placed(Setting::Path(path.into())));
-        settings.insert("mode", placed(Setting::Text(Text::from_static(mode))));
-        settings.insert("max_body", placed(Setting::Size(100)));
-        settings.insert("poll", placed(Setting::Duration(Duration::from_millis(10))));
-        settings.insert("quiet", placed(Setting::Duration(Duration::from_millis(30))));
-        let done = match done {
-            "delete" | "keep" => Setting::Variant { name: done, value: nothing() },
-            folder => Setting::Variant { name: "move", value: Box::new(placed(Setting::Path(folder.into()))) },
-        };
-        settings.insert("done", placed(done));
-        let inbox = Self { folder: tempfile::tempdir().unwrap(), settings };
-        fs::create_dir(inbox.path("in")).unwrap();
-        inbox
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        // Under another name and renamed, as a careful writer does.
-        fs::write(self.path("writing"), content).unwrap();
-        fs::rename(self.path("writing"), self.path(name)).unwrap();
-    }
-
-    fn append(&self, name: &str, content: &str) {
-        use std::io::Write as _;
-        fs::OpenOptions::new().append(true).open(self.path(name)).unwrap().write_all(content.as_bytes()).unwrap();
-    }
-
-    fn config(&self) -> SourceConfig {
-        SourceConfig {
-            route: Text::from_static("r"),
-            connection: None::<ConnectionConfig>,
-            settings: self.settings.clone(),
-            formulas: Formulas::none(),
-            folder: self.folder.path().to_owned(),
-        }
-    }
-
-    fn source(&self) -> Box<dyn Source> {
-        connector(self.folder.path()).source(&self.config()).unwrap()
-    }
-
-    /// A fresh session of a fresh process.
-    async fn start(&self) -> Session {
-        let (receiver, settler) = self.source().open().await.unwrap();
-        Session { receiver, settler }
-    }
-
-    fn files(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-fn connector(folder: &Path) -> FileConnector {
-    FileConnector::new(&GatewayConfig {
-        http: Settings::default(),
-        folder: folder.to_owned(),
-        store: Text::from_static("01234567"),
-        admin_url: Text::from_static("http://127.0.0.1:1"),
-        state_folder: folder.join("data/connectors"),
-    })
-}
-
-impl Session {
-    /// The next messages, until none comes for a while.
-    async fn receive(&mut self) -> Vec<Received> {
-        let mut all = Vec::new();
-        let credit = Credit { messages: 3, bytes: 1000 };
-        while let Ok(event) = tokio::time::timeout(Duration::from_millis(150), self.receiver.next(credit)).await {
-            match event.unwrap() {
-                Event::Messages(messages) => {
-                    assert!((1..=3).contains(&messages.len()), "within the credit");
-                    all.extend(messages);
-                }
-                other @ (Event::Refused(_)
-                | Event::Revoking { .. }
-                | Event::Blocked(_)
-                | Event::Unblocked
-                | Event::End) => {
-                    panic!("unexpected {other:?}")
-                }
-            }
-        }
-        all
-    }
-
-    async fn store(&mut self, messages: &[Received]) {
-        let settle = |m: &Received| (m.token, Settlement::Stored { id: m.envelope.id, duplicate: false });
-        self.settler.settle(messages.iter().map(settle).collect()).await.unwrap();
-    }
-
-    async fn close(self) {
-        self.settler.close(Instant::now() + Duration::from_secs(5)).await;
-    }
-}
-
-fn texts(messages: &[Received]) -> Vec<&str> {
-    messages.iter().map(|m| std::str::from_utf8(m.envelope.bytes()).unwrap()).collect()
-}
-
-fn ids(messages: &[Received]) -> BTreeSet<String> {
-    messages.iter().map(|m| m.envelope.id.to_string()).collect()
-}
 
 #[tokio::test]
 async fn whole_files_in_order_deleted_when_stored() {
@@ -311,6 +180,58 @@ async fn what_is_too_large_stays_and_holds_up_nothing_else() {
     assert_eq!(texts(&messages), ["1"]);
     session.store(&messages).await;
     assert_eq!(inbox.files("in"), ["a.txt"]);
+    let blocked = session.blocked.unwrap();
+    assert!(blocked.contains("a.txt") && blocked.contains("max_body"), "{blocked}");
+}
+
+/// Nothing can be moved: all is stored once, nothing waits for it, and a restart reads nothing again but moves at last.
+#[tokio::test]
+async fn what_cannot_be_removed_is_read_once_and_holds_up_nothing_else() {
+    for mode in ["whole", "lines"] {
+        let inbox = Inbox::new("in/*", mode, "done");
+        fs::write(inbox.path("done"), "no folder").unwrap();
+        let names: Vec<_> = (0..10).map(|n| format!("{n}.txt")).collect();
+        names.iter().for_each(|name| inbox.write(&format!("in/{name}"), name));
+        let mut session = inbox.start().await;
+        let messages = session.receive().await;
+        assert_eq!(texts(&messages), names, "{mode}");
+        session.store(&messages).await;
+        for _ in 0..2 {
+            assert_eq!(texts(&session.receive().await), [""; 0], "{mode}: read once");
+            let blocked = session.blocked.take().unwrap();
+            assert!(blocked.starts_with("10 files are left") && blocked.contains("done"), "{blocked}");
+            assert_eq!(inbox.files("in"), names);
+            session = inbox.start().await;
+        }
+        drop(session);
+        fs::remove_file(inbox.path("done")).unwrap();
+        let mut session = inbox.start().await;
+        inbox.write("in/new.txt", "new");
+        assert_eq!(texts(&session.receive().await), ["new"], "{mode}");
+        assert_eq!((inbox.files("done"), inbox.files("in")), (names, vec![String::from("new.txt")]), "{mode}");
+        assert_eq!(session.blocked, None);
+    }
+}
+
+/// The route has another name than when it read them.
+#[tokio::test]
+async fn what_was_read_under_another_name_is_not_read_again() {
+    for mode in ["whole", "lines"] {
+        let inbox = Inbox::new("in/*", mode, "keep");
+        inbox.write("in/a.txt", "1\n");
+        let mut session = inbox.start().await;
+        let messages = session.receive().await;
+        session.store(&messages).await;
+        session.close().await;
+        let renamed =
+            SourceConfig { route: Text::from_static("r2"), was: Some(inbox.config().route), ..inbox.config() };
+        for _ in 0..2 {
+            let mut source = connector(inbox.folder.path()).source(&renamed).unwrap();
+            let (receiver, settler) = source.open().await.unwrap();
+            let mut session = Session { receiver, settler, blocked: None };
+            assert_eq!(texts(&session.receive().await), [""; 0], "{mode}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -29,8 +29,14 @@ fn source(count: Option<i64>, per_second: Option<f64>, formulas: Formulas) -> Bo
     if let Some(per_second) = per_second {
         insert("rate", Setting::Rate(Rate { per_second }));
     }
-    let config =
-        SourceConfig { route: Text::from_static("r"), connection: None, settings, formulas, folder: PathBuf::new() };
+    let config = SourceConfig {
+        route: Text::from_static("r"),
+        was: None,
+        connection: None,
+        settings,
+        formulas,
+        folder: PathBuf::new(),
+    };
     Generate::new(&gateway).source(&config).unwrap()
 }
 

@@ -112,7 +112,14 @@ async fn source() -> SocketAddr {
     let http = connector();
     let settings = settings(DESCRIPTION.source.unwrap(), &json!({ "path": "/in" }));
     let route = Text::from_static("in");
-    let config = SourceConfig { route, connection: None, settings, formulas: Formulas::none(), folder: PathBuf::new() };
+    let config = SourceConfig {
+        route,
+        was: None,
+        connection: None,
+        settings,
+        formulas: Formulas::none(),
+        folder: PathBuf::new(),
+    };
     let mut source = http.source(&config).unwrap();
     http.start().await.unwrap();
     let address = http.address().unwrap();

@@ -224,6 +224,7 @@ fn source(broker: &str, topic: &str) -> SourceConfig {
     let section = json!({ "connection": "bus", "topics": [topic] });
     SourceConfig {
         route: Text::from(group()),
+        was: None,
         connection: connection(broker),
         settings: settings(DESCRIPTION.source.unwrap_or_default(), &section),
         formulas: Formulas::none(),

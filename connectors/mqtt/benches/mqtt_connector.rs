@@ -185,6 +185,7 @@ async fn source(address: SocketAddr) {
     let section = json!({ "connection": "floor", "topics": ["plant/#"], "receive_maximum": IN_FLIGHT });
     let config = SourceConfig {
         route: Text::from_static("in"),
+        was: None,
         connection: connection(address),
         settings: settings(DESCRIPTION.source.unwrap(), &section),
         formulas: Formulas::none(),

@@ -11,8 +11,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use crossdock_connector::{
-    Column, ConnectionConfig, Connector, Description, Diagnostics, GatewayConfig, Outgoing, Preview, Settings, Sink,
-    SinkConfig, Source, SourceConfig, StartError,
+    Column, ConnectionConfig, Connector, Description, Diagnostic, Diagnostics, GatewayConfig, Outgoing, Preview,
+    Settings, Sink, SinkConfig, Source, SourceConfig, StartError,
 };
 use crossdock_model::{Fault, Text};
 use std::{path::PathBuf, sync::Mutex, time::Instant};
@@ -122,6 +122,19 @@ impl Connector for Mqtt {
         for source in sources {
             // What is wrong with a source by itself was said when it was made.
             let Ok((_, client)) = self.make_source(source) else { continue };
+            if let Some(was) = &source.was {
+                let before = client.id.strip_suffix(&*source.route).unwrap_or_default();
+                let message = format!(
+                    "the broker keeps for the session `{before}{was}`, which nobody reads any more, what it has not \
+                    sent yet; that of `{}` is new",
+                    client.id
+                );
+                let at = source.settings.span_of("topics");
+                let warning = Diagnostic::warning("mqtt.session_renamed", at, message);
+                found.push(
+                    warning.hint(format!("keep the name `{was}`, or rename the route while nothing is published")),
+                );
+            }
             if let Some(taken) = earlier.iter().chain(&*targets).find(|known| known.is_same(&client)) {
                 found.append(client.conflict(taken, &source.settings));
             }

@@ -38,6 +38,8 @@ pub struct ConnectionConfig {
 pub struct SourceConfig {
     /// The route.
     pub route: Text,
+    /// What it was called before: what is kept under that name is its own.
+    pub was: Option<Text>,
     /// Its connection, where it has one.
     pub connection: Option<ConnectionConfig>,
     /// Its values by the table of [`crate::Description::source`].

@@ -50,6 +50,7 @@ impl Consumer {
     pub fn new(at: &Section, section: &Section) -> Self {
         let config = SourceConfig {
             route: Text::from_static("r"),
+            was: None,
             connection: Some(connection(at)),
             settings: settings(DESCRIPTION.source.unwrap(), &with_connection(section)),
             formulas: Formulas::none(),

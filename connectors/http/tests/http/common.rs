@@ -38,6 +38,7 @@ pub fn gateway(http: &Value) -> GatewayConfig {
 pub fn source(route: &'static str, section: &Value) -> SourceConfig {
     SourceConfig {
         route: Text::from_static(route),
+        was: None,
         connection: None,
         settings: settings(DESCRIPTION.source.unwrap(), section),
         formulas: Formulas::none(),

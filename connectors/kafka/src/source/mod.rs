@@ -125,6 +125,14 @@ pub(crate) fn check(sources: &[SourceConfig]) -> Diagnostics {
             let warning = crossdock_connector::Diagnostic::warning("kafka.group_shared", at, message);
             found.push(warning.hint("give each route a group of its own, unless they are to share the work"));
         }
+        if let Some(was) = source.was.as_ref().filter(|_| source.settings.text("group").is_none()) {
+            let route = &source.route;
+            let message =
+                format!("the group of `{was}` stays behind: that of `{route}` is new, and reads from its `start`");
+            let at = source.settings.span_of("group");
+            let warning = crossdock_connector::Diagnostic::warning("kafka.group_renamed", at, message);
+            found.push(warning.hint(format!("write `group: {was}` to go on where `{was}` stood")));
+        }
     }
     found
 }

@@ -49,6 +49,7 @@ pub fn source_of(connected: &Value, route: &str, section: &Value) -> SourceConfi
     section["connection"] = json!("bus");
     SourceConfig {
         route: Text::from(route),
+        was: None,
         connection: Some(connection(connected)),
         settings: settings(DESCRIPTION.source.unwrap(), &section),
         formulas: Formulas::none(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  QoS 1: PUBLISH ─► ready ─► engine ─► settled ─► PUBACK
-//!  QoS 2: PUBLISH ─► ready ─► engine ─► settled ─► PUBREC (the id is recorded) ─► PUBREL ─► PUBCOMP (forgotten)
+//!  QoS 2: PUBLISH ─► ready ─► engine ─► settled (the id is recorded) ─► PUBREC ─► PUBREL ─► PUBCOMP (forgotten)
 //! ```
 //!
 //! A message of QoS 2 that comes again while its id is recorded was stored: it is confirmed again and not given to the
@@ -17,7 +17,7 @@ use crate::{
 use crossdock_connector::{Credit, Event, Received, Settlement, Token, Tracker};
 use crossdock_model::{Refusal, RefusalKind, Text, Timestamp};
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -52,8 +52,10 @@ pub(super) struct Inbox {
     tracker: Tracker<Due>,
     /// Settled as refused, and not acknowledged yet.
     refused: Vec<(u64, u8)>,
-    /// Ids of QoS 2 whose message is not settled.
+    /// Ids of QoS 2 whose message is not acknowledged.
     unsettled: HashSet<u16>,
+    /// The same by their place, while they are not settled.
+    places: HashMap<u64, u16>,
     awaited: Awaited,
     /// When the time is read once for all that came together.
     batch_at: Option<Timestamp>,
@@ -99,6 +101,7 @@ impl Inbox {
             tracker: Tracker::new(),
             refused: Vec::new(),
             unsettled: HashSet::new(),
+            places: HashMap::new(),
             awaited,
             batch_at: None,
             offer_again_at: None,
@@ -144,12 +147,13 @@ impl Inbox {
             return;
         }
         match settlement {
-            Settlement::Stored { .. } | Settlement::Filtered => {}
-            Settlement::Refused(refusal) => {
-                if self.terms.version == Version::V5 {
-                    self.refused.push((token.seq, reason_code(refusal.kind)));
-                }
+            Settlement::Stored { .. } | Settlement::Filtered => self.record(token.seq),
+            Settlement::Refused(refusal) if self.terms.version == Version::V5 => {
+                self.refused.push((token.seq, reason_code(refusal.kind)));
+                // A refusal ends the exchange, so there is nothing to record.
+                self.places.remove(&token.seq);
             }
+            Settlement::Refused(_) => self.record(token.seq),
             Settlement::Again { after } => {
                 let at = Instant::now() + after.unwrap_or(AGAIN_PAUSE);
                 self.offer_again_at = Some(self.offer_again_at.map_or(at, |earlier| earlier.min(at)));
@@ -161,8 +165,15 @@ impl Inbox {
         self.settled(token.seq, out);
     }
 
+    /// It is done with: known from here on if it comes again, whenever it is acknowledged.
+    fn record(&mut self, seq: u64) {
+        if let Some(id) = self.places.remove(&seq) {
+            lock(&self.terms.recorded).insert(id);
+        }
+    }
+
     fn settled(&mut self, seq: u64, out: &mut Out) {
-        let Self { tracker, refused, unsettled, terms, .. } = self;
+        let Self { tracker, refused, unsettled, .. } = self;
         tracker.settle(seq, |due| {
             let at = refused.iter().position(|(seq, _)| *seq == due.seq);
             let reason = at.map_or(0, |at| refused.swap_remove(at).1);
@@ -171,10 +182,6 @@ impl Inbox {
                 QoS::AtLeastOnce => acknowledge(Step::Acknowledged, due.id, reason, &mut out.bytes),
                 QoS::ExactlyOnce => {
                     unsettled.remove(&due.id);
-                    // A refusal ends the exchange, so there is nothing to record.
-                    if reason == 0 {
-                        lock(&terms.recorded).insert(due.id);
-                    }
                     acknowledge(Step::Recorded, due.id, reason, &mut out.bytes);
                 }
             }
@@ -203,7 +210,11 @@ impl Inbox {
         if qos == QoS::ExactlyOnce && !self.unsettled.insert(id) {
             return Err(Ended::protocol(format!("the broker sent packet {id} twice on one connection")));
         }
-        Ok(Some(self.token(qos, id)))
+        let token = self.token(qos, id);
+        if qos == QoS::ExactlyOnce {
+            self.places.insert(token.seq, id);
+        }
+        Ok(Some(token))
     }
 
     fn publish(&mut self, publish: Publish, out: &mut Out) -> Result<(), Ended> {

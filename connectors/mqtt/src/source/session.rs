@@ -65,16 +65,18 @@ impl Receiver for MqttReceiver {
 #[async_trait]
 impl Settler for MqttSettler {
     async fn settle(&mut self, batch: Vec<(Token, Settlement)>) -> Result<(), SourceError> {
-        let mut state = self.link.lock();
-        if let Some(ended) = &state.ended {
-            return Err(ended.source_error());
-        }
-        let state = &mut *state;
+        let state = &mut *self.link.lock();
+        // Also when the connection has ended: what is stored is to be known when it comes again.
         for (token, settlement) in &batch {
             state.role.settle(*token, settlement, &mut state.out);
         }
-        self.link.wake_driver();
-        Ok(())
+        match &state.ended {
+            Some(ended) => Err(ended.source_error()),
+            None => {
+                self.link.wake_driver();
+                Ok(())
+            }
+        }
     }
 
     async fn released(&mut self, _: u32) {}

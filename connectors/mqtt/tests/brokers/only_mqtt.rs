@@ -67,6 +67,7 @@ impl Site {
         section["connection"] = json!("floor");
         let config = SourceConfig {
             route: Text::from(route),
+            was: None,
             connection: Some(self.connection()),
             settings: settings(DESCRIPTION.source.unwrap(), &section),
             formulas: Formulas::none(),

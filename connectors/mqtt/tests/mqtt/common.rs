@@ -45,6 +45,7 @@ pub fn source_config(route: &str, connection_section: &Value, section: &Value) -
     section["connection"] = json!("floor");
     SourceConfig {
         route: Text::from(route),
+        was: None,
         connection: Some(connection(connection_section)),
         settings: settings(DESCRIPTION.source.unwrap(), &section),
         formulas: Formulas::none(),

@@ -95,6 +95,33 @@ async fn qos_2_is_recorded_when_it_is_stored() {
     assert_eq!(session.receive(1).await[0].envelope.bytes(), b"new");
 }
 
+/// The store answers when the connection is gone, and not in order.
+#[tokio::test]
+async fn qos_2_that_is_stored_after_the_connection_broke_is_known_when_it_comes_again() {
+    let broker = Broker::new().await;
+    let mut source = broker.source(&json!({}), &topics());
+    let (mut session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(false));
+    for (id, payload) in [(7, b"x"), (8, b"y"), (9, b"z")] {
+        wire.publish(2, id, false, payload).await;
+    }
+    let received = session.receive(3).await;
+    drop(wire);
+    timeout(SOON, session.receiver.next(CREDIT)).await.unwrap().unwrap_err();
+    let told = session.settler.settle(vec![(received[1].token, stored()), (received[2].token, Settlement::Filtered)]);
+    assert_eq!(told.await.unwrap_err().kind, Kind::Connection);
+    drop(session);
+    let (mut session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(true));
+    for (id, payload) in [(7, b"x"), (8, b"y"), (9, b"z")] {
+        wire.publish(2, id, true, payload).await;
+    }
+    let again = session.receive(1).await;
+    assert_eq!(again[0].envelope.bytes(), b"x");
+    session.store(&[again[0].token]).await;
+    assert_eq!(wire.acknowledged(0x50, 3).await, [7, 8, 9]);
+    wire.publish(1, 10, false, b"next").await;
+    assert_eq!(session.receive(1).await[0].envelope.bytes(), b"next");
+}
+
 #[tokio::test]
 async fn a_broker_that_releases_what_is_not_confirmed_is_wrong() {
     let broker = Broker::new().await;

@@ -39,7 +39,9 @@ pub(crate) fn read(
     let node = without_misplaced_steps(node, context);
     let settings = context.group(&node, ROUTE);
     let mut words = Words::of(&node, &context.masks);
-    let from = node.get("from").and_then(|from| source::read(from, &id, message_bytes_max, names, &mut words, context));
+    let called = source::Called { id: &id, was: settings.text("was") };
+    let from =
+        node.get("from").and_then(|from| source::read(from, called, message_bytes_max, names, &mut words, context));
     let accept = steps::pipeline(Stage::Accept, settings.list("accept"), None, context);
     check_door(&node, &settings, context);
     let inherited = accept.as_ref().and_then(|accept| accept.decode().cloned());

@@ -15,10 +15,18 @@ use crossdock_connector::{OnRefused, SourceConfig};
 use crossdock_model::{Text, Timestamp};
 use crossdock_settings::{Kind, Node, Reader, Setting, Settings};
 
+/// What a route is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Called<'a> {
+    pub id: &'a Text,
+    /// Before (`was`).
+    pub was: Option<&'a Text>,
+}
+
 /// Reads a route's source; none where something is wrong with it. `message_bytes_max` is what the store takes.
 pub(crate) fn read(
     node: &Node,
-    route: &Text,
+    route: Called<'_>,
     message_bytes_max: u64,
     names: &mut Names<'_>,
     words: &mut Words,
@@ -39,8 +47,8 @@ pub(crate) fn read(
     context.found.append(reader.finish());
     let Some(Setting::Group(settings)) = setting else { return None };
     match chosen.variant.name {
-        "topic" => topic(&settings, route, names, context),
-        _ => queue(&settings, route, names, context),
+        "topic" => topic(&settings, route.id, names, context),
+        _ => queue(&settings, route.id, names, context),
     }
 }
 
@@ -90,7 +98,7 @@ fn topic(settings: &Settings, route: &Text, names: &mut Names<'_>, context: &mut
 fn connector(
     chosen: &Chosen,
     common: &Settings,
-    route: &Text,
+    route: Called<'_>,
     message_bytes_max: u64,
     names: &mut Names<'_>,
     context: &mut Context<'_>,
@@ -106,7 +114,8 @@ fn connector(
         return None;
     }
     let config = SourceConfig {
-        route: route.clone(),
+        route: route.id.clone(),
+        was: route.was.cloned(),
         connection: connection.ok()?,
         settings,
         formulas: formulas?,

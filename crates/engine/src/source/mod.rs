@@ -24,6 +24,8 @@ use tokio::{
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between reconnects.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How long a connector may take to hear what was stored of a session that is lost.
+const TELL_MAX: Duration = Duration::from_secs(1);
 
 /// A connector source of a route.
 pub(crate) struct SourceTask {
@@ -45,7 +47,7 @@ impl SourceTask {
         let Self { plan, mut source, board, paused, mut tried } = self;
         let mut phase = plan.shared.phase.subscribe();
         let mut pause = PAUSE_MIN;
-        let mut is_down = false;
+        let mut down_for = None;
         loop {
             let opened = tokio::select! {
                 biased;
@@ -55,7 +57,7 @@ impl SourceTask {
             let lost = match opened {
                 Ok(halves) => {
                     board.set(&plan.shared.time, SourceState::Up, None);
-                    if std::mem::take(&mut is_down) {
+                    if down_for.take().is_some() {
                         tracing::info!(route = %plan.evaluator.route().id, "the source is up again");
                     }
                     tried.take();
@@ -71,8 +73,11 @@ impl SourceTask {
                 }
                 Err(error) => error,
             };
-            tracing::warn!(route = %plan.evaluator.route().id, error = %lost, "the source is down");
-            is_down = true;
+            // Each lost connection and each other reason once, not each try.
+            if down_for.as_ref() != Some(&lost.text) {
+                tracing::warn!(route = %plan.evaluator.route().id, error = %lost, "the source is down");
+                down_for = Some(lost.text.clone());
+            }
             board.set(&plan.shared.time, SourceState::Down, Some(Text::from(lost.text)));
             tried.take();
             let wait = jitter(&plan, pause);
@@ -92,7 +97,10 @@ async fn ended(plan: &DoorPlan, board: &Board, settling: Settling, end: SessionE
         Phase::Running => Instant::now() + PAUSE_MAX,
     };
     let (state, reason) = match end {
-        SessionEnd::Lost(error) => return Some(error),
+        SessionEnd::Lost(error) => {
+            settling.tell(by.min(Instant::now() + TELL_MAX)).await;
+            return Some(error);
+        }
         SessionEnd::Stopped => (SourceState::Down, "the gateway stops"),
         SessionEnd::Ended => (SourceState::Up, "everything was received; nothing more will come"),
     };

@@ -88,6 +88,17 @@ impl Settling {
         }));
     }
 
+    /// Lets the call under way end and says what is left, though the session is lost: a connector may know by it what comes
+    /// again.
+    pub async fn tell(mut self, by: Instant) {
+        let rest = async {
+            while !self.is_idle() {
+                drop(std::future::poll_fn(|context| self.poll(context)).await);
+            }
+        };
+        drop(tokio::time::timeout_at(by, rest).await);
+    }
+
     /// Lets the call under way end, says what is left and goodbye.
     pub async fn close(mut self, by: Instant) {
         let rest = async {

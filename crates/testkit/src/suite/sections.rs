@@ -77,6 +77,7 @@ pub(super) fn source(
     let table = of.source.expect("a source");
     SourceConfig {
         route: Text::from_static(NAME),
+        was: None,
         settings: settings(table, &with_connection(section, table)),
         connection: connection(of, connection_section),
         formulas: Formulas::none(),
