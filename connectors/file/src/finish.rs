@@ -105,6 +105,7 @@ fn dispose(
             Ok(now) if now.file == file.sight.file && shared.plan.mode == Mode::Lines => {
                 note(shared, vec![(file.clone(), Some(Memory::Lines(file.mark.clone())))])?;
                 lock(&shared.progress).stays(file.file);
+                lock(&shared.left).release(file.file);
                 continue;
             }
             Ok(_) | Err(_) => lock(&shared.progress).forget(file.file),

@@ -48,9 +48,10 @@ impl Left {
         before.is_none_or(|before| before.why != why)
     }
 
-    /// Whether the file is left alone. One that `grows` is so also when it has grown: what is wrong is still in it.
+    /// Whether the file is left alone. One that `grows` and cannot be read is so also when it has grown: what is wrong is still
+    /// in it.
     pub fn holds(&self, sight: Sight, grows: bool, now: Instant) -> bool {
-        let is_same = |file: &File| file.sight == sight || (grows && file.sight.size <= sight.size);
+        let is_same = |file: &File| file.sight == sight || (grows && !file.is_stored && file.sight.size <= sight.size);
         self.0.get(&sight.file).is_some_and(|file| is_same(file) && now.duration_since(file.since) < LEFT_FOR)
     }
 
@@ -112,6 +113,8 @@ mod tests {
         fs::write(&b, "longer").unwrap();
         let grown = Sight::of(&fs::metadata(&b).unwrap());
         assert!(left.holds(grown, true, now) && !left.holds(grown, false, now));
+        fs::write(&a, "longer").unwrap();
+        assert!(!left.holds(Sight::of(&fs::metadata(&a).unwrap()), true, now), "there is more to read");
         let later = now + LEFT_FOR;
         assert!(!left.holds(two, false, later), "to be read again");
         assert_eq!((left.due(later), left.due(later)), (vec![one.file], vec![]));
