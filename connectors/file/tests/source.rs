@@ -184,6 +184,22 @@ async fn what_is_too_large_stays_and_holds_up_nothing_else() {
     assert!(blocked.contains("a.txt") && blocked.contains("max_body"), "{blocked}");
 }
 
+#[tokio::test]
+async fn a_log_with_a_line_that_is_too_large_says_so_while_it_grows() {
+    let inbox = Inbox::new("in/*", "lines", "keep");
+    inbox.write("in/a.log", &format!("one\n{}\n", "x".repeat(200)));
+    let mut session = inbox.start().await;
+    let messages = session.receive().await;
+    assert_eq!(texts(&messages), ["one"]);
+    session.store(&messages).await;
+    for _ in 0..3 {
+        inbox.append("in/a.log", "later\n");
+        assert_eq!(texts(&session.receive().await), [""; 0]);
+        let blocked = session.blocked.as_deref().unwrap();
+        assert!(blocked.contains("a.log") && blocked.contains("line 2"), "{blocked}");
+    }
+}
+
 /// Nothing can be moved: all is stored once, nothing waits for it, and a restart reads nothing again but moves at last.
 #[tokio::test]
 async fn what_cannot_be_removed_is_read_once_and_holds_up_nothing_else() {

@@ -35,6 +35,8 @@ pub(crate) enum SessionEnd {
 pub(crate) struct Session<'a> {
     plan: &'a Arc<DoorPlan>,
     board: &'a Board,
+    /// What the peer does not let through.
+    blocked: Option<Text>,
     receiver: Box<dyn Receiver>,
     settling: Settling,
     /// Being judged on worker tasks, in order of receipt.
@@ -93,6 +95,7 @@ impl<'a> Session<'a> {
         Self {
             plan,
             board,
+            blocked: None,
             receiver,
             settling: Settling::new(settler),
             judging: VecDeque::new(),
@@ -235,9 +238,13 @@ impl<'a> Session<'a> {
                 self.revoking.push((scope, Instant::from_std(by)));
             }
             Event::Blocked(reason) => {
-                self.board.set(&self.plan.shared.time, SourceState::Up, Some(Text::from(reason)));
+                self.blocked = Some(Text::from(reason));
+                self.board.set(&self.plan.shared.time, SourceState::Up, self.blocked.clone());
             }
-            Event::Unblocked => self.board.set(&self.plan.shared.time, SourceState::Up, None),
+            Event::Unblocked => {
+                self.blocked = None;
+                self.board.set(&self.plan.shared.time, SourceState::Up, None);
+            }
             Event::End => self.intake = Intake::Ended,
         }
     }
@@ -324,7 +331,7 @@ impl<'a> Session<'a> {
         let time = &self.plan.shared.time;
         if settled.again.is_empty() {
             if self.retry_at.is_none() && self.commits == 0 && !self.plan.tells {
-                self.board.set(time, SourceState::Up, None);
+                self.board.set(time, SourceState::Up, self.blocked.clone());
             }
             return;
         }

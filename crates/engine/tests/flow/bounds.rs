@@ -174,7 +174,23 @@ fn a_broken_session_is_opened_again() {
         until("all settlements", || rig.world.settled_count("r") == 50 * round);
     }
     until("everything is stored", || rig.channel("q").messages >= 250);
+    // Also what was stored when its session was lost already is settled, so nothing was given again.
+    assert_eq!(rig.channel("q").messages, 250);
     rig.account();
+}
+
+#[test]
+fn what_a_peer_does_not_let_through_is_told_while_the_rest_goes_on() {
+    let rig = Rig::start("channels: { q: { queue: {} } }\nroutes: { r: { from: { broker: {} }, to: { queue: q } } }\n");
+    let reason = || rig.route("r").sources[0].reason.clone();
+    rig.world.event("r", Event::Blocked("a file is left".into()));
+    for round in 1..=3 {
+        rig.push("r", "{}");
+        until("it is settled", || rig.world.settled_count("r") == round);
+        assert_eq!(reason().as_deref(), Some("a file is left"));
+    }
+    rig.world.event("r", Event::Unblocked);
+    until("it is over", || reason().is_none());
 }
 
 #[test]
