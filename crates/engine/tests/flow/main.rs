@@ -21,6 +21,7 @@ mod gate;
 mod removed;
 mod renamed;
 mod restart;
+mod sources;
 mod sync;
 mod through;
 mod topics;

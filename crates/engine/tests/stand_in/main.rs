@@ -26,6 +26,8 @@ mod expiry;
 mod faults;
 #[path = "../flow/restart.rs"]
 mod restart;
+#[path = "../flow/sources.rs"]
+mod sources;
 #[path = "../flow/through.rs"]
 mod through;
 
