@@ -4,7 +4,7 @@ use super::{Trouble, TroubleKind};
 use crate::wire::send;
 use bytes::{Buf, BytesMut};
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 pub struct Writer(Arc<Shared>);
 
 struct Shared {
-    outlet: Arc<Mutex<Outlet>>,
+    line: Arc<Line>,
     agreed: OnceLock<Agreed>,
 }
 
@@ -26,6 +26,13 @@ struct Shared {
 struct Agreed {
     frame_bytes_max: usize,
     pulse: Option<JoinHandle<()>>,
+}
+
+/// The stream, and what was handed over for it: that happens at once, so that a call that is given up while another one
+/// writes has handed over all the same.
+struct Line {
+    handed: StdMutex<BytesMut>,
+    outlet: Mutex<Outlet>,
 }
 
 /// The stream, and what is to be written to it.
@@ -39,15 +46,16 @@ struct Outlet {
 impl Writer {
     /// Writes to the stream, before anything is agreed on.
     pub fn new(stream: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
-        let outlet = Arc::new(Mutex::new(Outlet { stream, waiting: BytesMut::new(), has_written: false }));
-        Self(Arc::new(Shared { outlet, agreed: OnceLock::new() }))
+        let outlet = Mutex::new(Outlet { stream, waiting: BytesMut::new(), has_written: false });
+        let line = Arc::new(Line { handed: StdMutex::default(), outlet });
+        Self(Arc::new(Shared { line, agreed: OnceLock::new() }))
     }
 
     /// What was agreed on: the size of frames, and how often the server wants to hear something. From now on a heartbeat
     /// is written whenever nothing else was for half of that time.
     pub fn agree(&self, frame_bytes_max: usize, heartbeat: Option<Duration>) {
         self.0.agreed.get_or_init(|| {
-            let pulse = heartbeat.map(|interval| tokio::spawn(beat(Arc::clone(&self.0.outlet), interval)));
+            let pulse = heartbeat.map(|interval| tokio::spawn(beat(Arc::clone(&self.0.line), interval)));
             Agreed { frame_bytes_max, pulse }
         });
     }
@@ -62,17 +70,27 @@ impl Writer {
     /// # Errors
     /// The connection broke.
     pub async fn send(&self, frames: BytesMut) -> Result<(), Trouble> {
-        let mut outlet = self.0.outlet.lock().await;
-        if outlet.waiting.is_empty() {
-            outlet.waiting = frames;
-        } else {
-            outlet.waiting.extend_from_slice(&frames);
-        }
+        let line = &self.0.line;
+        line.handed().unsplit(frames);
+        let mut outlet = line.outlet.lock().await;
+        outlet.take(line);
         outlet.write_out().await
     }
 }
 
+impl Line {
+    fn handed(&self) -> std::sync::MutexGuard<'_, BytesMut> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Outlet {
+    /// Takes what was handed over, behind what an earlier call left.
+    fn take(&mut self, line: &Line) {
+        let handed = std::mem::take(&mut *line.handed());
+        self.waiting.unsplit(handed);
+    }
+
     async fn write_out(&mut self) -> Result<(), Trouble> {
         let broken = |error| Trouble::new(TroubleKind::Broken, format!("the connection broke: {error}"));
         while !self.waiting.is_empty() {
@@ -88,10 +106,11 @@ impl Outlet {
 }
 
 /// Writes heartbeats until it fails; that the connection broke is for the reader to find.
-async fn beat(outlet: Arc<Mutex<Outlet>>, interval: Duration) {
+async fn beat(line: Arc<Line>, interval: Duration) {
     loop {
         tokio::time::sleep(interval / 2).await;
-        let mut outlet = outlet.lock().await;
+        let mut outlet = line.outlet.lock().await;
+        outlet.take(&line);
         if !std::mem::take(&mut outlet.has_written) && outlet.waiting.is_empty() {
             send::heartbeat(&mut outlet.waiting);
         }
@@ -107,5 +126,29 @@ impl Drop for Shared {
         if let Some(pulse) = self.agreed.get().and_then(|agreed| agreed.pulse.as_ref()) {
             pulse.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt as _;
+
+    /// Somebody else writes when the call is given up: what it brought goes with the next one, in order.
+    #[tokio::test]
+    async fn what_was_handed_over_is_written_though_the_call_was_given_up() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let writer = Writer::new(Box::new(near));
+        let held = writer.0.line.outlet.lock().await;
+        tokio::select! {
+            biased;
+            _ = writer.send(BytesMut::from(&b"one"[..])) => unreachable!("the outlet is held"),
+            () = std::future::ready(()) => {}
+        }
+        drop(held);
+        writer.send(BytesMut::from(&b"two"[..])).await.unwrap_or_else(|error| unreachable!("{error}"));
+        let mut got = [0; 6];
+        far.read_exact(&mut got).await.unwrap_or_default();
+        assert_eq!(&got, b"onetwo");
     }
 }
