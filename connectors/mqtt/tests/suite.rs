@@ -35,7 +35,9 @@ impl<const VERSION: u8> Broker<VERSION> {
         // The session is there before anything is published.
         let subscribed = broker.listen(&["-E"]).status().unwrap();
         assert!(subscribed.success());
-        broker.start_listening();
+        if broker.own.is_none() {
+            broker.start_listening();
+        }
         broker
     }
 
@@ -148,9 +150,8 @@ impl<const VERSION: u8> Peer for Broker<VERSION> {
     }
 
     fn restart(&mut self) {
-        self.stop_listening();
+        assert!(self.listener.is_none(), "what it has not acknowledged would be sent to it again");
         self.own.as_mut().unwrap().restart();
-        self.start_listening();
     }
 
     fn connector(&self, gateway: &GatewayConfig) -> Arc<dyn Connector> {
@@ -200,6 +201,10 @@ impl<const VERSION: u8> Peer for Broker<VERSION> {
     }
 
     async fn take(&mut self) -> Vec<Message> {
+        // What a server of one's own has is asked for no sooner, so that it is the server that keeps it over a restart.
+        if self.listener.is_none() {
+            self.start_listening();
+        }
         std::mem::take(&mut *self.got.lock().unwrap())
     }
 }
