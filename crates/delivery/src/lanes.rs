@@ -83,7 +83,17 @@ impl Lanes {
         self.lanes.get(&number).map_or(0, |lane| lane.parked.len())
     }
 
-    /// Messages parked behind a head that failed, in all lanes.
+    /// Whether what is parked in the lane waits behind a head that failed.
+    pub(crate) fn is_blocked(&self, number: u64) -> bool {
+        self.lanes.get(&number).is_some_and(|lane| lane.blocked)
+    }
+
+    /// The messages parked behind a head that failed, in all lanes.
+    pub(crate) fn blocked(&self) -> impl Iterator<Item = u64> {
+        self.lanes.values().filter(|lane| lane.blocked).flat_map(|lane| lane.parked.iter().copied())
+    }
+
+    /// How many these are.
     pub(crate) const fn blocked_len(&self) -> usize {
         self.blocked
     }

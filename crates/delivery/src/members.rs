@@ -44,6 +44,11 @@ impl Members {
         self.named.len() + usize::from(self.whole.is_some())
     }
 
+    /// Those of them that hold their messages apart from the others': named, and not up.
+    pub(crate) fn holds_apart(circuit: u64, member: &Member) -> bool {
+        circuit != WHOLE && !member.circuit.is_up()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Member)> {
         let named = self.named.iter().map(|(circuit, member)| (*circuit, member));
         self.whole.iter().map(|member| (WHOLE, member)).chain(named)

@@ -105,6 +105,16 @@ impl Queue {
         self.asked.first_key_value().map(|((due, _), _)| *due)
     }
 
+    /// All that were never tried.
+    pub(crate) fn all_fresh(&self) -> impl Iterator<Item = u64> {
+        self.fresh.iter().copied()
+    }
+
+    /// All that were tried.
+    pub(crate) fn all_waiting(&self) -> impl Iterator<Item = u64> {
+        self.by_due.iter().map(|(_, offset)| *offset).chain(self.asked.keys().map(|(_, offset)| *offset))
+    }
+
     pub(crate) fn fresh_len(&self) -> usize {
         self.fresh.len()
     }

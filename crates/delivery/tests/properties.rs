@@ -99,6 +99,11 @@ proptest! {
                 Happening::Pause(true) => world.scheduler.hold(),
                 Happening::Pause(false) => world.scheduler.release(),
             }
+            // Who waits apart is told in one way, and nobody twice.
+            let mut apart: Vec<u64> = world.scheduler.apart().collect();
+            apart.sort_unstable();
+            let each: Vec<u64> = (0..messages).filter(|offset| world.scheduler.is_apart(*offset)).collect();
+            prop_assert_eq!(apart, each);
         }
         world.scheduler.release();
         world.run_until(Moment(3_600_000 * 24));

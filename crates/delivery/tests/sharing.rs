@@ -93,6 +93,7 @@ fn circuits_are_held_one_by_one() {
     let status = desk.scheduler.status(&desk.link);
     assert_eq!((status.circuit.circuit, status.circuits, status.circuits_held), (7, 2, 1));
     assert_eq!(desk.scheduler.room(), 60, "what waits for the held one takes no room");
+    assert!(desk.scheduler.apart().count() > 10 && desk.scheduler.apart().all(|offset| offset % 2 == 1));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Scheduler {
         let (mut held, mut voices) = (self.lanes.blocked_len(), 0);
         for (circuit, member) in self.members.iter() {
             held += member.queue.waiting_len();
-            if circuit != 0 && !member.circuit.is_up() {
+            if Members::holds_apart(circuit, member) {
                 held += member.queue.fresh_len();
             } else {
                 voices += member.queue.fresh_len();
@@ -114,6 +114,29 @@ impl Scheduler {
         let never_tried = |offset: &u64| self.slots.get(offset).is_some_and(|slot| slot.tries == 0);
         let silent = voices == 0 && held < self.policy.held_max.saturating_add(VOICES_MAX);
         window.min(usize::from(silent && !self.flights.keys().any(never_tried)))
+    }
+
+    /// The messages that [`Self::room`] counts apart, in no order: their turn does not come before something else happens.
+    pub fn apart(&self) -> impl Iterator<Item = u64> {
+        let held = |(circuit, member): &(u64, &Member)| Members::holds_apart(*circuit, member);
+        let waiting = self.members.iter().flat_map(|(_, member)| member.queue.all_waiting());
+        let fresh = self.members.iter().filter(held).flat_map(|(_, member)| member.queue.all_fresh());
+        self.lanes.blocked().chain(waiting).chain(fresh)
+    }
+
+    /// Whether a message is among [`Self::apart`].
+    #[must_use]
+    pub fn is_apart(&self, offset: u64) -> bool {
+        let Some(slot) = self.slots.get(&offset) else { return false };
+        match slot.place {
+            Place::Parked => slot.lane.is_some_and(|lane| self.lanes.is_blocked(lane)),
+            Place::Fresh => {
+                slot.circuit != 0
+                    && self.members.get(slot.circuit).is_some_and(|has| Members::holds_apart(slot.circuit, has))
+            }
+            Place::Waiting => true,
+            Place::InFlight | Place::Suspected => false,
+        }
     }
 
     /// Takes a message; false if it has one of that offset already. After a restart admit those that were tried before

@@ -17,10 +17,7 @@ use crossdock_config::{ChannelKind, OnFailure, Route, WhenFull};
 use crossdock_connector::Sink;
 use crossdock_delivery::{Order, Policy, Retry, Scheduler};
 use crossdock_model::Text;
-use std::{
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::{Notify, mpsc};
 
 /// What a route's task is made from.
@@ -172,7 +169,8 @@ fn target(
         loaded_bytes: 0,
         evaluating: 0,
         parked: VecDeque::new(),
-        deadlines: BinaryHeap::new(),
+        deadlines: super::deadlines::Deadlines::default(),
+        may_shed: false,
         floor: 0,
         fetched_below: 0,
         reading,

@@ -60,9 +60,8 @@ impl RouteTask {
         let now = self.shared.time.now();
         for at in 0..self.targets.len() {
             while let Some(target) = self.targets.get_mut(at)
-                && target.deadlines.peek().is_some_and(|std::cmp::Reverse((deadline, _))| *deadline <= now)
+                && let Some(offset) = target.deadlines.take_passed(now)
             {
-                let Some(std::cmp::Reverse((_, offset))) = target.deadlines.pop() else { break };
                 // One that is on its way is left to its answer; if that is a fault, its deadline is looked at again.
                 if target.live.get(&offset).is_some_and(|live| live.stage == Stage::Waiting) {
                     self.settle(at, offset, Outcome::Expired);

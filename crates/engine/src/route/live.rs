@@ -12,11 +12,11 @@ pub(crate) type LiveMap = DenseMap<Live>;
 pub(crate) struct Live {
     /// Where it stands.
     pub stage: Stage,
-    /// Payload and what the rules made of it; let go while it waits for another try.
+    /// Payload and what the rules made of it; let go while it waits for another try, and may be let go while others hold it up.
     pub loaded: Option<Loaded>,
     /// When nobody wants it any more; none also where that is not known yet (after a restart).
     pub deadline: Option<Timestamp>,
-    /// When it may be tried again by the store's note of its last try, if there is one.
+    /// When it may be tried again by the store's note of its last try; none if it was not tried.
     pub due: Option<Timestamp>,
 }
 

@@ -17,6 +17,7 @@
 mod build;
 mod bury;
 mod cache;
+mod deadlines;
 mod ended;
 mod event;
 mod expire;

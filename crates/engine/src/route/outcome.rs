@@ -65,11 +65,12 @@ impl RouteTask {
         let Some(target) = self.targets.get_mut(at) else { return };
         // What passed is gone in a moment.
         for (offset, _) in finished.iter().filter(|(_, result)| result.is_err()) {
-            if let Some(live) = target.live.get_mut(offset) {
-                live.stage = Stage::Waiting;
-            }
+            target.wait_again(*offset);
         }
-        target.standing.hear(finished.iter().any(|(_, result)| result.is_err()));
+        let is_trouble = finished.iter().any(|(_, result)| result.is_err());
+        target.standing.hear(is_trouble);
+        // Whom it blocks or holds is known once it was heard.
+        target.may_shed |= is_trouble;
         let mut effects = Vec::with_capacity(finished.len());
         target.finished(moment, finished, &mut effects);
         for effect in effects {
@@ -89,9 +90,6 @@ impl RouteTask {
                     due = live.due.filter(|_| !tried).map_or(due, |noted| noted.min(due));
                     live.due = Some(due);
                     let loaded = live.loaded.take();
-                    if let Some(deadline) = live.deadline {
-                        target.deadlines.push(std::cmp::Reverse((deadline, offset)));
-                    }
                     target.unload(loaded.as_ref(), &self.shared.budget);
                 }
                 tracing::debug!(offset, tries, charges, ?wait, tried, %fault, "a try failed");

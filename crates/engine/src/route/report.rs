@@ -55,10 +55,10 @@ impl RouteTask {
         let reason = self.trouble.clone().or_else(|| self.outbox.is_stuck().then(no_room));
         let (mut in_flight, mut scheduled) = (Vec::new(), Vec::new());
         for (offset, live) in self.targets.iter().flat_map(|target| &target.live) {
-            match (live.stage, &live.loaded) {
+            match (live.stage, live.due) {
                 (Stage::Sending { .. } | Stage::Recalling { .. }, _) => in_flight.push(*offset),
-                (Stage::Waiting, None) => scheduled.push(*offset),
-                (Stage::Waiting, Some(_)) => {}
+                (Stage::Waiting, Some(_)) => scheduled.push(*offset),
+                (Stage::Waiting, None) => {}
             }
         }
         RouteReport { state, reason, targets, in_flight, scheduled, delayed }
@@ -112,9 +112,9 @@ impl RouteTask {
             let lives = self.targets.iter().filter_map(|target| target.live.get(offset));
             let is_delayed = delayed_from.is_some_and(|from| from <= *offset);
             let unread = if is_delayed { MessageState::Scheduled } else { MessageState::Queued };
-            lives.fold(unread, |state, live| match (state, live.stage, &live.loaded) {
+            lives.fold(unread, |state, live| match (state, live.stage, live.due) {
                 (_, Stage::Sending { .. } | Stage::Recalling { .. }, _) => MessageState::InFlight,
-                (MessageState::Queued, Stage::Waiting, None) => MessageState::Scheduled,
+                (MessageState::Queued, Stage::Waiting, Some(_)) => MessageState::Scheduled,
                 (state, Stage::Waiting, _) => state,
             })
         };

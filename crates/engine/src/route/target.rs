@@ -1,6 +1,7 @@
 //! A target of a route: its subscription, its scheduler, its messages, and its way out.
 
 use super::{
+    deadlines::Deadlines,
     link::SharedLink,
     live::{Live, LiveMap, Loaded, Stage},
     notes::Noted,
@@ -12,11 +13,7 @@ use crate::{account::Channel, claims::Claimed, limits, metrics::Histogram};
 use crossdock_delivery::{Effect, Scheduler, Start};
 use crossdock_model::{Fault, Moment, Text, Timestamp};
 use crossdock_store::StoredMessage;
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 /// A target at work.
 pub(crate) struct Target {
@@ -43,7 +40,9 @@ pub(crate) struct Target {
     /// Fetched, and waiting for a constant `delay`, in order.
     pub parked: VecDeque<StoredMessage>,
     /// When waiting messages expire.
-    pub deadlines: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    pub deadlines: Deadlines,
+    /// Whether the payload may be in memory of messages that the scheduler holds apart.
+    pub may_shed: bool,
     /// All below is settled, by whomever, as far as it was looked at.
     pub floor: u64,
     /// All below was fetched, unless it had been settled or tried before.
@@ -84,20 +83,70 @@ impl Target {
     }
 
     /// How many messages and bytes it may take in now.
-    pub fn room(&self, budget: &limits::Budget) -> (usize, usize) {
+    pub fn room(&mut self, budget: &limits::Budget) -> (usize, usize) {
+        if self.is_full(budget) && std::mem::take(&mut self.may_shed) {
+            self.shed(budget);
+        }
         let under_way = self.evaluating + self.parked.len();
         let messages = self.scheduler.room().saturating_sub(under_way).min(limits::FETCH_MESSAGES_MAX);
-        let bytes = limits::WINDOW_BYTES_MAX.saturating_sub(self.loaded_bytes).min(limits::FETCH_BYTES_MAX);
-        (messages, budget.grant(bytes, self.loaded_bytes))
+        (messages, self.bytes_room(budget))
     }
 
-    /// Takes a message in; `loaded` is counted.
+    fn bytes_room(&self, budget: &limits::Budget) -> usize {
+        let bytes = limits::WINDOW_BYTES_MAX.saturating_sub(self.loaded_bytes).min(limits::FETCH_BYTES_MAX);
+        budget.grant(bytes, self.loaded_bytes)
+    }
+
+    /// Whether it has so much payload in memory that it can take in less than a whole fetch.
+    fn is_full(&self, budget: &limits::Budget) -> bool {
+        self.bytes_room(budget) < limits::FETCH_BYTES_MAX
+    }
+
+    /// Lets the payload go of what the scheduler holds apart: behind a blocked key, in a held circuit, until another try. It
+    /// is not counted against the messages that go on, and may not take their memory either; it is read again in its turn.
+    fn shed(&mut self, budget: &limits::Budget) {
+        let apart: Vec<u64> = self.scheduler.apart().collect();
+        for offset in apart {
+            if let Some(live) = self.live.get_mut(&offset).filter(|live| live.stage == Stage::Waiting) {
+                let loaded = live.loaded.take();
+                self.unload(loaded.as_ref(), budget);
+            }
+        }
+    }
+
+    /// Takes in a message of a key or a circuit of its own that the scheduler has admitted. Its payload is let go at once if
+    /// the message has to wait apart and there is little room.
+    pub fn insert_keyed(&mut self, offset: u64, mut live: Live, budget: &limits::Budget) {
+        if self.scheduler.is_apart(offset) {
+            if self.is_full(budget) {
+                live.loaded = None;
+            } else {
+                self.may_shed = true;
+            }
+        }
+        self.insert(offset, live, budget);
+    }
+
+    /// Takes in a message that the scheduler has admitted; its payload is counted.
     pub fn insert(&mut self, offset: u64, live: Live, budget: &limits::Budget) {
         self.load(live.loaded.as_ref().map_or(0, Loaded::bytes), budget);
-        if let Some(deadline) = live.deadline {
-            self.deadlines.push(Reverse((deadline, offset)));
-        }
+        let deadline = live.deadline;
         self.live.insert(offset, live);
+        self.expires(offset, deadline);
+    }
+
+    fn expires(&mut self, offset: u64, deadline: Option<Timestamp>) {
+        if let Some(deadline) = deadline {
+            self.deadlines.note(deadline, offset, &self.live);
+        }
+    }
+
+    /// A message is not on its way any more. Its deadline, which may have passed meanwhile, is looked at again.
+    pub fn wait_again(&mut self, offset: u64) {
+        let Some(live) = self.live.get_mut(&offset) else { return };
+        live.stage = Stage::Waiting;
+        let deadline = live.deadline;
+        self.expires(offset, deadline);
     }
 
     /// Counts payload that is in memory now.
@@ -144,9 +193,7 @@ impl Target {
         let Self { link, scheduler, .. } = self;
         link.lend(|link| scheduler.unsent(link, offset));
         self.noted.change();
-        if let Some(live) = self.live.get_mut(&offset) {
-            live.stage = Stage::Waiting;
-        }
+        self.wait_again(offset);
     }
 
     /// Whether what starts is to be noted first: what leaves through a connector, what the rules are applied to again, and

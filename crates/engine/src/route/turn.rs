@@ -160,7 +160,7 @@ impl RouteTask {
         let mut earliest: Option<Moment> = None;
         for (at, target) in self.targets.iter().enumerate() {
             let scheduled = if self.held || self.permit == Permit::Nothing { None } else { target.wake_at(now) };
-            let expires = target.deadlines.peek().map(|std::cmp::Reverse((at, _))| time.moment_of(*at));
+            let expires = target.deadlines.first().map(|at| time.moment_of(at));
             let parked = if reads { self.parked_until(at).map(|due| time.moment_of(due)) } else { None };
             let leased = target.reading.leases.wake_at();
             earliest = [earliest, scheduled, expires, parked, leased].into_iter().flatten().min();

@@ -135,6 +135,21 @@ fn what_stands_behind_others_that_hang_expires_and_so_does_what_a_paused_route_h
     rig.account();
 }
 
+/// Whoever could not be reached has not had it: it is over as soon as that is known, also where nothing may be sent.
+#[test]
+fn what_ran_out_on_its_way_expires_when_it_comes_back() {
+    let rig = Rig::start(READ);
+    rig.world.script(|_| Reply::Hang);
+    fill(&rig, 1, Some(Duration::from_secs(600)));
+    until("it is on its way", || rig.world.hanging() == 1);
+    rig.block_on(rig.gateway().pause("out")).unwrap();
+    rig.jump(Duration::from_secs(1200));
+    // The route's task has looked at the time when it answers the second time.
+    (0..2).for_each(|_| assert_eq!(rig.route("out").targets[0].in_flight, 1));
+    rig.world.release(|| Err(fault(FaultClass::Unreachable, "ask.connect")));
+    check(&rig, "out", 1, 0);
+}
+
 #[test]
 fn dead_letters_expire_only_where_their_queue_says_so() {
     let rig = Rig::start(

@@ -10,6 +10,7 @@
 mod backend;
 mod rig;
 
+mod apart;
 mod bounds;
 mod clock;
 mod consumers;

@@ -12,6 +12,8 @@ mod backend;
 #[path = "../flow/rig/mod.rs"]
 mod rig;
 
+#[path = "../flow/apart.rs"]
+mod apart;
 #[path = "../flow/bounds.rs"]
 mod bounds;
 #[path = "../flow/clock.rs"]
