@@ -8,6 +8,7 @@
 //! | fetched at once, a target | 256 | 1 MiB |
 //! | waiting for a constant `delay`, a target | 256 | 1 MiB |
 //! | known to wait for another try, a target | 65,536 | no payload |
+//! | dead letters on their way into the store, a route | 4,096, and what its targets had taken in | 8 MiB, and so |
 //! | results shared by the targets of a route | 2,048 | 4 MiB |
 //! | leased, put off or given back, a queue that no route reads | 65,536 | no payload |
 //! | one answer to a consumer | 1,000 | 8 MiB |
@@ -37,6 +38,10 @@ pub(crate) const WINDOW_BYTES_MAX: usize = 8 << 20;
 pub(crate) const FETCH_MESSAGES_MAX: usize = 256;
 /// Bytes after which a fetch takes no more.
 pub(crate) const FETCH_BYTES_MAX: usize = 1 << 20;
+/// Dead letters of a route that are not stored yet, from which on it reads no more.
+pub(crate) const LETTERS_MAX: usize = 4096;
+/// Bytes of them from which on it reads no more.
+pub(crate) const LETTERS_BYTES_MAX: usize = 8 << 20;
 /// Most results that the targets of a route share.
 pub(crate) const CACHE_MESSAGES_MAX: usize = 2048;
 /// Most bytes of them.

@@ -24,6 +24,8 @@ use crossdock_store::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// Letters whose originals and tries are read at once.
+const LETTERS_READ: usize = 256;
 /// What a note takes beside the original, most of the time.
 const NOTE_BYTES: usize = 4 << 10;
 
@@ -70,6 +72,9 @@ pub(crate) struct Grave {
     ready: Vec<Letter>,
     /// Being read or stored.
     under_way: usize,
+    /// Letters in all, and the bytes of those whose original is in memory.
+    letters: usize,
+    bytes: usize,
     /// When what found no room is tried again.
     retry_at: Option<Instant>,
 }
@@ -106,6 +111,25 @@ impl Grave {
         self.unread.is_empty() && self.ready.is_empty() && self.under_way == 0
     }
 
+    /// Whether so many wait to be stored that none are to be added, as far as that can be helped.
+    pub const fn is_full(&self) -> bool {
+        self.letters >= limits::LETTERS_MAX || self.bytes >= limits::LETTERS_BYTES_MAX
+    }
+
+    /// An original is in memory.
+    fn load(&mut self, stored: &StoredMessage, budget: &limits::Budget) {
+        self.bytes += stored.len();
+        budget.take(stored.len());
+    }
+
+    /// A letter is stored, or is none.
+    fn remove(&mut self, letter: &Letter, budget: &limits::Budget) {
+        let bytes = letter.stored.as_ref().map_or(0, StoredMessage::len);
+        self.letters = self.letters.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        budget.give(bytes);
+    }
+
     /// Whether dead letters find no room.
     pub const fn is_stuck(&self) -> bool {
         self.retry_at.is_some()
@@ -122,6 +146,10 @@ impl RouteTask {
     pub(super) fn bury(&mut self, mut letter: Letter) {
         let died_at = self.shared.time.now();
         letter.died_at = Some(died_at);
+        self.grave.letters += 1;
+        if let Some(stored) = &letter.stored {
+            self.grave.load(stored, &self.shared.budget);
+        }
         if let Tries::Stored { total: total @ ..=1, last: true, .. } = letter.tries
             && letter.stored.is_some()
         {
@@ -175,7 +203,9 @@ impl RouteTask {
             Tries::Known { .. } => true,
             Tries::Stored { after, .. } => after.is_some_and(|after| after <= answered),
         };
-        let letters: Vec<_> = self.grave.unread.extract_if(.., ready).collect();
+        // The others are read when what is under way is through.
+        let count = if self.grave.is_full() && self.grave.under_way > 0 { 0 } else { LETTERS_READ };
+        let letters: Vec<_> = self.grave.unread.extract_if(.., ready).take(count).collect();
         if letters.is_empty() {
             return;
         }
@@ -215,11 +245,17 @@ impl RouteTask {
                         Tries::Stored { total, last: false, .. } => total,
                     };
                     letter.tries = Tries::Known { total, kept };
+                    if letter.stored.is_none() {
+                        self.grave.load(&stored, &self.shared.budget);
+                    }
                     letter.stored = Some(stored);
                     self.grave.ready.push(letter);
                 }
                 // Settled by somebody else, or dead already because its bytes are damaged.
-                Err(ReadError::Gone | ReadError::Damaged) => self.release_lane(&letter),
+                Err(ReadError::Gone | ReadError::Damaged) => {
+                    self.grave.remove(&letter, &self.shared.budget);
+                    self.release_lane(&letter);
+                }
                 Err(error @ (ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor)) => {
                     self.stuck(error.to_string());
                     self.grave.unread.push(letter);
@@ -304,6 +340,7 @@ impl RouteTask {
                     tracing::info!(route = %self.evaluator.route().id, "the route goes on");
                 }
                 for letter in &letters {
+                    self.grave.remove(letter, &self.shared.budget);
                     self.ended.settled(letter.offset);
                     self.release_lane(letter);
                     let route = &self.evaluator.route().id;

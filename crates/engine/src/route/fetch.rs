@@ -23,7 +23,7 @@ impl RouteTask {
     }
 
     fn read_targets(&mut self) {
-        if self.held || self.stopping.is_some() || !self.is_free() {
+        if self.held || self.stopping.is_some() || !self.is_free() || self.grave.is_full() {
             return;
         }
         for target in 0..self.targets.len() {

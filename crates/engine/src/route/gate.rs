@@ -92,7 +92,7 @@ impl RouteTask {
         let is_busy = gate.under_way.len() >= limits::GATE_COMMITS_MAX
             || gate.retry_at.is_some()
             || self.chunks.iter().any(|chunk| chunk.reader == Reader::Gate);
-        let may = self.gate_works() && !is_busy && gate.suspects.is_empty() && self.is_free();
+        let may = self.gate_works() && !is_busy && gate.suspects.is_empty() && self.is_free() && !self.grave.is_full();
         may.then_some((limits::FETCH_MESSAGES_MAX, limits::FETCH_BYTES_MAX))
     }
 

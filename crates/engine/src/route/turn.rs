@@ -156,7 +156,7 @@ impl RouteTask {
     fn wake_at(&self) -> Instant {
         let time = &self.shared.time;
         let now = time.moment();
-        let reads = !self.held && self.is_free() && self.chunks.is_empty();
+        let reads = !self.held && self.is_free() && !self.grave.is_full() && self.chunks.is_empty();
         let mut earliest: Option<Moment> = None;
         for (at, target) in self.targets.iter().enumerate() {
             let scheduled = if self.held || self.permit == Permit::Nothing { None } else { target.wake_at(now) };

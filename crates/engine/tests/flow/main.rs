@@ -12,6 +12,7 @@ mod rig;
 
 mod apart;
 mod bounds;
+mod burying;
 mod clock;
 mod consumers;
 mod crash;

@@ -4,7 +4,7 @@ use super::{Disk, DiskFile, DiskLock, FileEntry, OpenMode, Space};
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
 /// What a disk does.
@@ -59,7 +59,7 @@ struct Plan {
 #[derive(Clone)]
 pub struct FaultyDisk {
     below: Arc<dyn Disk>,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<(Mutex<Shared>, Condvar)>,
 }
 
 #[derive(Default)]
@@ -68,6 +68,8 @@ struct Shared {
     counts: BTreeMap<DiskOperation, u64>,
     total: u64,
     ended: bool,
+    /// From the which-th on operations of a kind hang.
+    stalled: Option<(DiskOperation, u64)>,
 }
 
 impl FaultyDisk {
@@ -95,11 +97,33 @@ impl FaultyDisk {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.shared.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Operations of a kind hang from the `number`-th on (the first is 1) until [`Self::go_on`].
+    pub fn stall(&self, operation: DiskOperation, number: u64) {
+        self.with(|shared| shared.stalled = Some((operation, number)));
+    }
+
+    /// What hangs goes on, and nothing hangs any more.
+    pub fn go_on(&self) {
+        self.with(|shared| shared.stalled = None);
+        self.shared.1.notify_all();
+    }
+
+    fn wait_while_stalled(&self, operation: DiskOperation) {
+        let (shared, changed) = &*self.shared;
+        let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = |shared: &mut Shared| {
+            let next = shared.counts.get(&operation).copied().unwrap_or(0) + 1;
+            shared.stalled.is_some_and(|(stalled, number)| stalled == operation && next >= number)
+        };
+        drop(changed.wait_while(shared, stalled).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Counts the operation and says what becomes of it.
     fn meet(&self, operation: DiskOperation) -> Option<Mishap> {
+        self.wait_while_stalled(operation);
         self.with(|shared| {
             let of_kind = shared.counts.entry(operation).or_default();
             *of_kind += 1;
@@ -228,6 +252,21 @@ impl DiskFile for FaultyFile {
 mod tests {
     use super::super::MemoryDisk;
     use super::*;
+
+    #[test]
+    fn what_hangs_goes_on_when_it_is_let_go() {
+        let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
+        let file = disk.open("x", OpenMode::Create).unwrap();
+        disk.stall(DiskOperation::Sync, 2);
+        file.write_at(b"aa", 0).unwrap();
+        file.sync().unwrap();
+        let hangs = std::thread::spawn(move || file.sync());
+        // It cannot have come through before it is let go.
+        assert_eq!(disk.count(DiskOperation::Sync), 1);
+        disk.go_on();
+        hangs.join().unwrap().unwrap();
+        assert_eq!(disk.count(DiskOperation::Sync), 2);
+    }
 
     #[test]
     fn the_chosen_operation_goes_wrong_and_no_other() {
