@@ -1,5 +1,6 @@
 //! When the next message is due: evenly at the rate, and after a standstill at most a second's worth at once.
 
+use crossdock_connector::Rate;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,12 +15,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A pace of so many a second, the first at `now`.
-    pub fn new(per_second: f64, now: Instant) -> Self {
-        // A rate so slow that no clock tells its interval is a message a century.
-        let century = Duration::from_secs(100 * 365 * 24 * 3600);
-        let interval = Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(century).min(century);
-        Self { interval, next: now }
+    /// A pace at a rate, the first at `now`.
+    pub fn new(rate: Rate, now: Instant) -> Self {
+        Self { interval: rate.interval(), next: now }
     }
 
     /// When the next one is due.
@@ -41,7 +39,7 @@ mod tests {
     #[test]
     fn even_and_without_a_flood_after_a_standstill() {
         let start = Instant::now();
-        let mut pace = Pace::new(10.0, start);
+        let mut pace = Pace::new(Rate { per_second: 10.0 }, start);
         let count = |pace: &mut Pace, now: Instant| {
             let mut made = 0;
             while pace.next() <= now {
@@ -53,6 +51,6 @@ mod tests {
         for (millis, made) in [(0, 1), (99, 0), (100, 1), (450, 3), (60_000, 11), (60_050, 0), (60_100, 1)] {
             assert_eq!(count(&mut pace, start + Duration::from_millis(millis)), made, "at {millis} ms");
         }
-        Pace::new(1e-300, start).made(start);
+        Pace::new(Rate { per_second: 1e-300 }, start).made(start);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Input, pace::Pace};
 use async_trait::async_trait;
 use crossdock_connector::{
-    Credit, Diagnostics, Evaluated, Event, Formulas, Received, Receiver, Settlement, Settler, Slot, Source,
+    Credit, Diagnostics, Evaluated, Event, Formulas, Rate, Received, Receiver, Settlement, Settler, Slot, Source,
     SourceConfig, SourceError, SourceErrorKind, Token,
 };
 use crossdock_model::{Digest, DigestBuilder, Envelope, Fault, MessageId, Refusal, RefusalKind, Text, Timestamp};
@@ -29,7 +29,7 @@ struct Plan {
     formulas: Formulas,
     content_type: Option<Text>,
     count: Option<u64>,
-    rate_per_second: Option<f64>,
+    rate: Option<Rate>,
     seed: u64,
     /// Drawn at every start, so that a restart's messages are not taken for those of the last run.
     run: Digest,
@@ -78,7 +78,7 @@ impl GenerateSource {
             formulas: config.formulas.clone(),
             content_type: settings.text("content_type").cloned(),
             count: whole("count"),
-            rate_per_second: settings.rate("rate").map(|rate| rate.per_second),
+            rate: settings.rate("rate"),
             seed: whole("seed").unwrap_or(0),
             run: draw_run(),
         };
@@ -114,7 +114,7 @@ impl Source for GenerateSource {
             let lost: Vec<u64> = state.in_flight.drain().map(|(_, sequence)| sequence).collect();
             state.again.extend(lost.into_iter().map(|sequence| (now, sequence)));
             if state.pace.is_none() {
-                state.pace = self.shared.plan.rate_per_second.map(|per_second| Pace::new(per_second, now));
+                state.pace = self.shared.plan.rate.map(|rate| Pace::new(rate, now));
             }
             state.session
         };

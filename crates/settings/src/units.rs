@@ -19,6 +19,15 @@ pub struct Rate {
     pub per_second: f64,
 }
 
+impl Rate {
+    /// From one event to the next. A rate so slow that no clock tells it is one event a century.
+    #[must_use]
+    pub fn interval(self) -> Duration {
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        Duration::try_from_secs_f64(1.0 / self.per_second).unwrap_or(CENTURY).min(CENTURY)
+    }
+}
+
 struct Units {
     /// What they measure, with its article.
     what: &'static str,

@@ -198,9 +198,12 @@ impl Gateway {
         Ok(Redrive { operation: Some(id), matched })
     }
 
-    /// Goes on with what an earlier process began.
+    /// Goes on with what an earlier process began, from the first letter on: those that stayed are looked at again, and
+    /// counted again if they still do.
     pub(crate) fn resume_operations(&self) {
         for mut operation in self.0.operations.running() {
+            operation.failed = 0;
+            self.0.operations.put(operation.clone());
             if let Some(body) = Body::decode(&operation.body) {
                 operation.body = self.0.renames.body(body, begun_at(operation.id)).encode();
             }

@@ -111,7 +111,7 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
     let channel = inner.channels.get(source).ok_or_else(|| format!("the channel `{source}` is not in the plan"))?;
     if inner.queue_of(channel.number).is_some_and(|queue| queue.account.name == note.route) {
         // It was dropped from a queue that no route reads: its consumers get it after all.
-        let put = channel.put(EncodedMessage::with_notes(envelope, notes), 0);
+        let put = channel.put(encoded(&[Arc::clone(channel)], envelope, notes)?, 0);
         return Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) });
     }
     let handle = inner.route(&note.route).ok_or_else(|| format!("the route `{}` is not in the plan", note.route))?;
@@ -143,9 +143,19 @@ fn back(inner: &Inner, note: &DeadNote, source: &str, envelope: &Envelope, notes
             None => format!("the route `{}` reads another channel than `{source}` by now", note.route),
         });
     }
-    let mut put = Put::new(channel.number, EncodedMessage::with_notes(envelope, notes), 0);
+    let mut put = Put::new(channel.number, encoded(&[Arc::clone(channel)], envelope, notes)?, 0);
     put.settled_for = settled_for;
     Ok(Release { puts: vec![put], account: Counted::Channel(Arc::clone(channel)) })
+}
+
+/// The message as it is put into each of the channels.
+///
+/// # Errors
+/// One of them never has room for it.
+fn encoded(channels: &[Arc<Channel>], envelope: &Envelope, notes: &Notes) -> Result<EncodedMessage, String> {
+    let message = EncodedMessage::with_notes(envelope, notes);
+    let never = channels.iter().find_map(|channel| channel.never_holds(message.len()));
+    never.map_or(Ok(message), Err)
 }
 
 fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &Notes) -> Result<Release, String> {
@@ -162,7 +172,7 @@ fn through_accept(inner: &Inner, note: &DeadNote, envelope: Envelope, notes: &No
         Acceptance::Refused(refusal) => Err(format!("`accept` refuses it again: {}", refusal.fault)),
         Acceptance::Filtered { .. } => Ok(Release { puts: Vec::new(), account: counted(DoorEnd::Filtered, &[]) }),
         Acceptance::Taken { envelope, claims } => {
-            let message = EncodedMessage::with_notes(&envelope, notes);
+            let message = encoded(&plan.channels, &envelope, notes)?;
             let mut puts: Vec<_> = plan.channels.iter().map(|channel| channel.put(message.clone(), 0)).collect();
             if let Some(first) = puts.first_mut() {
                 first.keys = plan.step_keys(inner.shared.time.now(), envelope.id, &claims).collect();

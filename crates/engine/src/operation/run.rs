@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{RequestError, browse::page, claims::commit, gateway::Inner, limits::FULL_PAUSE, shared::Phase};
 use crossdock_model::MessageId;
+use crossdock_settings::Rate;
 use crossdock_store::{
     ChannelNumber, CommitError, Cursor, Offsets, Operation, OperationState, Outcome, Put, PutResult, Settle,
     StoredMessage, SubscriptionInfo, Txn,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Dead letters that are looked at together.
@@ -33,8 +34,8 @@ enum Step {
     On(Cursor),
     /// The queue has nothing more.
     Through,
-    /// There is no room now.
-    Wait,
+    /// There is no room now for the letter here. Those before it that stay have been counted.
+    Wait(Cursor),
     /// The operation is to stop.
     Stop,
 }
@@ -63,7 +64,7 @@ pub(crate) async fn run(inner: Arc<Inner>, operation: Operation) {
 }
 
 async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestError> {
-    let interval = body.rate.map(|rate| Duration::from_secs_f64(1.0 / rate.per_second));
+    let interval = body.rate.map(Rate::interval);
     let mut next = Instant::now();
     for (channel, until) in &body.until {
         let mut place = Place { channel: channel.clone(), from: None, until: *until };
@@ -76,7 +77,10 @@ async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestEr
                     next = interval.map_or(next, |interval| Instant::now() + interval);
                 }
                 Step::Through => break,
-                Step::Wait => sleep(FULL_PAUSE).await,
+                Step::Wait(from) => {
+                    place.from = Some(from);
+                    sleep(FULL_PAUSE).await;
+                }
                 Step::Stop => return Ok(()),
             }
         }
@@ -102,7 +106,7 @@ async fn step(inner: &Inner, id: MessageId, body: &Body, place: &Place, paced: b
             continue;
         }
         if !move_one(inner, &mut operation, &message, info.number).await? {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(inner.seek(info.number, message.offset)?));
         }
         if paced || operation.done + operation.failed >= operation.total {
             return Ok(Step::On(inner.seek(info.number, message.offset + 1)?));

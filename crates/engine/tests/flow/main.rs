@@ -20,6 +20,7 @@ mod dropping;
 mod expiry;
 mod faults;
 mod gate;
+mod redrives;
 mod removed;
 mod renamed;
 mod restart;

@@ -26,6 +26,8 @@ mod crash;
 mod expiry;
 #[path = "../flow/faults.rs"]
 mod faults;
+#[path = "../flow/redrives.rs"]
+mod redrives;
 #[path = "../flow/restart.rs"]
 mod restart;
 #[path = "../flow/sources.rs"]
