@@ -135,6 +135,14 @@ impl Circuit {
         &self.phase
     }
 
+    /// What holds it; none while it is up.
+    pub(crate) const fn down(&self) -> Option<&Down> {
+        match &self.phase {
+            Phase::Up(_) => None,
+            Phase::Down(down) => Some(down),
+        }
+    }
+
     pub(crate) fn suspects(&self) -> &[Suspect] {
         &self.suspects
     }

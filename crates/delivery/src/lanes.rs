@@ -135,16 +135,20 @@ impl Lanes {
         }
     }
 
-    /// A message was not sent after all: it is where it was before its start.
-    pub(crate) fn returned(&mut self, number: u64, offset: u64) {
-        if let Some(lane) = self.lanes.get_mut(&number) {
-            if lane.in_flight == Some(offset) {
-                lane.in_flight = None;
-            }
-            if lane.turn.is_none() {
-                lane.turn = Some(offset);
-            }
+    /// A message was not sent after all: it is where it was before its start; `tried` if it failed before. Gives the one that
+    /// has the turn now, if it is another one: with `skip` nobody waits for a back-off but the one that failed.
+    pub(crate) fn returned(&mut self, number: u64, offset: u64, tried: bool) -> Option<u64> {
+        let lane = self.lanes.get_mut(&number)?;
+        if lane.in_flight == Some(offset) {
+            lane.in_flight = None;
         }
+        if self.order == Order::Skip && tried {
+            return lane.next();
+        }
+        if lane.turn.is_none() {
+            lane.turn = Some(offset);
+        }
+        None
     }
 
     /// A message that is gone keeps the lane that it has until it has [`Lanes::left`] it; false if another one has it.

@@ -4,7 +4,7 @@
 mod desk;
 
 use crossdock_delivery::{Entry, Order, Policy, Prior, Retry};
-use crossdock_model::{Fault, Moment};
+use crossdock_model::{Fault, FaultClass, Moment};
 use desk::{Desk, busy, charged, died, failed, policy, rejected, silent, unreachable, wait};
 use std::time::Duration;
 
@@ -62,6 +62,16 @@ fn a_failed_head_blocks_its_lane_or_is_skipped() {
     desk.now = Moment(2_000);
     desk.end(2, Ok(()));
     assert_eq!(desk.poll().len(), 1);
+
+    // A probe ignores the back-off. Where it reached nobody it waits on, and nobody waits for it.
+    let mut desk = warm(Order::Skip, &[1]);
+    desk.pass(0, failed());
+    desk.link.lost(desk.now, &Fault::new(FaultClass::Unreachable, "http.connect", "connection refused"));
+    assert_eq!(desk.next(), (100, vec![0]));
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(1) });
+    desk.end(0, unreachable());
+    desk.link.restored();
+    assert_eq!(desk.poll(), [1]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod desk;
 
 use crossdock_delivery::{Effect, Entry, Hold, Order, Policy, Scheduler, State};
 use crossdock_model::Moment;
-use desk::{Desk, attempts, charged, died, failed, policy, rejected, unreachable};
+use desk::{Desk, attempts, busy, charged, died, failed, policy, rejected, unreachable};
 
 fn poll(desk: &mut Desk, scheduler: &mut Scheduler) -> Vec<u64> {
     let mut starts = Vec::new();
@@ -262,4 +262,14 @@ fn what_is_shown() {
     assert_eq!(desk.scheduler.status(&desk.link).circuit.state.name(), "up");
     let counters = desk.scheduler.counters();
     assert_eq!((counters.failed, counters.rejected, counters.charges), (6, 1, 0));
+}
+
+#[test]
+fn what_never_left_does_not_show_that_the_connection_works() {
+    let mut desk = Desk::with(policy(), 2);
+    desk.pass(0, unreachable());
+    assert_eq!(desk.next(), (100, vec![0]));
+    let unread = busy(None).map_err(|fault| fault.answered_by(crossdock_model::Answer::Nobody));
+    desk.end(0, unread);
+    assert_eq!((desk.hold(), desk.poll()), (Some(Hold::Unreachable), vec![1]), "the probe is another one's");
 }

@@ -216,8 +216,12 @@ impl Scheduler {
         if let Some(member) = self.members.get_mut(flight.circuit).filter(|_| flight.probed) {
             member.circuit.missed(now, answered);
         }
-        // A connection that was open before may end in a reset or a time-out long after the target has gone.
-        let reached = answered || flight.link_probe.is_some();
+        // A connection that was open before may end in a reset or a time-out long after the target has gone; that of the probe
+        // was made. What was put off on this side (`Busy` by nobody) never left.
+        let reached = answered || (flight.link_probe.is_some() && fault.class == FaultClass::Failed);
+        if !reached {
+            link.drop_probe(flight.link_probe);
+        }
         let Some(since) = link.lost_since().filter(|_| reached) else { return };
         link.answered();
         self.follow(link);
@@ -312,10 +316,12 @@ impl Scheduler {
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         // It had no turn in the order of probes: behind a message that ends each session it would never have one.
         slot.ticket = flight.earlier_ticket;
-        if let Some(lane) = slot.lane {
-            self.lanes.returned(lane, offset);
-        }
+        let tried = slot.tries > 0;
+        let next = slot.lane.and_then(|lane| self.lanes.returned(lane, offset, tried));
         self.register(offset);
+        if let Some(next) = next {
+            self.register(next);
+        }
     }
 
     fn die(&mut self, offset: u64, flight: &Flight, fault: Fault, tried: bool, effects: &mut Vec<Effect>) {

@@ -6,7 +6,7 @@ use crate::{
     circuit::{Circuit, Down, Kind, Phase, Why},
     link::Lost,
 };
-use crossdock_model::Moment;
+use crossdock_model::{Fault, Moment};
 
 impl Scheduler {
     /// Messages that it has.
@@ -78,12 +78,22 @@ impl Scheduler {
         }
     }
 
-    /// Why the target is held, as its status says; none if all of its circuits are up. Costs little beside the status.
+    /// Why the target is held, as its status says; none if all of its circuits are up. Costs a look at each circuit, and not
+    /// what the status of each does.
     #[must_use]
     pub fn trouble(&self, link: &Link) -> Option<Trouble> {
-        let is_held = !link.is_reachable() || self.members.iter().any(|(_, member)| !member.circuit.is_up());
-        let CircuitStatus { hold, since, fault, .. } = is_held.then(|| self.status(link).circuit)?;
-        Some(Trouble { hold: hold?, since: since?, fault: fault? })
+        let lost = link.trouble();
+        let held = self.members.iter().filter_map(|(circuit, member)| {
+            let down = member.circuit.down();
+            Some((since_of(lost, down)?, circuit, down))
+        });
+        let first = held.min_by_key(|(since, circuit, _)| (*since, *circuit));
+        // Without a message there is no circuit, but a connection that may be lost.
+        let (since, down) = match first {
+            Some((since, _, down)) => (since, down),
+            None => (since_of(lost, None)?, None),
+        };
+        Some(Trouble { hold: hold_of(lost, down)?, since, fault: fault_of(lost, down)?.clone() })
     }
 
     /// What is shown of each circuit, in the order of their hashes.
@@ -105,9 +115,10 @@ impl Scheduler {
 fn shown_as(number: u64, circuit: &Circuit, link: &Link) -> CircuitStatus {
     let suspects = circuit.suspects().iter().map(|suspect| suspect.offset).collect();
     let lost = link.trouble();
-    let (limit, down) = match circuit.phase() {
-        Phase::Up(up) => (up.limit, None),
-        Phase::Down(down) => (1, Some(down)),
+    let down = circuit.down();
+    let limit = match circuit.phase() {
+        Phase::Up(up) => up.limit,
+        Phase::Down(_) => 1,
     };
     let probing = lost.is_some_and(Lost::is_probing) || down.is_some_and(|down| down.probe.is_some());
     CircuitStatus {
@@ -118,12 +129,20 @@ fn shown_as(number: u64, circuit: &Circuit, link: &Link) -> CircuitStatus {
             (true, true) => State::Probing,
         },
         hold: hold_of(lost, down),
-        since: lost.map(|lost| lost.since).into_iter().chain(down.map(|down| down.since)).min(),
-        fault: lost.map(|lost| &lost.fault).or_else(|| down.map(|down| &down.fault)).cloned(),
+        since: since_of(lost, down),
+        fault: fault_of(lost, down).cloned(),
         next_probe: next_probe(circuit, lost).filter(|_| !probing),
         suspects,
         limit,
     }
+}
+
+fn since_of(lost: Option<&Lost>, down: Option<&Down>) -> Option<Moment> {
+    lost.map(|lost| lost.since).into_iter().chain(down.map(|down| down.since)).min()
+}
+
+fn fault_of<'a>(lost: Option<&'a Lost>, down: Option<&'a Down>) -> Option<&'a Fault> {
+    lost.map(|lost| &lost.fault).or_else(|| down.map(|down| &down.fault))
 }
 
 /// An outage stays one when the connection is lost too; every other hold becomes that of the connection.

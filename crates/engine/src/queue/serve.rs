@@ -159,7 +159,8 @@ impl QueueTask {
         }
     }
 
-    /// A message was read for the first of those who wait; if none does any more, it waits for the next.
+    /// A message was read for the first of those who wait. If none does any more, or another one who wants fewer by now, it
+    /// is the next to be given out.
     fn gathered(&mut self, message: StoredMessage) {
         let offset = message.offset;
         let Ok(deadline) = deadline(&message, self.expire_after) else {
@@ -171,7 +172,7 @@ impl QueueTask {
             self.table.forget(offset);
             return self.outbox.settle(self.claimed.subscription, Outcome::Expired, offset);
         }
-        match self.waiters.front_mut() {
+        match self.waiters.front_mut().filter(|waiter| waiter.room().0 > 0) {
             Some(waiter) => {
                 self.table.gather(offset);
                 waiter.bytes += message.len();

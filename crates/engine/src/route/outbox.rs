@@ -79,8 +79,16 @@ impl Outbox {
 
     /// The store has it.
     pub fn stored(&mut self, parcel: &Parcel) {
-        if matches!(parcel, Parcel::Settles(_)) && self.refused.settles.is_empty() {
-            self.refused.holds = false;
+        let refused = &mut self.refused;
+        match parcel {
+            Parcel::Settles(_) => refused.holds &= !refused.settles.is_empty(),
+            // What was refused of them before is of earlier tries, and may not come behind these.
+            Parcel::Touches(touches) if !refused.touches.is_empty() => {
+                for touch in touches {
+                    refused.touches.remove(&(touch.subscription.0, touch.offset));
+                }
+            }
+            Parcel::Touches(_) => {}
         }
     }
 
@@ -174,6 +182,23 @@ mod tests {
         assert!(outbox.is_empty());
         assert_eq!((settled, touched), (2000, 2000));
         assert!(decisions > 60, "{decisions}");
+    }
+
+    #[test]
+    fn an_earlier_try_does_not_come_behind_a_later_one_that_found_room() {
+        let mut outbox = Outbox::default();
+        let (subscription, at) = (SubscriptionNumber(3), Timestamp(7));
+        let touch = |offset, tries| Touch { subscription, offset, tries, charges: 0, due: None, at, fault: None };
+        outbox.touch(touch(5, 1));
+        outbox.touch(touch(6, 1));
+        let earlier = outbox.take(64 << 10).unwrap();
+        outbox.touch(touch(5, 2));
+        let later = outbox.take(64 << 10).unwrap();
+        outbox.refuse(earlier);
+        outbox.stored(&later);
+        outbox.retry(outbox.retry_at().unwrap());
+        let Some(Parcel::Touches(again)) = outbox.take(64 << 10) else { panic!("the other is submitted again") };
+        assert_eq!(again.iter().map(|touch| (touch.offset, touch.tries)).collect::<Vec<_>>(), [(6, 1)]);
     }
 
     #[test]

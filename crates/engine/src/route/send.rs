@@ -9,7 +9,7 @@ use super::{
 use crate::{crash::Permit, limits::Fill, tasks::blocking};
 use crossdock_connector::{Outgoing, Ticket};
 use crossdock_delivery::Start;
-use crossdock_model::{Fault, FaultClass, Text, Timestamp};
+use crossdock_model::{Answer, Fault, FaultClass, Text, Timestamp};
 use crossdock_store::{
     CommitError, Committed, EncodedMessage, Offsets, Outcome, PutResult, ReadError, Settle, StoredMessage, Txn,
 };
@@ -138,7 +138,8 @@ impl RouteTask {
             self.note(at, std::iter::empty());
         }
         let Some(target) = self.targets.get_mut(at) else { return };
-        if self.stopping.is_some() {
+        // It may have been told to hold, or to stop, since the reading began.
+        if self.held {
             target.unsent(offset);
         } else {
             self.start_one(at, &start, self.shared.time.now());
@@ -168,7 +169,7 @@ impl RouteTask {
             }
             ReadError::Io(_) | ReadError::Fenced | ReadError::Cursor => {
                 tracing::error!(route = %self.evaluator.route().id, offset, %error, "cannot read a message again");
-                let fault = Fault::new(FaultClass::Busy, "store.read", error.to_string());
+                let fault = Fault::new(FaultClass::Busy, "store.read", error.to_string()).answered_by(Answer::Nobody);
                 self.finish(at, vec![(offset, Err(fault))]);
             }
         }

@@ -5,7 +5,7 @@ use crossdock_engine::Options;
 use crossdock_store::{Channels, Disk, MemoryDisk, Store};
 use std::sync::Arc;
 
-/// Whether a route may have a gate.
+/// Whether a decision is taken whole, so that a route may have a gate.
 pub const GATES: bool = true;
 
 /// What outlives a gateway.

@@ -14,6 +14,7 @@ mod apart;
 mod bounds;
 mod burying;
 mod clock;
+mod cold;
 mod consumers;
 mod crash;
 mod dropping;

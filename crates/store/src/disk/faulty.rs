@@ -70,6 +70,7 @@ struct Shared {
     ended: bool,
     /// From the which-th on operations of a kind hang.
     stalled: Option<(DiskOperation, u64)>,
+    hanging: usize,
 }
 
 impl FaultyDisk {
@@ -111,14 +112,21 @@ impl FaultyDisk {
         self.shared.1.notify_all();
     }
 
+    /// How many operations hang.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.with(|shared| shared.hanging)
+    }
+
     fn wait_while_stalled(&self, operation: DiskOperation) {
         let (shared, changed) = &*self.shared;
-        let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.hanging += 1;
         let stalled = |shared: &mut Shared| {
             let next = shared.counts.get(&operation).copied().unwrap_or(0) + 1;
             shared.stalled.is_some_and(|(stalled, number)| stalled == operation && next >= number)
         };
-        drop(changed.wait_while(shared, stalled).unwrap_or_else(PoisonError::into_inner));
+        changed.wait_while(shared, stalled).unwrap_or_else(PoisonError::into_inner).hanging -= 1;
     }
 
     /// Counts the operation and says what becomes of it.
@@ -261,7 +269,9 @@ mod tests {
         file.write_at(b"aa", 0).unwrap();
         file.sync().unwrap();
         let hangs = std::thread::spawn(move || file.sync());
-        // It cannot have come through before it is let go.
+        while disk.hanging() == 0 {
+            std::thread::yield_now();
+        }
         assert_eq!(disk.count(DiskOperation::Sync), 1);
         disk.go_on();
         hangs.join().unwrap().unwrap();

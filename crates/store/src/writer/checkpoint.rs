@@ -12,10 +12,15 @@ impl Writer {
         BETWEEN_BYTES.min(self.log.segment_bytes * 2)
     }
 
-    /// A checkpoint that comes with the bytes written. One that finds no room is tried again after as many bytes.
+    /// A checkpoint that comes with the bytes written. One that finds no room is tried again after as many bytes; whoever wrote
+    /// them hears nothing of it, since they are stored.
     pub fn checkpoint_when_due(&mut self) -> Result<(), Trouble> {
         self.bytes_since_checkpoint = 0;
-        self.release_when_due()?;
+        match self.release_when_due() {
+            // It is looked for again in a while.
+            Ok(()) | Err(Trouble::NoSpace) => {}
+            Err(trouble) => return Err(trouble),
+        }
         match self.checkpoint(false).and_then(|()| self.remove_dead_segments()) {
             Ok(()) => {
                 self.begin_cleaning(Pace::Busy);

@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-/// Whether a route may have a gate: not where a decision can be torn.
+/// Whether a decision is taken whole, so that a route may have a gate. not where a decision can be torn.
 pub const GATES: bool = false;
 
 /// What outlives a gateway.
