@@ -70,12 +70,14 @@ fn run(case: &Case, messages: u64) -> u64 {
 fn main() {
     let messages = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(2_000_000);
     let plain = Policy { max_in_flight: 256, ..Policy::default() };
+    let few = Policy { max_in_flight: 8, window: 1032, ..Policy::default() };
     let ordered = Policy { order: Order::BlockKey, ..plain };
     let cases = [
         Case { name: "plain", policy: plain, lanes: 1, circuits: 1, poison: 0, batch: 256 },
         Case { name: "plain, 64 in flight", policy: Policy::default(), lanes: 1, circuits: 1, poison: 0, batch: 64 },
         Case { name: "1,000 keys in order", policy: ordered, lanes: 1_000, circuits: 1, poison: 0, batch: 256 },
         Case { name: "1,000 circuits", policy: plain, lanes: 1, circuits: 1_000, poison: 0, batch: 256 },
+        Case { name: "20,000 circuits, 8 in flight", policy: few, lanes: 1, circuits: 20_000, poison: 0, batch: 8 },
         Case { name: "1 % poison", policy: plain, lanes: 1, circuits: 1, poison: 101, batch: 256 },
     ];
     for case in &cases {

@@ -19,7 +19,20 @@ pub(crate) struct Member {
     pub(crate) retry_next: bool,
     /// Messages that belong to it, wherever they are.
     pub(crate) messages: usize,
+    /// What the sums over all circuits have of it.
+    pub(crate) tally: Tally,
     link_epoch: u64,
+}
+
+/// What a circuit adds to the sums over all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tally {
+    /// Messages that wait for another try, or in a circuit that holds them apart.
+    pub(crate) apart: usize,
+    /// Messages that were never tried and wait with those of others.
+    pub(crate) voices: usize,
+    /// Since when it is not up.
+    pub(crate) down_since: Option<Moment>,
 }
 
 /// A message that may start.
@@ -39,6 +52,7 @@ impl Member {
             wake: None,
             retry_next: true,
             messages: 0,
+            tally: Tally::default(),
             link_epoch,
         }
     }

@@ -44,6 +44,7 @@ impl Scheduler {
                 FaultClass::Unreachable => self.unreachable(now, link, (offset, flight), &fault, effects),
             },
         }
+        self.members.recount(circuit);
         self.activate(circuit);
     }
 

@@ -96,15 +96,8 @@ impl Scheduler {
     /// are poison, only another one can show that the target works, and so end them.
     #[must_use]
     pub fn room(&self) -> usize {
-        let (mut held, mut voices) = (self.lanes.blocked_len(), 0);
-        for (circuit, member) in self.members.iter() {
-            held += member.queue.waiting_len();
-            if Members::holds_apart(circuit, member) {
-                held += member.queue.fresh_len();
-            } else {
-                voices += member.queue.fresh_len();
-            }
-        }
+        let (apart, voices) = self.members.waiting();
+        let held = self.lanes.blocked_len() + apart;
         let under_way = self.slots.len().saturating_sub(held);
         let window = self.policy.window.max(1).saturating_sub(under_way);
         let held_room = self.policy.held_max.saturating_sub(held);
@@ -159,6 +152,7 @@ impl Scheduler {
         }
         vacant.insert(slot);
         if free {
+            self.members.recount(entry.circuit);
             self.activate(entry.circuit);
         } else if entry.crash_suspect {
             self.suspected.insert(entry.offset);
@@ -268,6 +262,7 @@ impl Scheduler {
             slot.place = Place::Waiting;
             member.queue.put_waiting(offset, slot.wait());
         }
+        self.members.recount(circuit);
         self.activate(circuit);
     }
 
@@ -281,6 +276,7 @@ impl Scheduler {
             Place::Parked | Place::InFlight | Place::Suspected => {}
         }
         slot.place = Place::Parked;
+        self.members.recount(slot.circuit);
     }
 
     /// Forgets a message, wherever it is, and gives what was known of it; the next of its lane has the turn.
@@ -320,7 +316,9 @@ impl Scheduler {
             Place::Parked | Place::InFlight => {}
         }
         member.messages = member.messages.saturating_sub(1);
-        if member.messages == 0 && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
+        let is_idle = member.messages == 0;
+        self.members.recount(slot.circuit);
+        if is_idle && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
             let wake = self.members.remove(slot.circuit).and_then(|member| member.wake);
             wake.map(|at| self.timers.remove(&(at, slot.circuit)));
         }

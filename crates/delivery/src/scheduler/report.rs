@@ -78,22 +78,12 @@ impl Scheduler {
         }
     }
 
-    /// Why the target is held, as its status says; none if all of its circuits are up. Costs a look at each circuit, and not
-    /// what the status of each does.
+    /// Why the target is held; none if all of its circuits are up: of those that are not, the one that left up first tells, else
+    /// the connection. Costs the same however many circuits there are.
     #[must_use]
     pub fn trouble(&self, link: &Link) -> Option<Trouble> {
-        let lost = link.trouble();
-        let held = self.members.iter().filter_map(|(circuit, member)| {
-            let down = member.circuit.down();
-            Some((since_of(lost, down)?, circuit, down))
-        });
-        let first = held.min_by_key(|(since, circuit, _)| (*since, *circuit));
-        // Without a message there is no circuit, but a connection that may be lost.
-        let (since, down) = match first {
-            Some((since, _, down)) => (since, down),
-            None => (since_of(lost, None)?, None),
-        };
-        Some(Trouble { hold: hold_of(lost, down)?, since, fault: fault_of(lost, down)?.clone() })
+        let (lost, down) = (link.trouble(), self.members.first_down().and_then(|member| member.circuit.down()));
+        Some(Trouble { hold: hold_of(lost, down)?, since: since_of(lost, down)?, fault: fault_of(lost, down)?.clone() })
     }
 
     /// What is shown of each circuit, in the order of their hashes.

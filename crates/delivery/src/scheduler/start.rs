@@ -110,6 +110,7 @@ impl Scheduler {
                 Kind::Fresh => member.queue.remove_fresh(pick.offset),
                 Kind::Retry => member.queue.remove_waiting(pick.offset, wait),
             }
+            self.members.recount(circuit);
             let Some(lane) = slot.lane else { return self.start(link, pick, false) };
             if !self.lanes.is_busy(lane) {
                 self.lanes.started(lane, pick.offset);
