@@ -20,6 +20,8 @@ mod listener;
 mod plan;
 mod sender;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use plan::Target;

@@ -19,11 +19,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::{timeout, timeout_at},
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout_at};
 
 /// Bytes after which frames are written.
 const WRITE_BYTES: usize = 64 << 10;
@@ -35,7 +31,7 @@ const KNOWN_MAX: usize = 1024;
 /// The sending half.
 pub struct AmqpSender {
     target: Arc<Target>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     writer: Writer,
     listening: JoinHandle<()>,
     known: HashSet<Text>,
@@ -154,9 +150,7 @@ impl AmqpSender {
             self.writer.send(out).await?;
             answer.await.map_err(|_| self.over())
         };
-        let late =
-            |_| Trouble::new(TroubleKind::Broken, format!("the server did not answer within {:?}", self.timeout));
-        match timeout(self.timeout, asking).await.map_err(late)?? {
+        match self.unless_late(asking).await?? {
             Ok(()) => {
                 if self.known.len() >= KNOWN_MAX {
                     self.known.clear();
@@ -172,6 +166,22 @@ impl AmqpSender {
         Ok(())
     }
 
+    /// Waits for an answer of the server; nothing is late while it blocks.
+    async fn unless_late<T>(&self, asking: impl Future<Output = T>) -> Result<T, Trouble> {
+        let (mut asking, since) = (std::pin::pin!(asking), tokio::time::Instant::now());
+        loop {
+            let now = tokio::time::Instant::now();
+            let by = self.shared.lock().free_since().map_or(now, |free| free.max(since)) + self.timeout;
+            if by <= now {
+                let text = format!("the server did not answer within {:?}", self.timeout);
+                return Err(Trouble::new(TroubleKind::Broken, text));
+            }
+            if let Ok(answer) = timeout_at(by, &mut asking).await {
+                return Ok(answer);
+            }
+        }
+    }
+
     fn over(&self) -> Trouble {
         let over = self.shared.lock().over.clone();
         over.unwrap_or_else(|| Trouble::new(TroubleKind::Broken, "the session is over"))
@@ -180,11 +190,13 @@ impl AmqpSender {
     async fn submit_all(&mut self, waiting: &mut Waiting) -> Result<(), Trouble> {
         while !waiting.messages.is_empty() {
             let mut out = BytesMut::with_capacity(WRITE_BYTES);
-            let obstacle = self.publish(waiting, &mut out);
+            let obstacle = self.publish(waiting, &mut out)?;
             if !out.is_empty() {
                 self.write(out).await?;
+                // It hears of changes as well: what was in the way before may be gone without another one.
+                continue;
             }
-            match obstacle? {
+            match obstacle {
                 None => {}
                 Some(Obstacle::Wait) => self.shared.change.notified().await,
                 Some(Obstacle::Ask) => self.ask(waiting).await?,

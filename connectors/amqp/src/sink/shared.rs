@@ -164,6 +164,14 @@ impl State {
         matches!(self.flow, Flow::Blocked { .. })
     }
 
+    /// Since when it lets publish; none while it blocks.
+    pub const fn free_since(&self) -> Option<Instant> {
+        match self.flow {
+            Flow::Free { since } => Some(since),
+            Flow::Blocked { .. } => None,
+        }
+    }
+
     /// The fault of a message that is not published since the server blocks.
     pub fn blocked(&mut self) -> Option<Fault> {
         match &mut self.flow {
