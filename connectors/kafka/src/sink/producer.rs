@@ -82,6 +82,11 @@ impl Producer {
         self.context().under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Whether no record is under way, of whatever target.
+    pub fn is_empty(&self) -> bool {
+        self.context().under_way.load(Ordering::Acquire) == 0
+    }
+
     /// Whether librdkafka gave the producer up.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.inner.client().fatal_error().is_some()
@@ -122,7 +127,7 @@ fn hear(mut producer: Arc<Producer>) {
         // A poll hears one event, which is the answers to a request.
         while producer.hears() {}
         producer.context().post();
-        let idle = producer.context().under_way.load(Ordering::Acquire) == 0;
+        let idle = producer.is_empty();
         producer = match Arc::try_unwrap(producer) {
             Ok(last) => return drop(last),
             Err(shared) => shared,

@@ -13,6 +13,9 @@ use std::{
 
 /// How long a full queue is left to empty itself before it is tried again unasked: another target's records may fill it.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
+/// So often in a row a record finds a full queue with nothing in it before it is too large for one: that once or twice another
+/// target's records came and went meanwhile is possible, again and again is not.
+const FULL_OF_NOTHING_MAX: u32 = 5;
 /// With more records under way than this, further ones are kept back: librdkafka makes no second request to a partition while
 /// one is under way, and once a record has waited for longer than `linger.ms` its thread does not sleep until it may (2.12:
 /// `rd_kafka_toppar_producer_serve` wakes itself at once). What is kept back goes out together, in fewer and larger requests.
@@ -129,12 +132,16 @@ impl Sender for KafkaSender {
         }
         self.session.few(UNDER_WAY_FEW, Instant::now() + KEPT_BACK_MAX).await;
         self.session.begin(waiting.messages.as_slice().iter().map(|message| message.ticket));
-        let mut refused = Results::new();
+        let (mut refused, mut full_of_nothing) = (Results::new(), 0);
         while let Some(message) = waiting.messages.as_slice().first() {
             match self.give(message) {
                 Given::Taken => {}
                 Given::Refused(fault) => refused.push((message.ticket, Err(fault))),
+                Given::Full if full_of_nothing >= FULL_OF_NOTHING_MAX => {
+                    refused.push((message.ticket, Err(never_fits(message))));
+                }
                 Given::Full => {
+                    full_of_nothing = if self.producer.is_empty() { full_of_nothing + 1 } else { 0 };
                     // The record keeps its place: nothing overtakes it.
                     self.session.post(std::mem::take(&mut refused));
                     let _ = tokio::time::timeout(FULL_PAUSE, self.session.answered()).await;
@@ -148,6 +155,7 @@ impl Sender for KafkaSender {
                     return Err(SinkError(fault.text.to_string()));
                 }
             }
+            full_of_nothing = 0;
             waiting.messages.next();
         }
         self.session.post(refused);
@@ -165,6 +173,16 @@ impl Drop for KafkaSender {
         self.session.give_up(&interrupted("the gateway ended before the brokers had answered"));
         self.producer.context().leave(self.place);
     }
+}
+
+/// A record that librdkafka's queue has no room for even when it is empty.
+fn never_fits(message: &Outgoing) -> Fault {
+    let bytes = message.envelope.bytes().len();
+    let text = format!(
+        "the payload of {bytes} bytes is more than the producer's queue holds at all: raise `queue.buffering.max.kbytes` in \
+         `options`, or send less"
+    );
+    Fault::rejected("kafka.queue_too_small", text)
 }
 
 fn interrupted(text: &str) -> Fault {

@@ -179,3 +179,24 @@ fn a_preview_says_what_would_be_sent() {
     assert_eq!(&*preview.act, "produce to orders, key k");
     assert_eq!(preview.headers, [(Text::from_static("message-id"), Text::from_static("id-1"))]);
 }
+
+/// It would be waited with for ever, and whatever comes behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_the_whole_queue_is_refused_and_holds_up_nobody() {
+    let address = servers::kafka().address();
+    let topic = topic(address, 1);
+    let (kafka, posted) = (kafka("s"), Posted::default());
+    let connection = json!({ "brokers": [address], "options": { "queue.buffering.max.kbytes": "1" } });
+    let mut sender = sender(&kafka, &sink_of(&connection, &json!({ "topic": topic })), &posted).await.unwrap();
+    let slots = [text(&topic)];
+    let batch = vec![
+        outgoing(1, envelope("small"), &slots),
+        outgoing(2, envelope(&"x".repeat(3000)), &slots),
+        outgoing(3, envelope("small as well"), &slots),
+    ];
+    tokio::time::timeout(LONG, sender.submit(batch)).await.expect("it waits for ever").unwrap();
+    let results = posted.count(3).await;
+    let shown: Vec<_> = results.iter().map(|(ticket, it)| (*ticket, it.as_ref().err().map(|it| it.class))).collect();
+    assert_eq!(shown, [(1, None), (2, Some(FaultClass::Rejected)), (3, None)]);
+    sender.close(Instant::now() + LONG).await;
+}
