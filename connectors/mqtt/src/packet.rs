@@ -46,6 +46,12 @@ pub(crate) enum Incoming {
         topic: Bytes,
         packet_bytes: usize,
     },
+    /// A publish that is whole and can be no message: its topic or its properties are wrong.
+    Unreadable {
+        qos: QoS,
+        id: u16,
+        why: String,
+    },
     PubAck(u16, Result<(), Refused>),
     PubRec(u16, Result<(), Refused>),
     PubRel(u16),

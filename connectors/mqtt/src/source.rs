@@ -97,7 +97,7 @@ impl MqttSource {
             recorded: Arc::clone(&self.recorded),
         };
         let (link, driver) = Link::start(opened, Inbox::new(terms, awaited), out);
-        session::subscribed(&link).await?;
+        session::subscribed(&link, self.broker.connect_timeout).await?;
         if link.lock().role.is_subscribed() {
             self.remember(Vec::new()).await;
         }

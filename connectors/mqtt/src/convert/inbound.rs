@@ -104,6 +104,12 @@ pub(crate) fn too_large(packet_bytes: usize, body_bytes_max: u64) -> Box<Refusal
     refusal(RefusalKind::TooLarge, "mqtt.too_large", &text)
 }
 
+/// What is said of a publish whose topic or properties break the protocol.
+pub(crate) fn unreadable(why: &str) -> Box<Refusal> {
+    let text = format!("the broker passed on what can be no message: {why}");
+    refusal(RefusalKind::Undecodable, "mqtt.malformed", &text)
+}
+
 fn refusal(kind: RefusalKind, code: &'static str, text: &str) -> Box<Refusal> {
     Box::new(Refusal { kind, fault: Fault::rejected(Text::from_static(code), text), violations: Vec::new() })
 }

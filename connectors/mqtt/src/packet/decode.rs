@@ -28,7 +28,7 @@ impl Decoder {
     }
 
     /// The next packet, taken off the buffer; none while it is not complete, and then the buffer has room for what is
-    /// missing.
+    /// missing. A publish that is wrong in itself is [`Incoming::Unreadable`]; what stands behind it can be read.
     ///
     /// # Errors
     /// The bytes break the protocol, and the connection is of no further use.
@@ -48,11 +48,20 @@ impl Decoder {
             buffer.reserve(if frame.is_publish() { missing } else { missing.min(1 << 16) });
             return Ok(None);
         }
-        match self.version {
-            Version::V4 => {
-                v4::Packet::read(buffer, PACKET_BYTES_MAX).map_err(|error| error.to_string()).and_then(of_v4).map(Some)
+        let answerable = if frame.is_publish() { frame.answerable(buffer) } else { None };
+        let bytes_behind = buffer.len() - frame.packet_bytes;
+        let read = match self.version {
+            Version::V4 => v4::Packet::read(buffer, PACKET_BYTES_MAX).map(of_v4).map_err(|error| error.to_string()),
+            Version::V5 => v5::Packet::read(buffer, None).map(of_v5).map_err(|error| error.to_string()),
+        };
+        match (read, answerable) {
+            (Ok(packet), _) => packet.map(Some),
+            // Who ends the connection over it is sent it again, first, for ever.
+            (Err(why), Some((qos, id))) => {
+                buffer.advance(buffer.len() - bytes_behind);
+                Ok(Some(Incoming::Unreadable { qos, id, why }))
             }
-            Version::V5 => v5::Packet::read(buffer, None).map_err(|error| error.to_string()).and_then(of_v5).map(Some),
+            (Err(why), None) => Err(why),
         }
     }
 
@@ -228,6 +237,13 @@ mod tests {
                     prop_assert_eq!((found.id, &*found.topic, &found.payload[..]), (id, &b"a/b"[..], &payload[..]));
                     prop_assert_eq!(found.properties.is_some(), version == Version::V5);
                 }
+                // Its topic has what no topic may have: what stands behind it is found all the same.
+                let mut wrong = one.clone();
+                let topic = wrong.windows(3).position(|bytes| bytes == b"a/b").unwrap();
+                wrong[topic + 1] = 0xff;
+                let packets = read(version, &[&wrong[..], &one[..]].concat(), piece, 1 << 20).unwrap();
+                let passed = matches!(&packets[..], [Incoming::Unreadable { id: found, .. }, Incoming::Publish(_)] if *found == id);
+                prop_assert!(passed, "{:?}", packets);
                 // Too large, it is skipped, and what stands behind it is found.
                 let packets = read(version, &[&one[..], &[0xd0, 0]].concat(), piece, 8).unwrap();
                 let skipped = matches!(&packets[..], [Incoming::TooLarge { id: found, .. }, Incoming::PingResp] if *found == id);

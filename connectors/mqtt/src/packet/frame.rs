@@ -34,7 +34,7 @@ pub(super) fn peek(bytes: &[u8]) -> Result<Option<Frame>, &'static str> {
     Err("a packet's length takes more than four bytes")
 }
 
-/// What is acknowledged of a publish that is too large.
+/// What is acknowledged of a publish that is not kept.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Head {
     pub(super) qos: QoS,
@@ -54,12 +54,7 @@ impl Frame {
     /// They do not fit the packet.
     pub(super) fn take_head(&self, buffer: &mut BytesMut) -> Result<Option<Head>, &'static str> {
         const WRONG: &str = "a publish has no topic or packet id";
-        let qos = match self.first >> 1 & 3 {
-            0 => QoS::AtMostOnce,
-            1 => QoS::AtLeastOnce,
-            2 => QoS::ExactlyOnce,
-            _ => return Err(WRONG),
-        };
+        let qos = self.qos().ok_or(WRONG)?;
         let length_at = self.head_bytes;
         let Some(&[high, low]) = buffer.get(length_at..length_at + 2) else { return Ok(None) };
         let topic_bytes = usize::from(u16::from_be_bytes([high, low]));
@@ -81,9 +76,50 @@ impl Frame {
     }
 }
 
+impl Frame {
+    fn qos(&self) -> Option<QoS> {
+        match self.first >> 1 & 3 {
+            0 => Some(QoS::AtMostOnce),
+            1 => Some(QoS::AtLeastOnce),
+            2 => Some(QoS::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    /// What is acknowledged of a publish that is all there, without taking it: its QoS and packet id, 0 without one. None if
+    /// they do not fit the packet.
+    pub(super) fn answerable(&self, bytes: &[u8]) -> Option<(QoS, u16)> {
+        let qos = self.qos()?;
+        let packet = bytes.get(self.head_bytes..self.packet_bytes)?;
+        let (topic_bytes, rest) = packet.split_first_chunk()?;
+        let behind = rest.get(usize::from(u16::from_be_bytes(*topic_bytes))..)?;
+        if qos == QoS::AtMostOnce {
+            return Some((qos, 0));
+        }
+        let id = u16::from_be_bytes(*behind.first_chunk()?);
+        (id > 0).then_some((qos, id))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_answered_is_seen_without_taking_it() {
+        let id_and_qos = |packet: &[u8]| peek(packet).unwrap().unwrap().answerable(packet);
+        assert_eq!(id_and_qos(&[0x32, 9, 0, 3, b'a', 0, b'b', 0, 7, 1, 2]), Some((QoS::AtLeastOnce, 7)));
+        assert_eq!(id_and_qos(&[0x34, 4, 0, 0, 1, 2]), Some((QoS::ExactlyOnce, 258)));
+        assert_eq!(id_and_qos(&[0x30, 3, 0, 1, 0xff]), Some((QoS::AtMostOnce, 0)));
+        let wrong: [&[u8]; 5] = [
+            &[0x36, 4, 0, 0, 0, 1],
+            &[0x32, 4, 0, 3, 0, 1],
+            &[0x32, 4, 0, 0, 0, 0],
+            &[0x32, 3, 0, 0, 1],
+            &[0x32, 9, 0, 0, 0, 1],
+        ];
+        assert!(wrong.iter().all(|packet| id_and_qos(packet).is_none()));
+    }
 
     #[test]
     fn lengths() {

@@ -190,7 +190,7 @@ impl Inbox {
 
     fn token(&mut self, qos: QoS, id: u16) -> Token {
         // The tracker numbers what it gets from 0, so the number is known before.
-        let seq = self.tracker.watermark() + self.tracker.outstanding() as u64;
+        let seq = self.arrived();
         self.tracker.receive(Due { qos, id, seq });
         Token { session: self.terms.epoch, scope: 0, seq }
     }
@@ -247,6 +247,19 @@ impl Inbox {
         Ok(())
     }
 
+    fn unreadable(&mut self, qos: QoS, id: u16, why: &str, out: &mut Out) -> Result<(), Ended> {
+        if let Some(token) = self.begin(qos, id, out)? {
+            tracing::warn!(id, why, "a message whose topic or properties cannot be read is refused");
+            self.ready.push_back(Arrived::Refused(token, inbound::unreadable(why)));
+        }
+        Ok(())
+    }
+
+    /// How many messages came, whatever became of them.
+    pub(super) fn arrived(&self) -> u64 {
+        self.tracker.watermark() + self.tracker.outstanding() as u64
+    }
+
     fn released(&mut self, id: u16, out: &mut Out) -> Result<(), Ended> {
         if self.unsettled.contains(&id) {
             return Err(Ended::protocol(format!("the broker released packet {id}, which was not confirmed")));
@@ -289,6 +302,7 @@ impl Role for Inbox {
         match packet {
             Incoming::Publish(publish) => self.publish(publish, out),
             Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes, out),
+            Incoming::Unreadable { qos, id, why } => self.unreadable(qos, id, &why, out),
             Incoming::PubRel(id) => self.released(id, out),
             Incoming::SubAck(id, results) => self.subscribed(id, results),
             Incoming::UnsubAck => {

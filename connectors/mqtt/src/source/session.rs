@@ -1,10 +1,13 @@
 //! The two halves of a connection that the engine holds.
 
 use super::inbox::Inbox;
-use crate::link::{Driver, Ended, Link};
+use crate::link::{Driver, End, Ended, Link};
 use async_trait::async_trait;
 use crossdock_connector::{Credit, Event, Receiver, Settlement, Settler, SourceError, Token};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time::timeout_at;
 
 /// Takes what has come.
@@ -25,8 +28,12 @@ pub(super) fn halves(link: Arc<Link<Inbox>>, driver: Driver) -> (MqttReceiver, M
 
 /// Waits until the broker has answered the SUBSCRIBE, or until what the session held back fills the inbox: then it was
 /// subscribed before, and the answer stands behind messages that nobody has taken yet.
-pub(super) async fn subscribed(link: &Link<Inbox>) -> Result<(), Ended> {
+///
+/// # Errors
+/// The session ended, or for so long neither an answer nor a message came.
+pub(super) async fn subscribed(link: &Link<Inbox>, patience: Duration) -> Result<(), Ended> {
     use crate::link::Role as _;
+    let (mut arrived, mut by) = (0, tokio::time::Instant::now() + patience);
     loop {
         {
             let state = link.lock();
@@ -36,8 +43,14 @@ pub(super) async fn subscribed(link: &Link<Inbox>) -> Result<(), Ended> {
             if state.role.is_subscribed() || !state.role.wants_more() {
                 return Ok(());
             }
+            if arrived != state.role.arrived() {
+                (arrived, by) = (state.role.arrived(), tokio::time::Instant::now() + patience);
+            }
         }
-        link.news().await;
+        if timeout_at(by, link.news()).await.is_err() {
+            let text = format!("the broker did not answer the SUBSCRIBE within {patience:?}");
+            return Err(Ended::new(End::Silent, text));
+        }
     }
 }
 

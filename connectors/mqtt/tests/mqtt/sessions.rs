@@ -74,6 +74,23 @@ async fn a_broker_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_broker_that_does_not_answer_the_subscribe_is_given_up() {
+    let broker = Broker::new().await;
+    let script = async {
+        let (mut wire, _) = broker.welcome(false).await;
+        // It goes on answering pings.
+        while let Some(packet) = wire.try_read().await {
+            if matches!(packet, v4::Packet::PingReq) {
+                wire.write(&[0xd0, 0]).await;
+            }
+        }
+    };
+    let error = trouble(&broker, json!({ "connect_timeout": "1500ms", "keep_alive": "1s" }), script).await;
+    assert_eq!(error.kind, Kind::Connection, "{error}");
+    assert!(error.to_string().contains("SUBSCRIBE"), "{error}");
+}
+
+#[tokio::test]
 async fn refused_logins_say_why() {
     let broker = Broker::new().await;
     for (code, kind) in
