@@ -1,6 +1,7 @@
 //! The source: subscribes, and acknowledges what is stored.
 
 mod inbox;
+mod recorded;
 mod session;
 mod subscriptions;
 
@@ -8,7 +9,6 @@ use crate::{
     broker::Broker,
     convert::inbound,
     link::{self, Ended, Link, Opened, Wish},
-    lock,
     packet::{self, QoS, qos},
     topic,
 };
@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use bytes::BytesMut;
 use crossdock_connector::{Diagnostic, Diagnostics, Receiver, Settler, Source, SourceConfig, SourceError};
 use crossdock_model::Text;
-use inbox::{Awaited, Inbox, Recorded, Terms};
+use inbox::{Awaited, Inbox, Terms};
+use recorded::Recorded;
 use session::{MqttReceiver, MqttSettler};
 use std::{path::Path, sync::Arc};
 use subscriptions::Subscriptions;
@@ -85,7 +86,7 @@ impl MqttSource {
         let opened = link::open(&self.broker, wish).await?;
         self.epoch = self.epoch.wrapping_add(1);
         if !opened.session_present {
-            lock(&self.recorded).clear();
+            self.recorded.clear();
         }
         let (out, awaited) = self.ask(&opened).await?;
         let terms = Terms {
@@ -94,7 +95,7 @@ impl MqttSource {
             connection: self.connection.clone(),
             receive_maximum: usize::from(self.receive_maximum),
             body_bytes_max: self.body_bytes_max,
-            recorded: Arc::clone(&self.recorded),
+            recorded: self.recorded.clone(),
         };
         let (link, driver) = Link::start(opened, Inbox::new(terms, awaited), out);
         session::subscribed(&link, self.broker.connect_timeout).await?;

@@ -8,17 +8,17 @@
 //! A message of QoS 2 that comes again while its id is recorded was stored: it is confirmed again and not given to the
 //! engine. The record outlives the connection, as the session does, but not the process.
 
+use super::recorded::{Mark, Recorded};
 use crate::{
     convert::{inbound, now},
     link::{Ended, Out, Role},
-    lock,
     packet::{Incoming, Publish, QoS, Refused, Step, Version, Why, acknowledge},
 };
 use crossdock_connector::{Credit, Event, Received, Settlement, Token, Tracker};
 use crossdock_model::{Refusal, RefusalKind, Text, Timestamp};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,9 +28,6 @@ const READY_MESSAGES_MAX: usize = 1024;
 const READY_BYTES_MAX: usize = 1 << 20;
 /// How long a message rests that was given back, if nobody says.
 const AGAIN_PAUSE: Duration = Duration::from_secs(1);
-
-/// The packet ids of QoS 2 whose message is stored and whose exchange is not over.
-pub(super) type Recorded = Arc<Mutex<HashSet<u16>>>;
 
 /// What does not change during a connection.
 #[derive(Debug)]
@@ -54,8 +51,8 @@ pub(super) struct Inbox {
     refused: Vec<(u64, u8)>,
     /// Ids of QoS 2 whose message is not acknowledged.
     unsettled: HashSet<u16>,
-    /// The same by their place, while they are not settled.
-    places: HashMap<u64, u16>,
+    /// The same by their place, while they are not settled, with what they are known by.
+    places: HashMap<u64, (u16, Mark)>,
     awaited: Awaited,
     /// When the time is read once for all that came together.
     batch_at: Option<Timestamp>,
@@ -167,8 +164,8 @@ impl Inbox {
 
     /// It is done with: known from here on if it comes again, whenever it is acknowledged.
     fn record(&mut self, seq: u64) {
-        if let Some(id) = self.places.remove(&seq) {
-            lock(&self.terms.recorded).insert(id);
+        if let Some((id, mark)) = self.places.remove(&seq) {
+            self.terms.recorded.insert(id, mark);
         }
     }
 
@@ -195,31 +192,34 @@ impl Inbox {
         Token { session: self.terms.epoch, scope: 0, seq }
     }
 
-    /// Whether a message of QoS 2 is a repetition of one that was stored.
-    fn is_recorded(&self, qos: QoS, id: u16) -> bool {
-        qos == QoS::ExactlyOnce && lock(&self.terms.recorded).contains(&id)
-    }
-
-    /// Begins to track a message; none if it was stored before and is confirmed again.
-    fn begin(&mut self, qos: QoS, id: u16, out: &mut Out) -> Result<Option<Token>, Ended> {
-        if self.is_recorded(qos, id) {
-            let token = self.token(qos, id);
-            self.settled(token.seq, out);
-            return Ok(None);
-        }
+    /// Begins to track a message.
+    fn begin(&mut self, qos: QoS, id: u16) -> Result<Token, Ended> {
         if qos == QoS::ExactlyOnce && !self.unsettled.insert(id) {
             return Err(Ended::protocol(format!("the broker sent packet {id} twice on one connection")));
         }
-        let token = self.token(qos, id);
-        if qos == QoS::ExactlyOnce {
-            self.places.insert(token.seq, id);
+        Ok(self.token(qos, id))
+    }
+
+    /// Begins to track a message that is to be given to the engine; none if it was stored before and is confirmed again.
+    fn begin_publish(&mut self, publish: &Publish, out: &mut Out) -> Result<Option<Token>, Ended> {
+        let Publish { qos, id, dup, topic, payload, .. } = publish;
+        if *qos != QoS::ExactlyOnce {
+            return self.begin(*qos, *id).map(Some);
         }
+        let mark = Mark::of(topic, payload);
+        if self.terms.recorded.has(*id, mark, *dup) {
+            let token = self.token(*qos, *id);
+            self.settled(token.seq, out);
+            return Ok(None);
+        }
+        let token = self.begin(*qos, *id)?;
+        self.places.insert(token.seq, (*id, mark));
         Ok(Some(token))
     }
 
     fn publish(&mut self, publish: Publish, out: &mut Out) -> Result<(), Ended> {
         let (qos, bytes) = (publish.qos, publish.payload.len());
-        let Some(token) = self.begin(qos, publish.id, out)? else { return Ok(()) };
+        let Some(token) = self.begin_publish(&publish, out)? else { return Ok(()) };
         if bytes as u64 > self.terms.body_bytes_max {
             let refusal = inbound::too_large(bytes, self.terms.body_bytes_max);
             self.ready.push_back(Arrived::Refused(token, refusal));
@@ -237,21 +237,19 @@ impl Inbox {
         Ok(())
     }
 
-    fn too_large(&mut self, qos: QoS, id: u16, topic: &[u8], packet_bytes: usize, out: &mut Out) -> Result<(), Ended> {
-        if let Some(token) = self.begin(qos, id, out)? {
-            let topic = String::from_utf8_lossy(topic);
-            tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
-            let refusal = inbound::too_large(packet_bytes, self.terms.body_bytes_max);
-            self.ready.push_back(Arrived::Refused(token, refusal));
-        }
+    // What is refused is acknowledged, and refused again if it comes again: nobody has to know it by then.
+
+    fn too_large(&mut self, qos: QoS, id: u16, topic: &[u8], packet_bytes: usize) -> Result<(), Ended> {
+        let (token, topic) = (self.begin(qos, id)?, String::from_utf8_lossy(topic));
+        tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
+        self.ready.push_back(Arrived::Refused(token, inbound::too_large(packet_bytes, self.terms.body_bytes_max)));
         Ok(())
     }
 
-    fn unreadable(&mut self, qos: QoS, id: u16, why: &str, out: &mut Out) -> Result<(), Ended> {
-        if let Some(token) = self.begin(qos, id, out)? {
-            tracing::warn!(id, why, "a message whose topic or properties cannot be read is refused");
-            self.ready.push_back(Arrived::Refused(token, inbound::unreadable(why)));
-        }
+    fn unreadable(&mut self, qos: QoS, id: u16, why: &str) -> Result<(), Ended> {
+        let token = self.begin(qos, id)?;
+        tracing::warn!(id, why, "a message whose topic or properties cannot be read is refused");
+        self.ready.push_back(Arrived::Refused(token, inbound::unreadable(why)));
         Ok(())
     }
 
@@ -264,7 +262,7 @@ impl Inbox {
         if self.unsettled.contains(&id) {
             return Err(Ended::protocol(format!("the broker released packet {id}, which was not confirmed")));
         }
-        lock(&self.terms.recorded).remove(&id);
+        self.terms.recorded.remove(id);
         // One that is not known was released before, on a connection that broke then.
         acknowledge(Step::Complete, id, 0, &mut out.bytes);
         Ok(())
@@ -301,8 +299,8 @@ impl Role for Inbox {
     fn take(&mut self, packet: Incoming, out: &mut Out) -> Result<(), Ended> {
         match packet {
             Incoming::Publish(publish) => self.publish(publish, out),
-            Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes, out),
-            Incoming::Unreadable { qos, id, why } => self.unreadable(qos, id, &why, out),
+            Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes),
+            Incoming::Unreadable { qos, id, why } => self.unreadable(qos, id, &why),
             Incoming::PubRel(id) => self.released(id, out),
             Incoming::SubAck(id, results) => self.subscribed(id, results),
             Incoming::UnsubAck => {
