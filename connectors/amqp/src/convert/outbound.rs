@@ -8,6 +8,7 @@ use crossdock_connector::{
     mapping::{self, Part},
 };
 use crossdock_model::{Fault, Headers, Text, Timestamp, Value};
+use std::collections::HashMap;
 
 /// On the server's disk.
 const PERSISTENT: u8 = 2;
@@ -17,6 +18,8 @@ const TRANSIENT: u8 = 1;
 const EXPIRATION_MILLIS_MAX: u64 = 315_360_000_000;
 /// RabbitMQ takes it for the publisher's own consumer of replies, which is none here, and closes the channel.
 const FAST_REPLY: &[u8] = b"amq.rabbitmq.reply-to";
+/// So many headers are compared with each other; more are looked up by their names.
+const HEADERS_FEW: usize = 16;
 /// The native properties that a message that came over AMQP takes along.
 const NATIVE_TYPE: &str = "type";
 const NATIVE_APP_ID: &str = "app_id";
@@ -166,9 +169,16 @@ impl Writer {
     fn user_headers(&mut self, headers: &Headers) {
         let in_header = std::mem::take(&mut self.in_header);
         let has_field = |part| !matches!(part, Part::Traceparent | Part::Tracestate) && !in_header.contains(&part);
-        let count = headers.len();
+        let many: HashMap<&str, usize> = if headers.len() > HEADERS_FEW {
+            headers.iter().enumerate().map(|(at, header)| (&*header.name, at)).collect()
+        } else {
+            HashMap::new()
+        };
         for (at, header) in headers.iter().enumerate() {
-            let is_last = count == 1 || !headers.iter().skip(at + 1).any(|later| later.name == header.name);
+            let is_last = match many.get(&*header.name) {
+                Some(last) => *last == at,
+                None => !headers.iter().skip(at + 1).any(|later| later.name == header.name),
+            };
             let is_free = mapping::is_free(&header.name, has_field) && !CONTROL_HEADERS.contains(&&*header.name);
             if is_last && is_free && fits(&header.name, &header.value) {
                 self.basic.headers.push((header.name.clone(), header.value.clone()));
@@ -203,6 +213,20 @@ mod tests {
 
     fn headers(out: &Outbound) -> Vec<String> {
         out.properties.headers.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn of_those_with_one_name_the_last_goes_along_however_many_there_are() {
+        for names in [3, 300] {
+            let out = sent(|envelope| {
+                for n in 0..names * 2 {
+                    envelope.headers.push(Text::from(format!("h{}", n % names)), Value::Integer(n));
+                }
+            });
+            let expected: Vec<String> = (0..names).map(|n| format!("h{n}={}", n + names)).collect();
+            assert_eq!(headers(&out), expected);
+            assert_eq!(i64::try_from(out.lost.len()), Ok(names));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use crossdock_connector::{Credit, Event, Received, Receiver, SourceError, Token};
-use crossdock_model::{Fault, MessageId, Refusal, RefusalKind, Timestamp};
+use crossdock_model::{Fault, HEADERS_MAX, MessageId, Refusal, RefusalKind, Timestamp};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
@@ -54,6 +54,10 @@ impl QueueReceiver {
             let Some(reader) = &mut self.reader else { return Ok(()) };
             let Some(heard) = reader.heard(&self.writer)? else { return Ok(()) };
             match heard {
+                Heard::Delivery(delivery) if delivery.properties.headers.len() > HEADERS_MAX => {
+                    self.next.extend(self.refused_for_headers(*delivery));
+                    return Ok(());
+                }
                 Heard::Delivery(delivery) => {
                     let Some(received) = self.received(*delivery, now) else { continue };
                     if let Some(received) = batch.add(received, credit) {
@@ -96,10 +100,20 @@ impl QueueReceiver {
 
     /// A message whose properties cannot be read can be no message: it is rejected, so that it does not come again.
     fn refused(&self, method: Method, error: Malformed) -> Option<Event> {
-        let Method::Deliver { tag, .. } = method else { return None };
         let text = format!("the properties of the message cannot be read: {error}");
-        let fault = Fault::rejected("amqp.properties", text);
-        let refusal = Refusal { kind: RefusalKind::Undecodable, fault, violations: Vec::new() };
+        self.refuse(method, RefusalKind::Undecodable, Fault::rejected("amqp.properties", text))
+    }
+
+    /// A message has at most so many headers, whoever sends it.
+    fn refused_for_headers(&self, delivery: Delivery) -> Option<Event> {
+        let count = delivery.properties.headers.len();
+        let text = format!("a message has at most {HEADERS_MAX} headers, this one has {count}");
+        self.refuse(delivery.method, RefusalKind::TooLarge, Fault::rejected("headers.too_many", text))
+    }
+
+    fn refuse(&self, method: Method, kind: RefusalKind, fault: Fault) -> Option<Event> {
+        let Method::Deliver { tag, .. } = method else { return None };
+        let refusal = Refusal { kind, fault, violations: Vec::new() };
         Some(Event::Refused(vec![(self.token(tag), refusal)]))
     }
 

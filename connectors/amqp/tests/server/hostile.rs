@@ -76,7 +76,15 @@ fn nested(levels: usize) -> Vec<u8> {
     [&u32::try_from(table.len()).unwrap().to_be_bytes()[..], &table].concat()
 }
 
-/// A text that is no UTF-8 is a value like another; a table of 15,000 levels is rejected by itself; what comes behind is read.
+/// A table with so many entries without a value.
+fn wide(entries: u32) -> Vec<u8> {
+    let table: Vec<u8> =
+        (0..entries).flat_map(|at| [&b"\x08"[..], format!("{at:08}").as_bytes(), b"V"].concat()).collect();
+    [&u32::try_from(table.len()).unwrap().to_be_bytes()[..], &table].concat()
+}
+
+/// A text that is no UTF-8 is a value like another; a table of 15,000 levels, or one with more headers than a message may have,
+/// is rejected by itself; what comes behind is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_stops_nobody() {
     let (server, queue) = (servers::rabbit(), unique("q"));
@@ -86,11 +94,13 @@ async fn a_message_that_cannot_be_read_stops_nobody() {
     raw.publish(&queue, 0x0400, b"\x06M\xfcller", b"latin");
     raw.publish(&queue, 0x8000, b"\x01\xff", b"a type that is no text");
     raw.publish(&queue, 0x2000, &nested(15_000), b"deep");
+    raw.publish(&queue, 0x2000, &wide(1025), b"wide");
+    raw.publish(&queue, 0x2000, &wide(1024), b"less wide");
     raw.publish(&queue, 0x2000, &nested(100), b"behind");
     raw.close();
     let mut consumer = Consumer::opened(&at(server.url()), &json!({ "queue": queue })).await;
     let (mut messages, mut refused) = (Vec::new(), Vec::new());
-    while messages.len() + refused.len() < 4 {
+    while messages.len() + refused.len() < 6 {
         match consumer.next().await.unwrap() {
             Event::Messages(more) => messages.extend(more),
             Event::Refused(more) => refused.extend(more),
@@ -98,16 +108,17 @@ async fn a_message_that_cannot_be_read_stops_nobody() {
         }
     }
     let payloads: Vec<_> = messages.iter().map(|message| message.envelope.bytes()).collect();
-    assert_eq!(payloads, [&b"latin"[..], b"a type that is no text", b"behind"]);
+    assert_eq!(payloads, [&b"latin"[..], b"a type that is no text", b"less wide", b"behind"]);
     let latin = &messages[0].envelope.properties;
     assert_eq!(latin.correlation_id.as_deref(), Some(&b"M\xfcller"[..]));
     assert_eq!(messages[1].envelope.properties.content_type, None);
-    assert_eq!(&*refused[0].1.fault.code, "amqp.properties");
+    let codes: Vec<_> = refused.iter().map(|(_, refusal)| &*refusal.fault.code).collect();
+    assert_eq!(codes, ["amqp.properties", "headers.too_many"]);
     consumer.settle(&messages, stored).await;
     let told = refused.into_iter().map(|(token, refusal)| (token, crossdock_connector::Settlement::Refused(refusal)));
     consumer.halves.as_mut().unwrap().1.settle(told.collect()).await.unwrap();
     consumer.close().await;
-    assert_eq!(client.depth(&queue).await, 0, "all four are settled");
+    assert_eq!(client.depth(&queue).await, 0, "all six are settled");
 }
 
 /// Every type of a table, as another client writes it.
