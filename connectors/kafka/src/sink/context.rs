@@ -1,7 +1,7 @@
 //! What librdkafka tells of a producer: deliveries, errors, log lines. Deliveries are gathered, and posted together when
 //! a poll has ended.
 
-use super::session::Session;
+use super::{company::Company, session::Session};
 use crate::{
     client::{self, Troubles},
     fault::{self, Sent},
@@ -51,10 +51,8 @@ pub(super) struct Context {
     pub troubles: Troubles,
     sessions: Mutex<Sessions>,
     answers: Mutex<Vec<(usize, Result<(), Fault>)>>,
-    /// Records that librdkafka has.
-    pub under_way: AtomicUsize,
-    /// Records that it was given since it last had none.
-    pub company: AtomicUsize,
+    /// The records that librdkafka has.
+    pub company: Company,
     /// Events that a poll has heard: deliveries, errors, log lines.
     pub heard: AtomicUsize,
 }
@@ -100,7 +98,7 @@ impl Context {
         let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
         let sent = Sent {
             picks_topic: self.session(parts(name).0).is_some_and(|session| session.picks_topic),
-            alone: self.company.load(Ordering::Acquire) <= 1 || bytes > BATCH_BYTES_MAX,
+            alone: self.company.is_alone() || bytes > BATCH_BYTES_MAX,
         };
         fault::of_delivery(code, message.topic(), sent)
     }
@@ -130,7 +128,7 @@ impl ProducerContext for Context {
             }
         };
         self.heard.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.company.leave();
         lock(&self.answers).push((name, answer));
     }
 }

@@ -1,5 +1,6 @@
 //! The sink: records for a topic, through a producer that the targets of a connection share.
 
+mod company;
 mod context;
 mod producer;
 mod producers;

@@ -66,25 +66,21 @@ impl Producer {
 
     /// A record is about to be given to librdkafka; its thread hears of it.
     pub fn expect_one(&self) {
-        let context = self.context();
-        if context.under_way.fetch_add(1, Ordering::AcqRel) > 0 {
-            context.company.fetch_add(1, Ordering::AcqRel);
-            return;
-        }
-        context.company.store(1, Ordering::Release);
-        if let Some(thread) = self.thread.get() {
+        if self.context().company.join()
+            && let Some(thread) = self.thread.get()
+        {
             thread.unpark();
         }
     }
 
     /// The record was not taken after all.
     pub fn forget_one(&self) {
-        self.context().under_way.fetch_sub(1, Ordering::AcqRel);
+        self.context().company.leave();
     }
 
     /// Whether no record is under way, of whatever target.
     pub fn is_empty(&self) -> bool {
-        self.context().under_way.load(Ordering::Acquire) == 0
+        self.context().company.is_empty()
     }
 
     /// Whether librdkafka gave the producer up.

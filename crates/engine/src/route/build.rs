@@ -2,9 +2,9 @@
 
 use super::{
     RouteEvent, RouteTask, SharedLink,
-    bury::Grave,
     cache::Cache,
     gate::Gate,
+    grave::Grave,
     notes::Noted,
     outbox::Outbox,
     reading::Reading,

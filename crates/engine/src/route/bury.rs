@@ -10,7 +10,10 @@
 //! A message that waits here is not settled: a crash gives it back to the route. While its dead letter finds no room the
 //! route sends nothing, so that the dead letters it would make next are not lost track of either.
 
-use super::{RouteEvent, RouteTask};
+use super::{
+    RouteEvent, RouteTask,
+    grave::{Exhumed, Letter, Tries},
+};
 use crate::{
     claims::Claimed,
     limits::{self, Fill},
@@ -29,127 +32,12 @@ const LETTERS_READ: usize = 256;
 /// What a note takes beside the original, most of the time.
 const NOTE_BYTES: usize = 4 << 10;
 
-/// A message that is dead, and what is known of it.
-pub(crate) struct Letter {
-    offset: u64,
-    /// The target whose message it is; none if it is the message's own fault, for all targets.
-    target: Option<usize>,
-    fault: Fault,
-    died_at: Option<Timestamp>,
-    stored: Option<StoredMessage>,
-    tries: Tries,
-}
-
-/// What the store has of a dead message: the original, and the tries that are noted.
-pub(crate) type Exhumed = Result<(StoredMessage, Vec<Try>), ReadError>;
-
-/// What is known of the tries.
-enum Tries {
-    /// All of them.
-    Known {
-        /// How many there were.
-        total: u32,
-        /// The first and the last.
-        kept: Vec<Try>,
-    },
-    /// Earlier ones are in the store.
-    Stored {
-        /// How many there were, with the last.
-        total: u32,
-        /// Whether the last one is not in the store.
-        last: bool,
-        /// The flush with which all others are; none until this turn's.
-        after: Option<u64>,
-    },
-}
-
-/// Dead letters that are not stored yet.
-#[derive(Default)]
-pub(crate) struct Grave {
-    /// Original and tries are to be read.
-    unread: Vec<Letter>,
-    /// Ready to be stored.
-    ready: Vec<Letter>,
-    /// Being read or stored.
-    under_way: usize,
-    /// Letters in all, and the bytes of those whose original is in memory.
-    letters: usize,
-    bytes: usize,
-    /// When what found no room is tried again.
-    retry_at: Option<Instant>,
-}
-
-impl Letter {
-    /// A message that is at fault itself.
-    pub fn of_message(stored: StoredMessage, fault: Fault) -> Self {
-        let tries = Tries::Known { total: 0, kept: Vec::new() };
-        Self { offset: stored.offset, target: None, fault, died_at: None, stored: Some(stored), tries }
-    }
-
-    /// A message that could not be made ready for a target.
-    pub fn of_target(target: usize, stored: StoredMessage, fault: Fault) -> Self {
-        Self { target: Some(target), ..Self::of_message(stored, fault) }
-    }
-
-    /// A message that a target refused, or that was charged too often; `last` if the last try is not noted yet.
-    pub fn of_tries(
-        target: usize,
-        offset: u64,
-        stored: Option<StoredMessage>,
-        fault: Fault,
-        total: u32,
-        last: bool,
-    ) -> Self {
-        let tries = Tries::Stored { total, last, after: None };
-        Self { offset, target: Some(target), fault, died_at: None, stored, tries }
-    }
-}
-
-impl Grave {
-    /// Whether every dead letter is stored.
-    pub fn is_empty(&self) -> bool {
-        self.unread.is_empty() && self.ready.is_empty() && self.under_way == 0
-    }
-
-    /// Whether so many wait to be stored that none are to be added, as far as that can be helped.
-    pub const fn is_full(&self) -> bool {
-        self.letters >= limits::LETTERS_MAX || self.bytes >= limits::LETTERS_BYTES_MAX
-    }
-
-    /// An original is in memory.
-    fn load(&mut self, stored: &StoredMessage, budget: &limits::Budget) {
-        self.bytes += stored.len();
-        budget.take(stored.len());
-    }
-
-    /// A letter is stored, or is none.
-    fn remove(&mut self, letter: &Letter, budget: &limits::Budget) {
-        let bytes = letter.stored.as_ref().map_or(0, StoredMessage::len);
-        self.letters = self.letters.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-        budget.give(bytes);
-    }
-
-    /// Whether dead letters find no room.
-    pub const fn is_stuck(&self) -> bool {
-        self.retry_at.is_some()
-    }
-
-    /// When to try again.
-    pub const fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
-    }
-}
-
 impl RouteTask {
     /// A message is dead.
     pub(super) fn bury(&mut self, mut letter: Letter) {
         let died_at = self.shared.time.now();
         letter.died_at = Some(died_at);
-        self.grave.letters += 1;
-        if let Some(stored) = &letter.stored {
-            self.grave.load(stored, &self.shared.budget);
-        }
+        self.grave.expect(&letter, &self.shared.budget);
         if let Tries::Stored { total: total @ ..=1, last: true, .. } = letter.tries
             && letter.stored.is_some()
         {

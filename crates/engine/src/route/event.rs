@@ -2,7 +2,7 @@
 
 use super::{
     Parcel, Reader,
-    bury::{Exhumed, Letter},
+    grave::{Exhumed, Letter},
     report::RouteReport,
 };
 use crate::MessageState;

@@ -16,7 +16,7 @@
 
 use super::{
     Reader, RouteTask,
-    bury::Letter,
+    grave::Letter,
     intake::{Evaluated, Found, evaluate},
     reading::Reading,
 };

@@ -2,7 +2,7 @@
 
 use super::{
     Reader, RouteTask,
-    bury::Letter,
+    grave::Letter,
     live::{Live, Loaded, Stage},
 };
 use crate::{Addressed, Evaluation, Evaluator, limits};

@@ -1,6 +1,6 @@
 //! What answers mean: the scheduler's verdict, and what is to be committed.
 
-use super::{RouteTask, bury::Letter, event::Loss, live::Stage, target::Way};
+use super::{RouteTask, event::Loss, grave::Letter, live::Stage, target::Way};
 use crate::evaluate::panicked;
 use crossdock_connector::Results;
 use crossdock_delivery::Effect;

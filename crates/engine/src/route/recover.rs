@@ -3,7 +3,7 @@
 
 use super::{
     RouteTask,
-    bury::Letter,
+    grave::Letter,
     live::{Live, Stage},
     notes::Noted,
 };
