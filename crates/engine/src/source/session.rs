@@ -356,8 +356,14 @@ impl<'a> Session<'a> {
         self.load.messages = self.load.messages.saturating_sub(1);
         self.load.bytes = self.load.bytes.saturating_sub(bytes);
         self.plan.shared.budget.give(bytes);
-        if let Some((_, count)) = self.scopes.iter_mut().find(|(of, _)| *of == token.scope) {
+        if let Some(at) = self.scopes.iter().position(|(of, _)| *of == token.scope)
+            && let Some((_, count)) = self.scopes.get_mut(at)
+        {
             *count = count.saturating_sub(1);
+            // One that has none is given back, or has more later: those of past rebalances do not pile up.
+            if *count == 0 {
+                self.scopes.swap_remove(at);
+            }
         }
     }
 
