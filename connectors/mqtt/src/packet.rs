@@ -46,10 +46,13 @@ pub(crate) enum Incoming {
         topic: Bytes,
         packet_bytes: usize,
     },
-    /// A publish that is whole and can be no message: its topic or its properties are wrong.
-    Unreadable {
+    /// A publish that breaks the rules, so that nobody can make a message of it. What acknowledging it takes could be read.
+    Malformed {
         qos: QoS,
         id: u16,
+        /// Whatever bytes stand there.
+        topic: Bytes,
+        /// A lowercase fragment.
         why: String,
     },
     PubAck(u16, Result<(), Refused>),

@@ -104,10 +104,9 @@ pub(crate) fn too_large(packet_bytes: usize, body_bytes_max: u64) -> Box<Refusal
     refusal(RefusalKind::TooLarge, "mqtt.too_large", &text)
 }
 
-/// What is said of a publish whose topic or properties break the protocol.
-pub(crate) fn unreadable(why: &str) -> Box<Refusal> {
-    let text = format!("the broker passed on what can be no message: {why}");
-    refusal(RefusalKind::Undecodable, "mqtt.malformed", &text)
+/// The refusal of a publish that breaks the protocol's rules; `why` is a lowercase fragment.
+pub(crate) fn malformed(why: &str) -> Box<Refusal> {
+    refusal(RefusalKind::Undecodable, "mqtt.malformed", &format!("it is no message of MQTT: {why}"))
 }
 
 fn refusal(kind: RefusalKind, code: &'static str, text: &str) -> Box<Refusal> {

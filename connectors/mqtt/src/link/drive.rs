@@ -306,7 +306,7 @@ impl Wire {
                 Incoming::ConnAck(_) => return Err(Ended::protocol("the broker answered the login twice")),
                 packet @ (Incoming::Publish(_)
                 | Incoming::TooLarge { .. }
-                | Incoming::Unreadable { .. }
+                | Incoming::Malformed { .. }
                 | Incoming::PubAck(..)
                 | Incoming::PubRec(..)
                 | Incoming::PubRel(_)

@@ -189,7 +189,7 @@ impl Role for Flight {
             Incoming::PubComp(id) => self.completed(id),
             Incoming::Publish(_)
             | Incoming::TooLarge { .. }
-            | Incoming::Unreadable { .. }
+            | Incoming::Malformed { .. }
             | Incoming::PubRel(_)
             | Incoming::SubAck(..)
             | Incoming::UnsubAck => Err(Ended::protocol("the broker sent a message, and nothing was subscribed to")),

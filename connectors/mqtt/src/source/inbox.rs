@@ -64,7 +64,7 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 enum Arrived {
     Message(Received, QoS),
-    Refused(Token, Box<Refusal>),
+    Refused(Token, QoS, Box<Refusal>),
 }
 
 /// What acknowledging a message takes.
@@ -114,7 +114,7 @@ impl Inbox {
     pub(super) fn next(&mut self, credit: Credit) -> Option<Event> {
         if let Some(Arrived::Refused(..)) = self.ready.front() {
             let mut refused = Vec::new();
-            while let Some(Arrived::Refused(token, refusal)) =
+            while let Some(Arrived::Refused(token, _, refusal)) =
                 self.ready.pop_front_if(|front| matches!(front, Arrived::Refused(..)))
             {
                 refused.push((token, *refusal));
@@ -222,7 +222,7 @@ impl Inbox {
         let Some(token) = self.begin_publish(&publish, out)? else { return Ok(()) };
         if bytes as u64 > self.terms.body_bytes_max {
             let refusal = inbound::too_large(bytes, self.terms.body_bytes_max);
-            self.ready.push_back(Arrived::Refused(token, refusal));
+            self.ready.push_back(Arrived::Refused(token, qos, refusal));
             return Ok(());
         }
         let received_at = *self.batch_at.get_or_insert_with(now);
@@ -232,7 +232,7 @@ impl Inbox {
                 self.ready_bytes += bytes;
                 self.ready.push_back(Arrived::Message(Received { token, envelope, claim: None }, qos));
             }
-            Err(refusal) => self.ready.push_back(Arrived::Refused(token, refusal)),
+            Err(refusal) => self.ready.push_back(Arrived::Refused(token, qos, refusal)),
         }
         Ok(())
     }
@@ -242,14 +242,16 @@ impl Inbox {
     fn too_large(&mut self, qos: QoS, id: u16, topic: &[u8], packet_bytes: usize) -> Result<(), Ended> {
         let (token, topic) = (self.begin(qos, id)?, String::from_utf8_lossy(topic));
         tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
-        self.ready.push_back(Arrived::Refused(token, inbound::too_large(packet_bytes, self.terms.body_bytes_max)));
+        let refusal = inbound::too_large(packet_bytes, self.terms.body_bytes_max);
+        self.ready.push_back(Arrived::Refused(token, qos, refusal));
         Ok(())
     }
 
-    fn unreadable(&mut self, qos: QoS, id: u16, why: &str) -> Result<(), Ended> {
-        let token = self.begin(qos, id)?;
-        tracing::warn!(id, why, "a message whose topic or properties cannot be read is refused");
-        self.ready.push_back(Arrived::Refused(token, inbound::unreadable(why)));
+    fn malformed(&mut self, qos: QoS, id: u16, topic: &[u8], why: &str) -> Result<(), Ended> {
+        // Debug: what stands in such a topic is not for a terminal.
+        let (token, topic) = (self.begin(qos, id)?, String::from_utf8_lossy(topic));
+        tracing::warn!(?topic, why, "what is no message is refused");
+        self.ready.push_back(Arrived::Refused(token, qos, inbound::malformed(why)));
         Ok(())
     }
 
@@ -300,7 +302,7 @@ impl Role for Inbox {
         match packet {
             Incoming::Publish(publish) => self.publish(publish, out),
             Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes),
-            Incoming::Unreadable { qos, id, why } => self.unreadable(qos, id, &why),
+            Incoming::Malformed { qos, id, topic, why } => self.malformed(qos, id, &topic, &why),
             Incoming::PubRel(id) => self.released(id, out),
             Incoming::SubAck(id, results) => self.subscribed(id, results),
             Incoming::UnsubAck => {
@@ -337,7 +339,9 @@ impl Role for Inbox {
 
     /// What has a packet id comes again in the next session; only what has none is still given out.
     fn end(&mut self, _: &Ended) {
-        self.ready.retain(|arrived| matches!(arrived, Arrived::Message(_, QoS::AtMostOnce)));
+        self.ready.retain(|arrived| match arrived {
+            Arrived::Message(_, qos) | Arrived::Refused(_, qos, _) => *qos == QoS::AtMostOnce,
+        });
     }
 }
 

@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod receiving;

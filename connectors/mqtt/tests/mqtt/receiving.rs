@@ -197,40 +197,6 @@ async fn what_is_too_large_is_refused_and_acknowledged_and_holds_up_nothing() {
     assert_eq!(wire.acknowledged(0x40, 4).await, [1, 2, 3, 4]);
 }
 
-/// A broker that checks less than it should passes it on; over it the session must not end, or it comes first again for ever.
-#[tokio::test]
-async fn what_can_be_no_message_is_refused_and_acknowledged_and_holds_up_nothing() {
-    let broker = Broker::new().await;
-    let mut source = broker.source(&json!({}), &json!({ "topics": ["t/#"], "qos": 2 }));
-    let (mut session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(false));
-    wire.publish(1, 1, false, b"one").await;
-    // The topic is no UTF-8; of QoS 0, 1 and 2.
-    wire.write(&[0x30, 5, 0, 2, b't', 0xff, b'x']).await;
-    wire.write(&[0x32, 7, 0, 2, b't', 0xff, 0, 2, b'x']).await;
-    wire.write(&[0x34, 7, 0, 2, b't', 0xff, 0, 3, b'x']).await;
-    wire.publish(1, 4, false, b"two").await;
-    let (mut messages, mut refusals, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
-    while tokens.len() < 5 {
-        match session.next().await {
-            Event::Messages(all) => {
-                tokens.extend(all.iter().map(|message| message.token));
-                messages.extend(all.into_iter().map(|message| message.envelope.bytes().to_vec()));
-            }
-            Event::Refused(all) => {
-                tokens.extend(all.iter().map(|(token, _)| *token));
-                refusals.extend(all.into_iter().map(|(_, refusal)| (refusal.kind, refusal.fault.code.to_string())));
-            }
-            event => panic!("{event:?}"),
-        }
-    }
-    assert_eq!(messages, [b"one", b"two"]);
-    assert_eq!(refusals, vec![(RefusalKind::Undecodable, "mqtt.malformed".to_owned()); 3]);
-    session.settler.settle(tokens.iter().map(|token| (*token, refused())).collect()).await.unwrap();
-    assert_eq!(wire.acknowledged(0x40, 2).await, [1, 2]);
-    assert_eq!(wire.acknowledged(0x50, 1).await, [3]);
-    assert_eq!(wire.acknowledged(0x40, 1).await, [4]);
-}
-
 #[tokio::test]
 async fn mqtt_5_hears_why_a_message_is_refused() {
     let broker = Broker::new().await;
