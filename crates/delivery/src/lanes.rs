@@ -3,6 +3,10 @@
 //! A lane has at most one message in flight. One message *has the turn*: it is registered with its circuit, or in
 //! flight. The rest are parked, in offset order. With `block_key` a failed head keeps the turn until it is delivered or
 //! dead; with `skip` it gives the turn up and comes back on its own time, as soon as the lane has nothing in flight.
+//!
+//! What is parked behind a head that failed, or that its circuit holds up, waits *apart*: for more than its turn. It does so
+//! until nothing is parked: were all of it to count with the others when the head passes, a long row that goes one by one
+//! would keep all other lanes out.
 
 use crate::{Order, hash::NumberMap};
 use std::collections::VecDeque;
@@ -11,7 +15,7 @@ use std::collections::VecDeque;
 struct Lane {
     turn: Option<u64>,
     in_flight: Option<u64>,
-    /// The head failed before: what is parked waits for more than its turn.
+    /// What is parked waits apart.
     blocked: bool,
     parked: VecDeque<u64>,
     members: usize,
@@ -32,18 +36,21 @@ pub(crate) enum Place {
 pub(crate) struct Lanes {
     order: Order,
     lanes: NumberMap<Lane>,
-    /// Messages parked behind a head that failed.
+    /// Messages that are parked and wait apart.
     blocked: usize,
+    /// Those that began to since somebody asked.
+    newly: Vec<u64>,
 }
 
 impl Lanes {
     pub(crate) fn new(order: Order, seed: u64) -> Self {
-        Self { order, lanes: NumberMap::with_hasher(crate::hash::Seeded(seed)), blocked: 0 }
+        Self { order, lanes: NumberMap::with_hasher(crate::hash::Seeded(seed)), blocked: 0, newly: Vec::new() }
     }
 
     /// A message joins its lane; `tried` if it failed before.
     pub(crate) fn join(&mut self, number: u64, offset: u64, tried: bool) -> Place {
-        let lane = self.lanes.entry(number).or_default();
+        let Self { lanes, blocked, newly, .. } = self;
+        let lane = lanes.entry(number).or_default();
         lane.members += 1;
         let blocks = tried && self.order == Order::BlockKey;
         if self.order == Order::Skip && tried {
@@ -55,20 +62,15 @@ impl Lanes {
             (None | Some(_), None | Some(_)) => Place::Parked,
         };
         match place {
-            Place::Parked => {
-                lane.park(offset);
-                self.blocked += usize::from(lane.blocked);
-            }
-            Place::Turn => {
-                lane.turn = Some(offset);
-                self.blocked += lane.set_blocked(blocks);
-            }
+            Place::Parked => *blocked += lane.park(offset, newly),
+            Place::Turn => lane.turn = Some(offset),
             Place::TurnOf(later) => {
-                self.blocked -= lane.clear_blocked();
                 lane.turn = Some(offset);
-                lane.park(later);
-                self.blocked += lane.set_blocked(blocks);
+                *blocked += lane.park(later, newly);
             }
+        }
+        if blocks && place != Place::Parked {
+            *blocked += lane.block(newly);
         }
         place
     }
@@ -83,12 +85,12 @@ impl Lanes {
         self.lanes.get(&number).map_or(0, |lane| lane.parked.len())
     }
 
-    /// Whether what is parked in the lane waits behind a head that failed.
+    /// Whether what is parked in the lane waits apart.
     pub(crate) fn is_blocked(&self, number: u64) -> bool {
         self.lanes.get(&number).is_some_and(|lane| lane.blocked)
     }
 
-    /// The messages parked behind a head that failed, in all lanes.
+    /// The messages that are parked and wait apart, in all lanes.
     pub(crate) fn blocked(&self) -> impl Iterator<Item = u64> {
         self.lanes.values().filter(|lane| lane.blocked).flat_map(|lane| lane.parked.iter().copied())
     }
@@ -96,6 +98,19 @@ impl Lanes {
     /// How many these are.
     pub(crate) const fn blocked_len(&self) -> usize {
         self.blocked
+    }
+
+    /// Those that began to since the last call, and perhaps do no more.
+    pub(crate) fn take_newly(&mut self, into: &mut Vec<u64>) {
+        into.append(&mut self.newly);
+    }
+
+    /// The head of the lane is held up: what is parked behind it waits apart.
+    pub(crate) fn block(&mut self, number: u64) {
+        let Self { lanes, blocked, newly, .. } = self;
+        if let Some(lane) = lanes.get_mut(&number) {
+            *blocked += lane.block(newly);
+        }
     }
 
     pub(crate) fn started(&mut self, number: u64, offset: u64) {
@@ -106,33 +121,40 @@ impl Lanes {
 
     /// A registered message cannot start, because its lane has another one in flight (`skip`): it waits with the rest.
     pub(crate) fn park(&mut self, number: u64, offset: u64) {
-        if let Some(lane) = self.lanes.get_mut(&number) {
+        let Self { lanes, blocked, newly, .. } = self;
+        if let Some(lane) = lanes.get_mut(&number) {
             if lane.turn == Some(offset) {
                 lane.turn = None;
             }
-            lane.park(offset);
-            self.blocked += usize::from(lane.blocked);
+            *blocked += lane.park(offset, newly);
         }
     }
 
     /// The try of a message failed; gives the one that has the turn now, if it is another one.
     pub(crate) fn failed(&mut self, number: u64, offset: u64) -> Option<u64> {
-        let lane = self.lanes.get_mut(&number)?;
+        let Self { order, lanes, blocked, newly } = self;
+        let lane = lanes.get_mut(&number)?;
         if lane.in_flight == Some(offset) {
             lane.in_flight = None;
         }
-        match self.order {
+        match order {
             Order::Skip => {
-                if lane.turn == Some(offset) {
-                    lane.turn = None;
-                }
-                lane.next()
+                lane.give_up(offset);
+                lane.next(blocked)
             }
             Order::None | Order::BlockKey => {
-                self.blocked += lane.set_blocked(true);
+                *blocked += lane.block(newly);
                 None
             }
         }
+    }
+
+    /// A message that failed before has the turn: with `skip` it gives that up, and waits beside the lane. Gives the one that
+    /// has the turn now.
+    pub(crate) fn skip(&mut self, number: u64, offset: u64) -> Option<u64> {
+        let lane = self.lanes.get_mut(&number).filter(|_| self.order == Order::Skip)?;
+        lane.give_up(offset);
+        lane.next(&mut self.blocked)
     }
 
     /// A message was not sent after all: it is where it was before its start; `tried` if it failed before. Gives the one that
@@ -143,7 +165,8 @@ impl Lanes {
             lane.in_flight = None;
         }
         if self.order == Order::Skip && tried {
-            return lane.next();
+            lane.give_up(offset);
+            return lane.next(&mut self.blocked);
         }
         if lane.turn.is_none() {
             lane.turn = Some(offset);
@@ -153,12 +176,13 @@ impl Lanes {
 
     /// A message that is gone keeps the lane that it has until it has [`Lanes::left`] it; false if another one has it.
     pub(crate) fn hold(&mut self, number: u64, offset: u64) -> bool {
-        let Some(lane) = self.lanes.get_mut(&number) else { return false };
+        let Self { lanes, blocked, newly, .. } = self;
+        let Some(lane) = lanes.get_mut(&number) else { return false };
         if lane.turn != Some(offset) && lane.in_flight != Some(offset) {
             return false;
         }
         (lane.turn, lane.in_flight) = (Some(offset), Some(offset));
-        self.blocked += lane.set_blocked(true);
+        *blocked += lane.block(newly);
         true
     }
 
@@ -178,47 +202,48 @@ impl Lanes {
         if lane.in_flight == Some(offset) {
             lane.in_flight = None;
         }
-        if lane.turn == Some(offset) {
-            lane.turn = None;
-            self.blocked -= lane.clear_blocked();
-        }
-        lane.next()
+        lane.give_up(offset);
+        lane.next(&mut self.blocked)
     }
 }
 
 impl Lane {
-    fn park(&mut self, offset: u64) {
+    /// Parks a message; how many more wait apart now.
+    fn park(&mut self, offset: u64, newly: &mut Vec<u64>) -> usize {
         if self.parked.back().is_none_or(|last| *last < offset) {
             self.parked.push_back(offset);
         } else if let Err(place) = self.parked.binary_search(&offset) {
             self.parked.insert(place, offset);
         }
+        newly.extend(self.blocked.then_some(offset));
+        usize::from(self.blocked)
     }
 
-    /// Gives the turn to the first that is parked, if nobody has it.
-    fn next(&mut self) -> Option<u64> {
+    /// A message has the turn no more.
+    fn give_up(&mut self, offset: u64) {
+        if self.turn == Some(offset) {
+            self.turn = None;
+        }
+    }
+
+    /// Gives the turn to the first that is parked, if nobody has it. `blocked` counts those that wait apart.
+    fn next(&mut self, blocked: &mut usize) -> Option<u64> {
         if self.turn.is_some() || self.in_flight.is_some() {
             return None;
         }
         self.turn = self.parked.pop_front();
+        *blocked -= usize::from(self.blocked && self.turn.is_some());
+        self.blocked &= !self.parked.is_empty();
         self.turn
     }
 
-    /// How many more are blocked now.
-    fn set_blocked(&mut self, blocked: bool) -> usize {
-        if !blocked || self.blocked {
+    /// What is parked waits apart from now on; how many more these are.
+    fn block(&mut self, newly: &mut Vec<u64>) -> usize {
+        if self.blocked {
             return 0;
         }
         self.blocked = true;
-        self.parked.len()
-    }
-
-    /// How many fewer are blocked now.
-    fn clear_blocked(&mut self) -> usize {
-        if !self.blocked {
-            return 0;
-        }
-        self.blocked = false;
+        newly.extend(&self.parked);
         self.parked.len()
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Member {
     pub(crate) retry_next: bool,
     /// Messages that belong to it, wherever they are.
     pub(crate) messages: usize,
+    /// What waits in it and was never tried waits apart from others, where it is a circuit of its own: from when it goes down
+    /// until nothing does. Were all of it to count with the others when it comes up, it would keep them out.
+    pub(crate) is_apart: bool,
     /// What the sums over all circuits have of it.
     pub(crate) tally: Tally,
     link_epoch: u64,
@@ -52,9 +55,15 @@ impl Member {
             wake: None,
             retry_next: true,
             messages: 0,
+            is_apart: false,
             tally: Tally::default(),
             link_epoch,
         }
+    }
+
+    /// Looks whether what waits in it waits apart.
+    pub(crate) fn set_apart(&mut self) {
+        self.is_apart = !self.circuit.is_up() || (self.is_apart && self.queue.fresh_len() > 0);
     }
 
     /// Learns that the connection was lost and came back meanwhile.

@@ -53,15 +53,19 @@ impl Members {
         Some(member)
     }
 
-    /// To be called whenever what waits in a circuit has changed, or whether it is up.
-    pub(crate) fn recount(&mut self, circuit: u64) {
+    /// To be called whenever what waits in a circuit has changed, or whether it is up. True if what waits in it waits apart from
+    /// now on.
+    pub(crate) fn recount(&mut self, circuit: u64) -> bool {
         if circuit == WHOLE {
-            return;
+            return false;
         }
-        let Some(member) = self.named.get_mut(&circuit) else { return };
-        let now = tally(circuit, member);
+        let Some(member) = self.named.get_mut(&circuit) else { return false };
+        let was_apart = member.is_apart;
+        member.set_apart();
+        let (now, began) = (tally(circuit, member), member.is_apart && !was_apart);
         let before = std::mem::replace(&mut member.tally, now);
         self.count(circuit, before, now);
+        began
     }
 
     fn count(&mut self, circuit: u64, before: Tally, now: Tally) {
@@ -96,9 +100,10 @@ impl Members {
         self.named.len() + usize::from(self.whole.is_some())
     }
 
-    /// Those of them that hold their messages apart from the others': named, and not up.
-    pub(crate) fn holds_apart(circuit: u64, member: &Member) -> bool {
-        circuit != WHOLE && !member.circuit.is_up()
+    /// Those of them that hold their messages apart from the others': named, and not up, or not through with what gathered
+    /// while they were not.
+    pub(crate) const fn holds_apart(circuit: u64, member: &Member) -> bool {
+        circuit != WHOLE && member.is_apart
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Member)> {

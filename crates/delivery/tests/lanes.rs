@@ -140,6 +140,77 @@ fn a_blocked_lane_does_not_fill_the_window() {
     assert_eq!(desk.scheduler.room(), 10);
 }
 
+/// A row that gathered behind a head goes one by one when the head has passed: it does not fill the window then either.
+#[test]
+fn a_lane_that_was_blocked_does_not_fill_the_window_when_it_goes_on() {
+    let policy = Policy { order: Order::BlockKey, window: 10, ..policy() };
+    let mut desk = Desk::new(policy);
+    desk.admit(Entry { lane: Some(1), ..Entry::fresh(0) });
+    desk.pass(0, failed());
+    (1..500).for_each(|offset| desk.admit(Entry { lane: Some(1), ..Entry::fresh(offset) }));
+    assert_eq!(desk.scheduler.room(), 10);
+    desk.pass(0, Ok(()));
+    for offset in 1..500 {
+        // Those that wait apart no more are the one that goes next and, at the end, nobody.
+        assert!(desk.scheduler.room() >= 9, "{offset}: {}", desk.scheduler.room());
+        desk.pass(offset, Ok(()));
+    }
+    assert_eq!((desk.scheduler.room(), desk.scheduler.apart().count()), (10, 0));
+}
+
+/// What waits behind one that was never tried, in a circuit that is held, waits for that circuit.
+#[test]
+fn a_lane_of_a_held_circuit_does_not_fill_the_window() {
+    for order in [Order::BlockKey, Order::Skip] {
+        let policy = Policy { order, window: 10, ..policy() };
+        let mut desk = Desk::new(policy);
+        let of = |lane, circuit, offset| Entry { lane: Some(lane), circuit, ..Entry::fresh(offset) };
+        for (offset, wait) in [(0, 3_600), (1, 3_600)] {
+            desk.admit(of(offset, 7, offset));
+            desk.pass(offset, busy(Some(wait)));
+        }
+        (2..200).for_each(|offset| desk.admit(of(2, 7, offset)));
+        assert_eq!(desk.scheduler.room(), 10, "{order:?}");
+        desk.admit(of(3, 8, 200));
+        assert_eq!(desk.poll(), [200]);
+        // What was there before the circuit was held counts for it, too.
+        desk.end(200, Ok(()));
+        (210..300).for_each(|offset| desk.admit(of(4, 9, offset)));
+        assert_eq!(desk.scheduler.room(), 0, "it counts with the others while its circuit is up");
+        for offset in [300, 301] {
+            desk.admit(of(offset, 9, offset));
+        }
+        let started = desk.poll();
+        assert!(started.contains(&210), "{started:?}");
+        desk.end(210, busy(Some(3_600)));
+        while let Some(other) = desk.poll().first().copied() {
+            desk.end(other, busy(Some(3_600)));
+        }
+        assert_eq!(desk.scheduler.room(), 10, "{order:?}: {:?}", desk.scheduler.circuits(&desk.link));
+        let mut newly = Vec::new();
+        desk.scheduler.take_newly_apart(&mut newly);
+        let apart: Vec<u64> = desk.scheduler.apart().collect();
+        let untold: Vec<&u64> = apart.iter().filter(|offset| !newly.contains(offset)).collect();
+        assert!(untold.is_empty(), "who waits apart is told: {untold:?}");
+    }
+}
+
+/// One that is skipped comes back on its own time, also when it was parked for a while.
+#[test]
+fn a_lane_that_skips_waits_for_no_back_off() {
+    let mut desk = warm(Order::Skip, &[1, 1, 1]);
+    desk.pass(0, failed());
+    assert_eq!(desk.poll(), [1]);
+    // It is probed before its back-off ends, while another one of its lane is on its way, and so is parked behind that.
+    desk.link.lost(desk.now, &Fault::new(FaultClass::Unreachable, "http.connect", "connection refused"));
+    desk.now = Moment(100);
+    assert_eq!(desk.poll(), []);
+    desk.end(1, Ok(()));
+    assert_eq!(desk.poll(), [2]);
+    desk.end(2, Ok(()));
+    assert_eq!(desk.next(), (1_000, vec![0]));
+}
+
 fn alone_after(limit: Duration) -> Policy {
     let retry = Retry { attempts: 2, alone_limit: limit, ..policy().retry };
     Policy { order: Order::BlockKey, retry, ..policy() }

@@ -44,7 +44,7 @@ impl Scheduler {
                 FaultClass::Unreachable => self.unreachable(now, link, (offset, flight), &fault, effects),
             },
         }
-        self.members.recount(circuit);
+        self.recount(circuit);
         self.activate(circuit);
     }
 
@@ -297,11 +297,10 @@ impl Scheduler {
         if flight.alone {
             return self.place(offset);
         }
-        let next = lane.and_then(|lane| self.lanes.failed(lane, offset));
+        let Some(lane) = lane else { return self.register(offset) };
+        let next = self.lanes.failed(lane, offset);
         self.register(offset);
-        if let Some(next) = next {
-            self.register(next);
-        }
+        self.pass_turn(lane, next);
     }
 
     /// A message that was not sent is where it was before the start.
@@ -317,12 +316,11 @@ impl Scheduler {
         let Some(slot) = self.slots.get_mut(&offset) else { return };
         // It had no turn in the order of probes: behind a message that ends each session it would never have one.
         slot.ticket = flight.earlier_ticket;
-        let tried = slot.tries > 0;
-        let next = slot.lane.and_then(|lane| self.lanes.returned(lane, offset, tried));
+        let Slot { lane, tries, .. } = *slot;
+        let Some(lane) = lane else { return self.register(offset) };
+        let next = self.lanes.returned(lane, offset, tries > 0);
         self.register(offset);
-        if let Some(next) = next {
-            self.register(next);
-        }
+        self.pass_turn(lane, next);
     }
 
     fn die(&mut self, offset: u64, flight: &Flight, fault: Fault, tried: bool, effects: &mut Vec<Effect>) {

@@ -60,6 +60,8 @@ pub struct Scheduler {
     counters: Counters,
     /// Kept from call to call for its memory.
     charged: Vec<Suspect>,
+    /// Messages that wait apart in their circuit, or for another try, since somebody asked.
+    newly_apart: Vec<u64>,
 }
 
 impl Scheduler {
@@ -85,6 +87,7 @@ impl Scheduler {
             link_epoch: 0,
             counters: Counters::default(),
             charged: Vec::new(),
+            newly_apart: Vec::new(),
         }
     }
 
@@ -115,6 +118,13 @@ impl Scheduler {
         let waiting = self.members.iter().flat_map(|(_, member)| member.queue.all_waiting());
         let fresh = self.members.iter().filter(held).flat_map(|(_, member)| member.queue.all_fresh());
         self.lanes.blocked().chain(waiting).chain(fresh)
+    }
+
+    /// The messages that came to be among [`Self::apart`] since the last call, some of them perhaps more than once; whether they
+    /// still are is another question. To be called now and then: they are kept until it is.
+    pub fn take_newly_apart(&mut self, into: &mut Vec<u64>) {
+        self.lanes.take_newly(into);
+        into.append(&mut self.newly_apart);
     }
 
     /// Whether a message is among [`Self::apart`].
@@ -152,7 +162,8 @@ impl Scheduler {
         }
         vacant.insert(slot);
         if free {
-            self.members.recount(entry.circuit);
+            self.recount(entry.circuit);
+            self.note_apart(entry.offset, entry.circuit, None);
             self.activate(entry.circuit);
         } else if entry.crash_suspect {
             self.suspected.insert(entry.offset);
@@ -253,17 +264,39 @@ impl Scheduler {
     /// Puts a message whose turn it is into its circuit's queue.
     fn register(&mut self, offset: u64) {
         let Some(slot) = self.slots.get_mut(&offset) else { return };
-        let circuit = slot.circuit;
+        let (circuit, lane) = (slot.circuit, slot.lane);
         let Some(member) = self.members.get_mut(circuit) else { return };
         if slot.tries == 0 {
             slot.place = Place::Fresh;
             member.queue.put_fresh(offset);
+            self.note_apart(offset, circuit, lane);
         } else {
             slot.place = Place::Waiting;
             member.queue.put_waiting(offset, slot.wait());
+            self.newly_apart.push(offset);
         }
-        self.members.recount(circuit);
+        self.recount(circuit);
         self.activate(circuit);
+    }
+
+    /// A message that was never tried is in its circuit's queue: where that waits apart, so does what is parked behind it.
+    fn note_apart(&mut self, offset: u64, circuit: u64, lane: Option<u64>) {
+        if self.members.get(circuit).is_some_and(|member| Members::holds_apart(circuit, member)) {
+            self.newly_apart.push(offset);
+            lane.into_iter().for_each(|lane| self.lanes.block(lane));
+        }
+    }
+
+    /// Counts what waits in a circuit, after a change. If it went down, all that waits in it waits apart.
+    fn recount(&mut self, circuit: u64) {
+        if !self.members.recount(circuit) {
+            return;
+        }
+        let Self { members, lanes, slots, newly_apart, .. } = self;
+        for offset in members.get(circuit).into_iter().flat_map(|member| member.queue.all_fresh()) {
+            newly_apart.push(offset);
+            slots.get(&offset).and_then(|slot| slot.lane).into_iter().for_each(|lane| lanes.block(lane));
+        }
     }
 
     /// Takes a message out of its circuit's queue; it is parked from now on.
@@ -276,7 +309,8 @@ impl Scheduler {
             Place::Parked | Place::InFlight | Place::Suspected => {}
         }
         slot.place = Place::Parked;
-        self.members.recount(slot.circuit);
+        let circuit = slot.circuit;
+        self.recount(circuit);
     }
 
     /// Forgets a message, wherever it is, and gives what was known of it; the next of its lane has the turn.
@@ -299,8 +333,16 @@ impl Scheduler {
     }
 
     fn leave(&mut self, lane: u64, offset: u64) {
-        if let Some(next) = self.lanes.left(lane, offset) {
-            self.register(next);
+        let next = self.lanes.left(lane, offset);
+        self.pass_turn(lane, next);
+    }
+
+    /// A message of a lane has the turn now, if any has. Nobody waits for the back-off of one that is skipped.
+    fn pass_turn(&mut self, lane: u64, mut next: Option<u64>) {
+        while let Some(offset) = next {
+            self.register(offset);
+            let tried = self.slots.get(&offset).is_some_and(|slot| slot.tries > 0);
+            next = if tried { self.lanes.skip(lane, offset) } else { None };
         }
     }
 
@@ -317,7 +359,7 @@ impl Scheduler {
         }
         member.messages = member.messages.saturating_sub(1);
         let is_idle = member.messages == 0;
-        self.members.recount(slot.circuit);
+        self.recount(slot.circuit);
         if is_idle && slot.circuit != 0 && self.members.len() > IDLE_CIRCUITS_MAX {
             let wake = self.members.remove(slot.circuit).and_then(|member| member.wake);
             wake.map(|at| self.timers.remove(&(at, slot.circuit)));

@@ -105,13 +105,13 @@ impl Scheduler {
             let member = self.members.get_mut(circuit)?;
             let pick = member.pick(now, link)?;
             let slot = self.slots.get(&pick.offset)?;
-            let wait = slot.wait();
+            let (wait, lane) = (slot.wait(), slot.lane);
             match pick.kind {
                 Kind::Fresh => member.queue.remove_fresh(pick.offset),
                 Kind::Retry => member.queue.remove_waiting(pick.offset, wait),
             }
-            self.members.recount(circuit);
-            let Some(lane) = slot.lane else { return self.start(link, pick, false) };
+            self.recount(circuit);
+            let Some(lane) = lane else { return self.start(link, pick, false) };
             if !self.lanes.is_busy(lane) {
                 self.lanes.started(lane, pick.offset);
                 return self.start(link, pick, false);

@@ -170,7 +170,7 @@ fn target(
         evaluating: 0,
         parked: VecDeque::new(),
         deadlines: super::deadlines::Deadlines::default(),
-        may_shed: false,
+        apart: Vec::new(),
         floor: 0,
         fetched_below: 0,
         reading,

@@ -12,6 +12,7 @@
 
 use super::{
     RouteEvent, RouteTask,
+    fetch::copied,
     grave::{Exhumed, Letter, Tries},
 };
 use crate::{
@@ -123,6 +124,7 @@ impl RouteTask {
         for (mut letter, read) in letters {
             match read {
                 Ok((stored, mut kept)) => {
+                    let stored = copied(stored);
                     let died_at = letter.died_at.unwrap_or_else(|| self.shared.time.now());
                     let total = match letter.tries {
                         Tries::Known { total, .. } => total,

@@ -169,6 +169,7 @@ fn due(evaluator: &crate::Evaluator, message: &StoredMessage, now: Timestamp) ->
     (received_at <= now.after(delay)).then(|| received_at.after(delay))
 }
 
-fn copied(message: StoredMessage) -> StoredMessage {
+/// A message that is kept without the frame it came in, if it is small.
+pub(super) fn copied(message: StoredMessage) -> StoredMessage {
     if message.len() <= COPIED_BYTES_MAX { message.detached() } else { message }
 }

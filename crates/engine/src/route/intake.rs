@@ -180,11 +180,7 @@ impl RouteTask {
         if target.scheduler.admit(now, entry) {
             let deadline = routed.deadline(deadline);
             let live = Live { stage: Stage::Waiting, loaded: Some(loaded), deadline, due: None };
-            if entry.lane.is_some() || entry.circuit != 0 {
-                target.insert_keyed(offset, live, &self.shared.budget);
-            } else {
-                target.insert(offset, live, &self.shared.budget);
-            }
+            target.insert(offset, live, &self.shared.budget);
         }
     }
 

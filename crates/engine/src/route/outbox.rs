@@ -55,6 +55,8 @@ impl Outbox {
 
     /// A try went wrong, or was charged.
     pub fn touch(&mut self, touch: Touch) {
+        // What waits of its earlier tries would come behind it: it is submitted before it, now.
+        self.touches.extend(self.refused.touches.remove(&(touch.subscription.0, touch.offset)));
         self.touches.push(touch);
     }
 
@@ -197,8 +199,15 @@ mod tests {
         outbox.refuse(earlier);
         outbox.stored(&later);
         outbox.retry(outbox.retry_at().unwrap());
-        let Some(Parcel::Touches(again)) = outbox.take(64 << 10) else { panic!("the other is submitted again") };
-        assert_eq!(again.iter().map(|touch| (touch.offset, touch.tries)).collect::<Vec<_>>(), [(6, 1)]);
+        let again = outbox.take(64 << 10).unwrap();
+        let Parcel::Touches(touches) = &again else { panic!("the other is submitted again") };
+        assert_eq!(touches.iter().map(|touch| (touch.offset, touch.tries)).collect::<Vec<_>>(), [(6, 1)]);
+        // One that was not answered yet when the earlier was to be submitted again.
+        outbox.refuse(again);
+        outbox.touch(touch(6, 2));
+        outbox.retry(outbox.retry_at().unwrap());
+        let Some(Parcel::Touches(touches)) = outbox.take(64 << 10) else { panic!("both") };
+        assert_eq!(touches.iter().map(|touch| (touch.offset, touch.tries)).collect::<Vec<_>>(), [(6, 1), (6, 2)]);
     }
 
     #[test]

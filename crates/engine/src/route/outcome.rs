@@ -67,10 +67,7 @@ impl RouteTask {
         for (offset, _) in finished.iter().filter(|(_, result)| result.is_err()) {
             target.wait_again(*offset);
         }
-        let is_trouble = finished.iter().any(|(_, result)| result.is_err());
-        target.standing.hear(is_trouble);
-        // Whom it blocks or holds is known once it was heard.
-        target.may_shed |= is_trouble;
+        target.standing.hear(finished.iter().any(|(_, result)| result.is_err()));
         let mut effects = Vec::with_capacity(finished.len());
         target.finished(moment, finished, &mut effects);
         for effect in effects {

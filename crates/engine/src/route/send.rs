@@ -2,6 +2,7 @@
 
 use super::{
     RouteEvent, RouteTask,
+    fetch::copied,
     intake::evaluate,
     live::{Loaded, Stage},
     target::{Target, Way},
@@ -118,7 +119,7 @@ impl RouteTask {
             Some(Stage::Waiting | Stage::Sending { .. }) => return,
         };
         let stored = match read {
-            Ok(stored) => stored,
+            Ok(stored) => copied(stored),
             Err(error) => return self.unreadable(at, offset, &error),
         };
         let Some((loaded, deadline)) = self.load_again(at, stored) else { return };

@@ -41,8 +41,8 @@ pub(crate) struct Target {
     pub parked: VecDeque<StoredMessage>,
     /// When waiting messages expire.
     pub deadlines: Deadlines,
-    /// Whether the payload may be in memory of messages that the scheduler holds apart.
-    pub may_shed: bool,
+    /// Messages that the scheduler came to hold apart, and whose payload may be in memory.
+    pub apart: Vec<u64>,
     /// All below is settled, by whomever, as far as it was looked at.
     pub floor: u64,
     /// All below was fetched, unless it had been settled or tried before.
@@ -84,8 +84,11 @@ impl Target {
 
     /// How many messages and bytes it may take in now.
     pub fn room(&mut self, budget: &limits::Budget) -> (usize, usize) {
-        if self.is_full(budget) && std::mem::take(&mut self.may_shed) {
+        self.scheduler.take_newly_apart(&mut self.apart);
+        if self.is_full(budget) {
             self.shed(budget);
+        } else if self.apart.len() > self.live.len() * 2 + limits::FETCH_MESSAGES_MAX {
+            self.forget_unloaded();
         }
         let under_way = self.evaluating + self.parked.len();
         let messages = self.scheduler.room().saturating_sub(under_way).min(limits::FETCH_MESSAGES_MAX);
@@ -105,26 +108,24 @@ impl Target {
     /// Lets the payload go of what the scheduler holds apart: behind a blocked key, in a held circuit, until another try. It
     /// is not counted against the messages that go on, and may not take their memory either; it is read again in its turn.
     fn shed(&mut self, budget: &limits::Budget) {
-        let apart: Vec<u64> = self.scheduler.apart().collect();
-        for offset in apart {
-            if let Some(live) = self.live.get_mut(&offset).filter(|live| live.stage == Stage::Waiting) {
+        for offset in std::mem::take(&mut self.apart) {
+            // One that is on its way, or goes on, is told again if it comes to wait apart again.
+            if self.scheduler.is_apart(offset)
+                && let Some(live) = self.live.get_mut(&offset).filter(|live| live.stage == Stage::Waiting)
+            {
                 let loaded = live.loaded.take();
                 self.unload(loaded.as_ref(), budget);
             }
         }
     }
 
-    /// Takes in a message of a key or a circuit of its own that the scheduler has admitted. Its payload is let go at once if
-    /// the message has to wait apart and there is little room.
-    pub fn insert_keyed(&mut self, offset: u64, mut live: Live, budget: &limits::Budget) {
-        if self.scheduler.is_apart(offset) {
-            if self.is_full(budget) {
-                live.loaded = None;
-            } else {
-                self.may_shed = true;
-            }
-        }
-        self.insert(offset, live, budget);
+    /// Of those that were told to wait apart, keeps the ones that do, and whose payload is in memory.
+    fn forget_unloaded(&mut self) {
+        let Self { scheduler, live, apart, .. } = self;
+        apart.sort_unstable();
+        apart.dedup();
+        apart
+            .retain(|offset| live.get(offset).is_some_and(|live| live.loaded.is_some()) && scheduler.is_apart(*offset));
     }
 
     /// Takes in a message that the scheduler has admitted; its payload is counted.

@@ -53,7 +53,7 @@ impl Writer {
         if self.next_release().is_some_and(|due| due <= Instant::now()) { self.release() } else { Ok(()) }
     }
 
-    /// Lets go of what topics retained long enough.
+    /// Lets go of what topics retained long enough; without room for the note of it, another time.
     pub fn release(&mut self) -> Result<(), Trouble> {
         self.cleaner.released_at = Some(Instant::now());
         let now = (self.shared.options.clock)();
@@ -77,7 +77,14 @@ impl Writer {
                 });
             }
         }
-        if draft.is_empty() { Ok(()) } else { self.write(&draft, now, true) }
+        if draft.is_empty() {
+            return Ok(());
+        }
+        match self.write(&draft, now, true) {
+            // Nobody waits for it, and whoever caused it has been served: it is looked for again in a while.
+            Err(Trouble::NoSpace) => Ok(()),
+            written => written,
+        }
     }
 }
 

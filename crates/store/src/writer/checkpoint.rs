@@ -16,11 +16,7 @@ impl Writer {
     /// them hears nothing of it, since they are stored.
     pub fn checkpoint_when_due(&mut self) -> Result<(), Trouble> {
         self.bytes_since_checkpoint = 0;
-        match self.release_when_due() {
-            // It is looked for again in a while.
-            Ok(()) | Err(Trouble::NoSpace) => {}
-            Err(trouble) => return Err(trouble),
-        }
+        self.release_when_due()?;
         match self.checkpoint(false).and_then(|()| self.remove_dead_segments()) {
             Ok(()) => {
                 self.begin_cleaning(Pace::Busy);

@@ -173,7 +173,14 @@ impl Writer {
         }
         self.release_when_due()?;
         if !self.tidy && since >= self.shared.options.idle {
-            return self.tidy_up(false);
+            return match self.tidy_up(false) {
+                // Put off, and not tried again at once and without end.
+                Err(Trouble::NoSpace) => {
+                    self.last_frame = Instant::now();
+                    Ok(())
+                }
+                tidied => tidied,
+            };
         }
         self.clean_when_due()
     }
