@@ -41,15 +41,13 @@ pub(crate) enum Incoming {
     Publish(Publish),
     /// A publish beyond the limit; its payload is skipped.
     TooLarge {
-        qos: QoS,
-        id: u16,
+        delivery: Delivery,
         topic: Bytes,
         packet_bytes: usize,
     },
     /// A publish that breaks the rules, so that nobody can make a message of it. What acknowledging it takes could be read.
     Malformed {
-        qos: QoS,
-        id: u16,
+        delivery: Delivery,
         /// Whatever bytes stand there.
         topic: Bytes,
         /// A lowercase fragment.
@@ -113,6 +111,22 @@ pub(crate) struct Publish {
     pub(crate) payload: Bytes,
     /// None in 3.1.1.
     pub(crate) properties: Option<Box<PublishProperties>>,
+}
+
+impl Publish {
+    pub(crate) const fn delivery(&self) -> Delivery {
+        Delivery { dup: self.dup, qos: self.qos, id: self.id }
+    }
+}
+
+/// What of a publish belongs to the exchange with the broker and not to the message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Delivery {
+    /// The broker says that it may have sent it before.
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    /// 0 for QoS 0.
+    pub(crate) id: u16,
 }
 
 /// A quality of service as the settings have it; more than 2 is 2.

@@ -39,7 +39,7 @@ pub(crate) struct MqttSource {
     receive_maximum: u16,
     body_bytes_max: u64,
     subscriptions: Arc<Subscriptions>,
-    recorded: Recorded,
+    recorded: Arc<Recorded>,
     /// Counts the connections, from 1.
     epoch: u32,
 }
@@ -64,7 +64,7 @@ impl MqttSource {
             qos,
             receive_maximum: receive_maximum.unwrap_or(RECEIVE_MAXIMUM),
             body_bytes_max: settings.size("max_body").unwrap_or(BODY_BYTES_MAX),
-            recorded: Recorded::default(),
+            recorded: Arc::default(),
             epoch: 0,
         })
     }
@@ -95,7 +95,7 @@ impl MqttSource {
             connection: self.connection.clone(),
             receive_maximum: usize::from(self.receive_maximum),
             body_bytes_max: self.body_bytes_max,
-            recorded: self.recorded.clone(),
+            recorded: Arc::clone(&self.recorded),
         };
         let (link, driver) = Link::start(opened, Inbox::new(terms, awaited), out);
         session::subscribed(&link, self.broker.connect_timeout).await?;

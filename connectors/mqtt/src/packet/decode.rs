@@ -83,7 +83,7 @@ impl Decoder {
             Ok(_) => format!("it cannot be read: {error}"),
         };
         // Not a slice of the buffer, as below.
-        Ok(Incoming::Malformed { qos: head.qos, id: head.id, topic: Bytes::copy_from_slice(head.topic), why })
+        Ok(Incoming::Malformed { delivery: head.delivery, topic: Bytes::copy_from_slice(head.topic), why })
     }
 
     fn skip(&mut self, frame: Frame, buffer: &mut BytesMut) -> Result<Option<Incoming>, String> {
@@ -93,8 +93,7 @@ impl Decoder {
         };
         let taken = head.bytes;
         let too_large = Incoming::TooLarge {
-            qos: head.qos,
-            id: head.id,
+            delivery: head.delivery,
             // Not a slice of the buffer: it is kept longer than what was read with it.
             topic: Bytes::copy_from_slice(head.topic),
             packet_bytes: frame.packet_bytes,
@@ -253,7 +252,7 @@ mod tests {
         let [Incoming::Publish(publish)] = &found[..] else { panic!("{found:?}") };
         assert_eq!(&publish.payload[..], b"payload");
         let found = read(Version::V5, &packet(b"\x04\x03\0\x03xpayload"), 100, 1 << 20).unwrap();
-        assert!(matches!(&found[..], [Incoming::Malformed { id: 7, .. }]), "{found:?}");
+        assert!(matches!(&found[..], [Incoming::Malformed { delivery, .. }] if delivery.id == 7), "{found:?}");
     }
 
     proptest! {
@@ -293,7 +292,7 @@ mod tests {
                 }
                 // Too large, it is skipped, and what stands behind it is found.
                 let packets = read(version, &[&one[..], &[0xd0, 0]].concat(), piece, 8).unwrap();
-                let skipped = matches!(&packets[..], [Incoming::TooLarge { id: found, .. }, Incoming::PingResp] if *found == id);
+                let skipped = matches!(&packets[..], [Incoming::TooLarge { delivery, .. }, Incoming::PingResp] if delivery.id == id);
                 prop_assert!(skipped, "{:?}", packets);
             }
         }

@@ -4,7 +4,7 @@
 //!  byte 1: type << 4 | flags    bytes 2 to 5: remaining length, 7 bits each, least first    rest
 //! ```
 
-use super::QoS;
+use super::{Delivery, QoS};
 
 /// A fixed header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,9 +44,7 @@ pub(super) fn length(bytes: &[u8]) -> Result<Option<(usize, usize)>, &'static st
 /// What is acknowledged of a publish whose rest is skipped or cannot be read.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Head<'a> {
-    pub(super) qos: QoS,
-    /// 0 for QoS 0.
-    pub(super) id: u16,
+    pub(super) delivery: Delivery,
     /// Whatever bytes stand there.
     pub(super) topic: &'a [u8],
     /// From the start of the packet to what stands behind topic and packet id.
@@ -97,7 +95,8 @@ impl Frame {
         if id == 0 && qos != QoS::AtMostOnce {
             return Err(WRONG);
         }
-        Ok(Some(Head { qos, id, topic, bytes: end }))
+        let delivery = Delivery { dup: self.first & 8 != 0, qos, id };
+        Ok(Some(Head { delivery, topic, bytes: end }))
     }
 }
 
@@ -123,12 +122,13 @@ mod tests {
 
     #[test]
     fn heads_wait_for_their_bytes() {
-        let packet = [0x32, 9, 0, 3, b'a', b'/', b'b', 0, 7, 1, 2];
+        let packet = [0x3a, 9, 0, 3, b'a', b'/', b'b', 0, 7, 1, 2];
         let frame = peek(&packet).unwrap().unwrap();
         for cut in 0..9 {
             assert_eq!(frame.head(packet.get(..cut).unwrap()), Ok(None));
         }
-        let head = Head { qos: QoS::AtLeastOnce, id: 7, topic: b"a/b", bytes: 9 };
+        let delivery = Delivery { dup: true, qos: QoS::AtLeastOnce, id: 7 };
+        let head = Head { delivery, topic: b"a/b", bytes: 9 };
         assert_eq!(frame.head(&packet), Ok(Some(head)));
         for wrong in [&[0x36, 4, 0, 0, 0, 1][..], &[0x32, 4, 0, 3, 0, 1], &[0x32, 4, 0, 0, 0, 0]] {
             let frame = peek(wrong).unwrap().unwrap();

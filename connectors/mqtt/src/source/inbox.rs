@@ -5,19 +5,21 @@
 //!  QoS 2: PUBLISH ─► ready ─► engine ─► settled (the id is recorded) ─► PUBREC ─► PUBREL ─► PUBCOMP (forgotten)
 //! ```
 //!
-//! A message of QoS 2 that comes again while its id is recorded was stored: it is confirmed again and not given to the
-//! engine. The record outlives the connection, as the session does, but not the process.
+//! A message of QoS 2 that comes again while it is recorded was stored: it is confirmed again and not given to the engine
+//! ([`super::recorded`]). One that comes again on the same connection before it is settled is on its way already, and is
+//! left out: some brokers of 3.1.1 repeat what is not acknowledged for a while, and an acknowledgement too many would be taken for
+//! that of the next message under the id.
 
-use super::recorded::{Mark, Recorded};
+use super::recorded::{Ids, Look, Recorded};
 use crate::{
     convert::{inbound, now},
     link::{Ended, Out, Role},
-    packet::{Incoming, Publish, QoS, Refused, Step, Version, Why, acknowledge},
+    packet::{Delivery, Incoming, Publish, QoS, Refused, Step, Version, Why, acknowledge},
 };
 use crossdock_connector::{Credit, Event, Received, Settlement, Token, Tracker};
 use crossdock_model::{Refusal, RefusalKind, Text, Timestamp};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,7 +39,7 @@ pub(super) struct Terms {
     pub(super) connection: Text,
     pub(super) receive_maximum: usize,
     pub(super) body_bytes_max: u64,
-    pub(super) recorded: Recorded,
+    pub(super) recorded: Arc<Recorded>,
 }
 
 /// The source's side of a connection.
@@ -49,10 +51,10 @@ pub(super) struct Inbox {
     tracker: Tracker<Due>,
     /// Settled as refused, and not acknowledged yet.
     refused: Vec<(u64, u8)>,
-    /// Ids of QoS 2 whose message is not acknowledged.
-    unsettled: HashSet<u16>,
-    /// The same by their place, while they are not settled, with what they are known by.
-    places: HashMap<u64, (u16, Mark)>,
+    /// Ids whose message is not acknowledged.
+    unsettled: Ids,
+    /// Those of QoS 2 by their place, and how they look, while they are not settled.
+    places: HashMap<u64, (u16, Look)>,
     awaited: Awaited,
     /// When the time is read once for all that came together.
     batch_at: Option<Timestamp>,
@@ -97,7 +99,7 @@ impl Inbox {
             ready_bytes: 0,
             tracker: Tracker::new(),
             refused: Vec::new(),
-            unsettled: HashSet::new(),
+            unsettled: Ids::new(),
             places: HashMap::new(),
             awaited,
             batch_at: None,
@@ -164,8 +166,8 @@ impl Inbox {
 
     /// It is done with: known from here on if it comes again, whenever it is acknowledged.
     fn record(&mut self, seq: u64) {
-        if let Some((id, mark)) = self.places.remove(&seq) {
-            self.terms.recorded.insert(id, mark);
+        if let Some((id, look)) = self.places.remove(&seq) {
+            self.terms.recorded.add(id, look);
         }
     }
 
@@ -174,52 +176,61 @@ impl Inbox {
         tracker.settle(seq, |due| {
             let at = refused.iter().position(|(seq, _)| *seq == due.seq);
             let reason = at.map_or(0, |at| refused.swap_remove(at).1);
-            match due.qos {
-                QoS::AtMostOnce => {}
-                QoS::AtLeastOnce => acknowledge(Step::Acknowledged, due.id, reason, &mut out.bytes),
-                QoS::ExactlyOnce => {
-                    unsettled.remove(&due.id);
-                    acknowledge(Step::Recorded, due.id, reason, &mut out.bytes);
-                }
-            }
+            let step = match due.qos {
+                QoS::AtMostOnce => return,
+                QoS::AtLeastOnce => Step::Acknowledged,
+                QoS::ExactlyOnce => Step::Recorded,
+            };
+            unsettled.remove(due.id);
+            acknowledge(step, due.id, reason, &mut out.bytes);
         });
     }
 
-    fn token(&mut self, qos: QoS, id: u16) -> Token {
+    /// How many messages came on this connection, whatever became of them.
+    pub(super) fn arrived(&self) -> u64 {
+        self.tracker.watermark() + self.tracker.outstanding() as u64
+    }
+
+    fn token(&mut self, delivery: Delivery) -> Token {
+        let Delivery { qos, id, .. } = delivery;
         // The tracker numbers what it gets from 0, so the number is known before.
         let seq = self.arrived();
         self.tracker.receive(Due { qos, id, seq });
         Token { session: self.terms.epoch, scope: 0, seq }
     }
 
-    /// Begins to track a message.
-    fn begin(&mut self, qos: QoS, id: u16) -> Result<Token, Ended> {
-        if qos == QoS::ExactlyOnce && !self.unsettled.insert(id) {
-            return Err(Ended::protocol(format!("the broker sent packet {id} twice on one connection")));
+    /// Begins to track a message; none if it is on its way already, or was stored before and is confirmed again. One that is
+    /// refused unread has no look, and is refused again if it comes again.
+    fn begin(&mut self, delivery: Delivery, look: Option<Look>, out: &mut Out) -> Result<Option<Token>, Ended> {
+        let Delivery { dup, qos, id } = delivery;
+        if qos == QoS::AtMostOnce {
+            return Ok(Some(self.token(delivery)));
         }
-        Ok(self.token(qos, id))
-    }
-
-    /// Begins to track a message that is to be given to the engine; none if it was stored before and is confirmed again.
-    fn begin_publish(&mut self, publish: &Publish, out: &mut Out) -> Result<Option<Token>, Ended> {
-        let Publish { qos, id, dup, topic, payload, .. } = publish;
-        if *qos != QoS::ExactlyOnce {
-            return self.begin(*qos, *id).map(Some);
+        if self.unsettled.contains(id) {
+            if dup {
+                return Ok(None);
+            }
+            if qos == QoS::ExactlyOnce {
+                return Err(Ended::protocol(format!("the broker sent packet {id} twice on one connection")));
+            }
         }
-        let mark = Mark::of(topic, payload);
-        if self.terms.recorded.has(*id, mark, *dup) {
-            let token = self.token(*qos, *id);
+        if self.terms.recorded.has(delivery, look) {
+            let token = self.token(delivery);
             self.settled(token.seq, out);
             return Ok(None);
         }
-        let token = self.begin(*qos, *id)?;
-        self.places.insert(token.seq, (*id, mark));
+        self.unsettled.insert(id);
+        let token = self.token(delivery);
+        if let Some(look) = look {
+            self.places.insert(token.seq, (id, look));
+        }
         Ok(Some(token))
     }
 
     fn publish(&mut self, publish: Publish, out: &mut Out) -> Result<(), Ended> {
         let (qos, bytes) = (publish.qos, publish.payload.len());
-        let Some(token) = self.begin_publish(&publish, out)? else { return Ok(()) };
+        let look = self.terms.recorded.look(&publish);
+        let Some(token) = self.begin(publish.delivery(), look, out)? else { return Ok(()) };
         if bytes as u64 > self.terms.body_bytes_max {
             let refusal = inbound::too_large(bytes, self.terms.body_bytes_max);
             self.ready.push_back(Arrived::Refused(token, qos, refusal));
@@ -237,34 +248,31 @@ impl Inbox {
         Ok(())
     }
 
-    // What is refused is acknowledged, and refused again if it comes again: nobody has to know it by then.
-
-    fn too_large(&mut self, qos: QoS, id: u16, topic: &[u8], packet_bytes: usize) -> Result<(), Ended> {
-        let (token, topic) = (self.begin(qos, id)?, String::from_utf8_lossy(topic));
-        tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
-        let refusal = inbound::too_large(packet_bytes, self.terms.body_bytes_max);
-        self.ready.push_back(Arrived::Refused(token, qos, refusal));
+    fn too_large(&mut self, of: Delivery, topic: &[u8], packet_bytes: usize, out: &mut Out) -> Result<(), Ended> {
+        if let Some(token) = self.begin(of, None, out)? {
+            let topic = String::from_utf8_lossy(topic);
+            tracing::warn!(%topic, packet_bytes, "a message larger than `max_body` is refused");
+            let refusal = inbound::too_large(packet_bytes, self.terms.body_bytes_max);
+            self.ready.push_back(Arrived::Refused(token, of.qos, refusal));
+        }
         Ok(())
     }
 
-    fn malformed(&mut self, qos: QoS, id: u16, topic: &[u8], why: &str) -> Result<(), Ended> {
-        // Debug: what stands in such a topic is not for a terminal.
-        let (token, topic) = (self.begin(qos, id)?, String::from_utf8_lossy(topic));
-        tracing::warn!(?topic, why, "what is no message is refused");
-        self.ready.push_back(Arrived::Refused(token, qos, inbound::malformed(why)));
+    fn malformed(&mut self, of: Delivery, topic: &[u8], why: &str, out: &mut Out) -> Result<(), Ended> {
+        if let Some(token) = self.begin(of, None, out)? {
+            // Debug: what stands in such a topic is not for a terminal.
+            let topic = String::from_utf8_lossy(topic);
+            tracing::warn!(?topic, why, "a message that breaks the rules of MQTT is refused");
+            self.ready.push_back(Arrived::Refused(token, of.qos, inbound::malformed(why)));
+        }
         Ok(())
-    }
-
-    /// How many messages came, whatever became of them.
-    pub(super) fn arrived(&self) -> u64 {
-        self.tracker.watermark() + self.tracker.outstanding() as u64
     }
 
     fn released(&mut self, id: u16, out: &mut Out) -> Result<(), Ended> {
-        if self.unsettled.contains(&id) {
+        if self.unsettled.contains(id) {
             return Err(Ended::protocol(format!("the broker released packet {id}, which was not confirmed")));
         }
-        self.terms.recorded.remove(id);
+        self.terms.recorded.forget(id);
         // One that is not known was released before, on a connection that broke then.
         acknowledge(Step::Complete, id, 0, &mut out.bytes);
         Ok(())
@@ -301,8 +309,8 @@ impl Role for Inbox {
     fn take(&mut self, packet: Incoming, out: &mut Out) -> Result<(), Ended> {
         match packet {
             Incoming::Publish(publish) => self.publish(publish, out),
-            Incoming::TooLarge { qos, id, topic, packet_bytes } => self.too_large(qos, id, &topic, packet_bytes),
-            Incoming::Malformed { qos, id, topic, why } => self.malformed(qos, id, &topic, &why),
+            Incoming::TooLarge { delivery, topic, packet_bytes } => self.too_large(delivery, &topic, packet_bytes, out),
+            Incoming::Malformed { delivery, topic, why } => self.malformed(delivery, &topic, &why, out),
             Incoming::PubRel(id) => self.released(id, out),
             Incoming::SubAck(id, results) => self.subscribed(id, results),
             Incoming::UnsubAck => {

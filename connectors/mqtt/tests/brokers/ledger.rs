@@ -109,6 +109,42 @@ async fn kills_lose_nothing_of_qos_2() {
     kills_lose_nothing("5", 2).await;
 }
 
+/// A message of QoS 2 is known again by DUP and what is in it: the broker sets the one and does not change the other.
+#[tokio::test]
+async fn a_connection_that_is_lost_while_qos_2_is_being_stored_stores_it_once() {
+    for version in ["3.1.1", "5"] {
+        let address = servers::mosquitto().address();
+        let (site, topic) = (Site::new(address, version), servers::unique("once"));
+        let section = serde_json::json!({ "topics": [format!("{topic}/#")], "qos": 2 });
+        let mut source = site.source("r", &section);
+        let mut session = open(&mut source).await;
+        let mut client = Client::connect(address, "", false, None).await;
+        let message = |number| publish(&format!("{topic}/{number}"), qos(2), payload(number));
+        client.publish((0..10).map(message).collect()).await;
+        let mut received = Vec::new();
+        while received.len() < 10 {
+            match timeout(SOON, session.0.next(crate::only_mqtt::CREDIT)).await.unwrap().unwrap() {
+                Event::Messages(messages) => received.extend(messages),
+                event => panic!("{event:?}"),
+            }
+        }
+        // Another client of the same id takes the connection over and settles nothing.
+        drop(open(&mut site.source("r", &section)).await);
+        timeout(SOON, session.0.next(crate::only_mqtt::CREDIT)).await.unwrap().unwrap_err();
+        let settled = received.iter().map(|message| (message.token, crate::only_mqtt::stored())).collect();
+        session.1.settle(settled).await.unwrap_err();
+        drop(session);
+        let mut session = open(&mut source).await;
+        client.publish(vec![message(10)]).await;
+        let Event::Messages(after) = timeout(SOON, session.0.next(crate::only_mqtt::CREDIT)).await.unwrap().unwrap()
+        else {
+            panic!("no message")
+        };
+        let after: Vec<_> = after.iter().map(|message| message.envelope.bytes().to_vec()).collect();
+        assert_eq!(after, [payload(10).into_bytes()], "{version}");
+    }
+}
+
 /// The broker stops as its operator stops it, and comes back, while messages go in and out.
 #[tokio::test(flavor = "multi_thread")]
 async fn restarts_of_the_broker_lose_nothing() {

@@ -13,4 +13,6 @@ mod publishing;
 #[cfg(test)]
 mod receiving;
 #[cfg(test)]
+mod repeating;
+#[cfg(test)]
 mod sessions;

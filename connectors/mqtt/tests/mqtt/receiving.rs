@@ -95,31 +95,6 @@ async fn qos_2_is_recorded_when_it_is_stored() {
     assert_eq!(session.receive(1).await[0].envelope.bytes(), b"new");
 }
 
-/// The broker gave the first one up while nobody was there, and uses its id for others.
-#[tokio::test]
-async fn qos_2_under_the_id_of_one_that_was_stored_is_another_message_unless_it_is_the_same_again() {
-    let broker = Broker::new().await;
-    let mut source = broker.source(&json!({}), &topics());
-    let (mut session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(false));
-    for (id, payload) in [(7, b"x"), (8, b"x"), (9, b"x")] {
-        wire.publish(2, id, false, payload).await;
-    }
-    let received = session.receive(3).await;
-    session.store(&received.iter().map(|message| message.token).collect::<Vec<_>>()).await;
-    assert_eq!(wire.acknowledged(0x50, 3).await, [7, 8, 9]);
-    drop((wire, session));
-    let (mut session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(true));
-    // The same again; one that only looks the same; another one, which was sent before on a connection that broke.
-    wire.publish(2, 7, true, b"x").await;
-    wire.publish(2, 8, false, b"x").await;
-    wire.publish(2, 9, true, b"y").await;
-    assert_eq!(wire.acknowledged(0x50, 1).await, [7]);
-    let others = session.receive(2).await;
-    assert_eq!(others.iter().map(|message| message.envelope.bytes().to_vec()).collect::<Vec<_>>(), [b"x", b"y"]);
-    session.store(&others.iter().map(|message| message.token).collect::<Vec<_>>()).await;
-    assert_eq!(wire.acknowledged(0x50, 2).await, [8, 9]);
-}
-
 /// The store answers when the connection is gone, and not in order.
 #[tokio::test]
 async fn qos_2_that_is_stored_after_the_connection_broke_is_known_when_it_comes_again() {
