@@ -137,6 +137,8 @@ fn webhooks_over_http_into_a_rabbitmq_exchange() {
     let example = Example::start("http-to-rabbitmq", &[("RABBIT", servers::rabbit().url())]);
     let first = example.types("curl");
     assert!(first.contains("202 Accepted"), "{first}");
+    // It is published to nobody, and not to who listens from here on.
+    example.gateway.wait_until_drained("webhooks", SOON);
     // Who listens: once the exchange is there, until one webhook has come.
     let listen = "until amqp-consume -e hooks -r 'hook.payment.#' -c 1 cat; do sleep 0.2; done";
     let mut listener = example.shell(listen).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
