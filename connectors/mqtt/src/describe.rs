@@ -49,7 +49,12 @@ const CONNECTION: &[Field] = &[
         "30s",
         "after how long a silent connection is taken for dead; 0s never",
     ),
-    Field::default("connect_timeout", Kind::Duration, "10s", "for name, connection, TLS, login and subscribing"),
+    Field::default(
+        "connect_timeout",
+        Kind::Duration,
+        "10s",
+        "for name, connection, TLS and login, and again for the answer to a source's SUBSCRIBE",
+    ),
     Field::optional("auth", Kind::Group(AUTH), "the user; may also stand in the URL"),
     Field::optional("tls", Kind::Group(TLS_CLIENT), "whom to trust, and a certificate to show"),
     Field::optional("will", Kind::Group(WILL), "what the broker publishes when a client is lost without a goodbye"),

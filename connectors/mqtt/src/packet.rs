@@ -81,6 +81,8 @@ pub(crate) struct Limits {
     pub(crate) packet_bytes_max: usize,
     /// Seconds, where the broker wants another than we asked for.
     pub(crate) keep_alive: Option<u16>,
+    /// Seconds for which it keeps the session, where that is another time than we asked for; `u32::MAX` is for ever.
+    pub(crate) session_expiry: Option<u32>,
 }
 
 /// Most bytes behind a fixed header (§2.1.4), and the header.
@@ -94,6 +96,7 @@ impl Default for Limits {
             retain: true,
             packet_bytes_max: PACKET_BYTES_MAX,
             keep_alive: None,
+            session_expiry: None,
         }
     }
 }
@@ -116,6 +119,17 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) const fn delivery(&self) -> Delivery {
         Delivery { dup: self.dup, qos: self.qos, id: self.id }
+    }
+
+    /// The bytes of its parts that may be large.
+    pub(crate) fn bytes(&self) -> usize {
+        let properties = self.properties.as_deref().map_or(0, |properties| {
+            let PublishProperties { content_type, response_topic, correlation_data, user_properties, .. } = properties;
+            let texts = [content_type, response_topic].into_iter().flatten().map(String::len).sum::<usize>();
+            let user: usize = user_properties.iter().map(|(name, value)| name.len() + value.len()).sum();
+            texts + correlation_data.as_ref().map_or(0, Bytes::len) + user
+        });
+        self.topic.len() + self.payload.len() + properties
     }
 }
 

@@ -1,5 +1,6 @@
 //! The source: subscribes, and acknowledges what is stored.
 
+mod answers;
 mod inbox;
 mod recorded;
 mod session;
@@ -12,11 +13,12 @@ use crate::{
     packet::{self, QoS, qos},
     topic,
 };
+use answers::{Answers, Subscribe};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use crossdock_connector::{Diagnostic, Diagnostics, Receiver, Settler, Source, SourceConfig, SourceError};
 use crossdock_model::Text;
-use inbox::{Awaited, Inbox, Terms};
+use inbox::{Inbox, Terms};
 use recorded::Recorded;
 use session::{MqttReceiver, MqttSettler};
 use std::{path::Path, sync::Arc};
@@ -88,7 +90,11 @@ impl MqttSource {
         if !opened.session_present {
             self.recorded.clear();
         }
-        let (out, awaited) = self.ask(&opened).await?;
+        let shortened = self.shortened(opened.limits.session_expiry);
+        if let Some(text) = &shortened {
+            tracing::warn!(client_id = self.client_id, "{text}");
+        }
+        let (out, answers) = self.ask(&opened).await?;
         let terms = Terms {
             epoch: self.epoch,
             version: self.broker.version,
@@ -97,16 +103,28 @@ impl MqttSource {
             body_bytes_max: self.body_bytes_max,
             recorded: Arc::clone(&self.recorded),
         };
-        let (link, driver) = Link::start(opened, Inbox::new(terms, awaited), out);
-        session::subscribed(&link, self.broker.connect_timeout).await?;
+        let (link, driver) = Link::start(opened, Inbox::new(terms, answers), out);
+        session::subscribed(&link).await?;
         if link.lock().role.is_subscribed() {
             self.remember(Vec::new()).await;
         }
-        Ok(session::halves(link, driver))
+        Ok(session::halves(link, driver, shortened))
+    }
+
+    /// What to say of a broker that keeps the session for a shorter time than it was asked for (§3.2.2.3.2); none where each
+    /// session begins anew anyway.
+    fn shortened(&self, granted: Option<u32>) -> Option<String> {
+        let asked = self.broker.session_expiry;
+        let granted = granted.filter(|granted| *granted < asked && !self.broker.clean_start)?;
+        let asked = if asked == u32::MAX { "for ever".to_owned() } else { format!("for {asked}s") };
+        Some(format!(
+            "the broker keeps the session for {granted}s after a connection ends, not {asked} as `session_expiry` says: when the \
+             gateway is away for longer, what waits there is lost"
+        ))
     }
 
     /// What is to be asked of the broker, and which answers are then awaited.
-    async fn ask(&self, opened: &Opened) -> Result<(BytesMut, Awaited), Ended> {
+    async fn ask(&self, opened: &Opened) -> Result<(BytesMut, Answers), Ended> {
         let (subscriptions, filters) = (Arc::clone(&self.subscriptions), Arc::clone(&self.filters));
         let unwanted = match opened.session_present {
             true => tokio::task::spawn_blocking(move || subscriptions.unwanted(&filters)).await.unwrap_or_default(),
@@ -117,12 +135,10 @@ impl MqttSource {
             packet::unsubscribe(version, UNSUBSCRIBE_ID, &unwanted, &mut out).map_err(Ended::protocol)?;
         }
         packet::subscribe(version, SUBSCRIBE_ID, &self.filters, self.qos, &mut out).map_err(Ended::protocol)?;
-        let awaited = Awaited {
-            suback: Some((SUBSCRIBE_ID, Arc::clone(&self.filters), self.qos)),
-            unsuback: !unwanted.is_empty(),
-        };
+        let subscribe = Subscribe { id: SUBSCRIBE_ID, filters: Arc::clone(&self.filters), qos: self.qos };
+        let unsubscribe = !unwanted.is_empty();
         self.remember(unwanted).await;
-        Ok((out, awaited))
+        Ok((out, Answers::new(subscribe, unsubscribe, self.broker.connect_timeout)))
     }
 
     /// Writes down what the session may be subscribed to: what is wanted, and what may be left of earlier times.

@@ -51,8 +51,8 @@ pub(crate) trait Role: Send + 'static {
     /// All bytes up to this position of [`Out`] are in the socket's hands.
     fn written(&mut self, position: u64);
 
-    /// Everything that was read at once was taken.
-    fn batch_taken(&mut self);
+    /// Everything that was read at once was taken; `midway` tells whether a packet has begun that is not whole.
+    fn batch_taken(&mut self, midway: bool);
 
     /// Half a second went by.
     ///
@@ -315,7 +315,7 @@ impl Wire {
                 | Incoming::UnsubAck) => role.take(packet, out)?,
             }
         }
-        role.batch_taken();
+        role.batch_taken(!self.buffer.is_empty() || self.decoder.is_skipping());
         drop(state);
         link.to_user.notify_one();
         Ok(())

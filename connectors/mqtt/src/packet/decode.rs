@@ -27,6 +27,11 @@ impl Decoder {
         self.version
     }
 
+    /// Whether something is still to come of a packet that is skipped.
+    pub(crate) const fn is_skipping(&self) -> bool {
+        self.skip_bytes > 0
+    }
+
     /// The next packet, taken off the buffer; none while it is not complete, and then the buffer has room for what is
     /// missing.
     ///
@@ -193,6 +198,7 @@ fn connack(ack: v5::ConnAck) -> ConnAck {
         limits.qos_max = properties.max_qos.unwrap_or(2);
         limits.retain = properties.retain_available != Some(0);
         limits.keep_alive = properties.server_keep_alive;
+        limits.session_expiry = properties.session_expiry_interval;
         if let Some(max) = properties.max_packet_size {
             limits.packet_bytes_max = usize::try_from(max).unwrap_or(PACKET_BYTES_MAX).min(PACKET_BYTES_MAX);
         }

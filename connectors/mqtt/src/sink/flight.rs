@@ -209,7 +209,7 @@ impl Role for Flight {
         self.post();
     }
 
-    fn batch_taken(&mut self) {
+    fn batch_taken(&mut self, _: bool) {
         self.post();
     }
 

@@ -10,11 +10,14 @@
 //! left out: some brokers of 3.1.1 repeat what is not acknowledged for a while, and an acknowledgement too many would be taken for
 //! that of the next message under the id.
 
-use super::recorded::{Ids, Look, Recorded};
+use super::{
+    answers::Answers,
+    recorded::{Ids, Look, Recorded},
+};
 use crate::{
     convert::{inbound, now},
     link::{Ended, Out, Role},
-    packet::{Delivery, Incoming, Publish, QoS, Refused, Step, Version, Why, acknowledge},
+    packet::{Delivery, Incoming, Publish, QoS, Step, Version, acknowledge},
 };
 use crossdock_connector::{Credit, Event, Received, Settlement, Token, Tracker};
 use crossdock_model::{Refusal, RefusalKind, Text, Timestamp};
@@ -26,7 +29,7 @@ use std::{
 
 /// Messages that wait for the engine before reading stops.
 const READY_MESSAGES_MAX: usize = 1024;
-/// Bytes of them.
+/// Bytes of them, with what each has beside its payload: a topic alone may have 64 KiB.
 const READY_BYTES_MAX: usize = 1 << 20;
 /// How long a message rests that was given back, if nobody says.
 const AGAIN_PAUSE: Duration = Duration::from_secs(1);
@@ -55,7 +58,9 @@ pub(super) struct Inbox {
     unsettled: Ids,
     /// Those of QoS 2 by their place, and how they look, while they are not settled.
     places: HashMap<u64, (u16, Look)>,
-    awaited: Awaited,
+    answers: Answers,
+    /// The broker is in the middle of a packet.
+    midway: bool,
     /// When the time is read once for all that came together.
     batch_at: Option<Timestamp>,
     /// A message was given back: then the session ends, so that the broker offers it again.
@@ -65,7 +70,8 @@ pub(super) struct Inbox {
 /// A message that waits for the engine.
 #[derive(Debug)]
 enum Arrived {
-    Message(Received, QoS),
+    /// And its bytes.
+    Message(Received, QoS, usize),
     Refused(Token, QoS, Box<Refusal>),
 }
 
@@ -77,22 +83,8 @@ struct Due {
     seq: u64,
 }
 
-/// The answers to SUBSCRIBE and UNSUBSCRIBE that are still to come.
-#[derive(Debug, Default)]
-pub(super) struct Awaited {
-    /// The filters in the order of the SUBSCRIBE with this id, and what was asked for.
-    pub(super) suback: Option<(u16, Arc<[String]>, QoS)>,
-    pub(super) unsuback: bool,
-}
-
-impl Awaited {
-    const fn is_over(&self) -> bool {
-        self.suback.is_none() && !self.unsuback
-    }
-}
-
 impl Inbox {
-    pub(super) fn new(terms: Terms, awaited: Awaited) -> Self {
+    pub(super) fn new(terms: Terms, answers: Answers) -> Self {
         Self {
             terms,
             ready: VecDeque::new(),
@@ -101,7 +93,8 @@ impl Inbox {
             refused: Vec::new(),
             unsettled: Ids::new(),
             places: HashMap::new(),
-            awaited,
+            answers,
+            midway: false,
             batch_at: None,
             offer_again_at: None,
         }
@@ -109,7 +102,7 @@ impl Inbox {
 
     /// Whether the broker has answered what it was asked at the start.
     pub(super) const fn is_subscribed(&self) -> bool {
-        self.awaited.is_over()
+        self.answers.are_complete()
     }
 
     /// Takes what is ready, of at most the credit; none if nothing is.
@@ -124,16 +117,17 @@ impl Inbox {
             return Some(Event::Refused(refused));
         }
         let mut messages = Vec::with_capacity(self.ready.len().min(credit.messages));
-        let mut bytes = 0;
+        let (mut payload_bytes, mut bytes) = (0, 0);
         while messages.len() < credit.messages {
             let fits = |front: &mut Arrived| match front {
-                Arrived::Message(received, _) => {
-                    messages.is_empty() || bytes + received.envelope.bytes().len() <= credit.bytes
+                Arrived::Message(received, ..) => {
+                    messages.is_empty() || payload_bytes + received.envelope.bytes().len() <= credit.bytes
                 }
                 Arrived::Refused(..) => false,
             };
-            let Some(Arrived::Message(received, _)) = self.ready.pop_front_if(fits) else { break };
-            bytes += received.envelope.bytes().len();
+            let Some(Arrived::Message(received, _, of_it)) = self.ready.pop_front_if(fits) else { break };
+            payload_bytes += received.envelope.bytes().len();
+            bytes += of_it;
             messages.push(received);
         }
         self.ready_bytes -= bytes;
@@ -186,15 +180,10 @@ impl Inbox {
         });
     }
 
-    /// How many messages came on this connection, whatever became of them.
-    pub(super) fn arrived(&self) -> u64 {
-        self.tracker.watermark() + self.tracker.outstanding() as u64
-    }
-
     fn token(&mut self, delivery: Delivery) -> Token {
         let Delivery { qos, id, .. } = delivery;
         // The tracker numbers what it gets from 0, so the number is known before.
-        let seq = self.arrived();
+        let seq = self.tracker.watermark() + self.tracker.outstanding() as u64;
         self.tracker.receive(Due { qos, id, seq });
         Token { session: self.terms.epoch, scope: 0, seq }
     }
@@ -228,11 +217,11 @@ impl Inbox {
     }
 
     fn publish(&mut self, publish: Publish, out: &mut Out) -> Result<(), Ended> {
-        let (qos, bytes) = (publish.qos, publish.payload.len());
+        let (qos, payload_bytes, bytes) = (publish.qos, publish.payload.len(), publish.bytes());
         let look = self.terms.recorded.look(&publish);
         let Some(token) = self.begin(publish.delivery(), look, out)? else { return Ok(()) };
-        if bytes as u64 > self.terms.body_bytes_max {
-            let refusal = inbound::too_large(bytes, self.terms.body_bytes_max);
+        if payload_bytes as u64 > self.terms.body_bytes_max {
+            let refusal = inbound::too_large(payload_bytes, self.terms.body_bytes_max);
             self.ready.push_back(Arrived::Refused(token, qos, refusal));
             return Ok(());
         }
@@ -241,7 +230,7 @@ impl Inbox {
             Ok(envelope) => {
                 let envelope = Arc::new(envelope);
                 self.ready_bytes += bytes;
-                self.ready.push_back(Arrived::Message(Received { token, envelope, claim: None }, qos));
+                self.ready.push_back(Arrived::Message(Received { token, envelope, claim: None }, qos, bytes));
             }
             Err(refusal) => self.ready.push_back(Arrived::Refused(token, qos, refusal)),
         }
@@ -277,44 +266,19 @@ impl Inbox {
         acknowledge(Step::Complete, id, 0, &mut out.bytes);
         Ok(())
     }
-
-    fn subscribed(&mut self, id: u16, results: Vec<Result<QoS, Refused>>) -> Result<(), Ended> {
-        let Some((_, filters, wanted)) = self.awaited.suback.take_if(|(awaited, ..)| *awaited == id) else {
-            return Err(Ended::protocol("the broker answered a SUBSCRIBE that was not sent"));
-        };
-        if results.len() != filters.len() {
-            return Err(Ended::protocol("the broker did not answer for each filter of the SUBSCRIBE"));
-        }
-        for (filter, result) in filters.iter().zip(results) {
-            let refused = match result {
-                Ok(granted) if granted as u8 >= wanted as u8 => continue,
-                // With less than was asked for, messages could be lost and nobody would know.
-                Ok(granted) => {
-                    let (granted, wanted) = (granted as u8, wanted as u8);
-                    let text = format!("the broker grants QoS {granted} and not {wanted}: set `qos: {granted}`");
-                    Refused { why: Why::Unsupported, text }
-                }
-                Err(refused) => refused,
-            };
-            let Refused { why, text } = refused;
-            // What is not there for us is `missing`, whatever the login was worth.
-            let why = if matches!(why, Why::Busy | Why::Denied) { why } else { Why::Unsupported };
-            return Err(Ended::refused(Refused { why, text: format!("no subscription to `{filter}`: {text}") }));
-        }
-        Ok(())
-    }
 }
 
 impl Role for Inbox {
     fn take(&mut self, packet: Incoming, out: &mut Out) -> Result<(), Ended> {
+        self.answers.heard(Instant::now());
         match packet {
             Incoming::Publish(publish) => self.publish(publish, out),
             Incoming::TooLarge { delivery, topic, packet_bytes } => self.too_large(delivery, &topic, packet_bytes, out),
             Incoming::Malformed { delivery, topic, why } => self.malformed(delivery, &topic, &why, out),
             Incoming::PubRel(id) => self.released(id, out),
-            Incoming::SubAck(id, results) => self.subscribed(id, results),
+            Incoming::SubAck(id, results) => self.answers.subscribed(id, results),
             Incoming::UnsubAck => {
-                self.awaited.unsuback = false;
+                self.answers.unsubscribed();
                 Ok(())
             }
             Incoming::PubAck(id, _) | Incoming::PubRec(id, _) | Incoming::PubComp(id) => {
@@ -332,8 +296,9 @@ impl Role for Inbox {
 
     fn written(&mut self, _: u64) {}
 
-    fn batch_taken(&mut self) {
+    fn batch_taken(&mut self, midway: bool) {
         self.batch_at = None;
+        self.midway = midway;
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), Ended> {
@@ -342,13 +307,18 @@ impl Role for Inbox {
                 "a message could not be stored: connecting again, so that the broker offers it again",
             ));
         }
-        Ok(())
+        // The answer stands behind what the session held back, so a broker that sends that is given the time, and so is one that
+        // nobody listens to.
+        if self.midway || !self.wants_more() {
+            self.answers.heard(now);
+        }
+        self.answers.check(now)
     }
 
     /// What has a packet id comes again in the next session; only what has none is still given out.
     fn end(&mut self, _: &Ended) {
         self.ready.retain(|arrived| match arrived {
-            Arrived::Message(_, qos) | Arrived::Refused(_, qos, _) => *qos == QoS::AtMostOnce,
+            Arrived::Message(_, qos, _) | Arrived::Refused(_, qos, _) => *qos == QoS::AtMostOnce,
         });
     }
 }

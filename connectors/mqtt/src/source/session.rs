@@ -1,18 +1,17 @@
 //! The two halves of a connection that the engine holds.
 
 use super::inbox::Inbox;
-use crate::link::{Driver, End, Ended, Link};
+use crate::link::{Driver, Ended, Link};
 use async_trait::async_trait;
 use crossdock_connector::{Credit, Event, Receiver, Settlement, Settler, SourceError, Token};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 use tokio::time::timeout_at;
 
 /// Takes what has come.
 pub(super) struct MqttReceiver {
     link: Arc<Link<Inbox>>,
+    /// What the operator is to know of the session, until it is told.
+    untold: Option<String>,
 }
 
 /// Acknowledges. The connection ends with it.
@@ -21,19 +20,15 @@ pub(super) struct MqttSettler {
     driver: Driver,
 }
 
-/// The halves of a connection.
-pub(super) fn halves(link: Arc<Link<Inbox>>, driver: Driver) -> (MqttReceiver, MqttSettler) {
-    (MqttReceiver { link: Arc::clone(&link) }, MqttSettler { link, driver })
+/// The halves of a connection; `untold` is shown for as long as the session lives.
+pub(super) fn halves(link: Arc<Link<Inbox>>, driver: Driver, untold: Option<String>) -> (MqttReceiver, MqttSettler) {
+    (MqttReceiver { link: Arc::clone(&link), untold }, MqttSettler { link, driver })
 }
 
 /// Waits until the broker has answered the SUBSCRIBE, or until what the session held back fills the inbox: then it was
 /// subscribed before, and the answer stands behind messages that nobody has taken yet.
-///
-/// # Errors
-/// The session ended, or for so long neither an answer nor a message came.
-pub(super) async fn subscribed(link: &Link<Inbox>, patience: Duration) -> Result<(), Ended> {
+pub(super) async fn subscribed(link: &Link<Inbox>) -> Result<(), Ended> {
     use crate::link::Role as _;
-    let (mut arrived, mut by) = (0, tokio::time::Instant::now() + patience);
     loop {
         {
             let state = link.lock();
@@ -43,20 +38,17 @@ pub(super) async fn subscribed(link: &Link<Inbox>, patience: Duration) -> Result
             if state.role.is_subscribed() || !state.role.wants_more() {
                 return Ok(());
             }
-            if arrived != state.role.arrived() {
-                (arrived, by) = (state.role.arrived(), tokio::time::Instant::now() + patience);
-            }
         }
-        if timeout_at(by, link.news()).await.is_err() {
-            let text = format!("the broker did not answer the SUBSCRIBE within {patience:?}");
-            return Err(Ended::new(End::Silent, text));
-        }
+        link.news().await;
     }
 }
 
 #[async_trait]
 impl Receiver for MqttReceiver {
     async fn next(&mut self, credit: Credit) -> Result<Event, SourceError> {
+        if let Some(text) = self.untold.take() {
+            return Ok(Event::Blocked(text));
+        }
         loop {
             {
                 let mut state = self.link.lock();

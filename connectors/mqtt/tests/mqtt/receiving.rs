@@ -275,6 +275,23 @@ async fn a_full_gateway_stops_reading_and_goes_on_pinging() {
     assert!(matches!(some, Event::Messages(messages) if (10..200).contains(&messages.len())));
 }
 
+/// Anybody who may publish chooses topic and properties.
+#[tokio::test]
+async fn a_full_gateway_stops_reading_also_where_payloads_are_empty() {
+    let broker = Broker::new().await;
+    let mut source = broker.source(&json!({}), &topics());
+    let (_session, mut wire) = tokio::join!(Session::open(&mut source), broker.subscribed(false));
+    let mut packet = vec![0x30, 0xe2, 0xd4, 0x03, 0xea, 0x00];
+    packet.resize(packet.len() + 60_000, b't');
+    // Sixty times what waits at most, and several times what sockets hold.
+    let flood = async {
+        for _ in 0..1000 {
+            wire.write(&packet).await;
+        }
+    };
+    assert!(timeout(Duration::from_secs(3), flood).await.is_err(), "it reads all there is");
+}
+
 #[tokio::test]
 async fn a_silent_broker_is_given_up() {
     let broker = Broker::new().await;

@@ -1,7 +1,7 @@
 //! Logging in and subscribing: what goes wrong there, and what is told of it.
 
 use crate::common::{Broker, SOON, Session, connection, connector};
-use crossdock_connector::{Connector, SourceError, SourceErrorKind as Kind};
+use crossdock_connector::{Connector, Event, SourceError, SourceErrorKind as Kind};
 use rumqttc_v4::mqttbytes::v4;
 use rumqttc_v5::mqttbytes::v5;
 use serde_json::json;
@@ -74,20 +74,51 @@ async fn a_broker_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_answer_the_subscribe_is_given_up() {
+async fn a_broker_that_does_not_answer_the_subscribe_is_given_up_though_it_answers_pings() {
     let broker = Broker::new().await;
+    let section = json!({ "connect_timeout": "700ms", "keep_alive": "1s" });
     let script = async {
         let (mut wire, _) = broker.welcome(false).await;
-        // It goes on answering pings.
         while let Some(packet) = wire.try_read().await {
-            if matches!(packet, v4::Packet::PingReq) {
+            if packet == v4::Packet::PingReq {
                 wire.write(&[0xd0, 0]).await;
             }
         }
     };
-    let error = trouble(&broker, json!({ "connect_timeout": "1500ms", "keep_alive": "1s" }), script).await;
+    let error = trouble(&broker, section.clone(), script).await;
     assert_eq!(error.kind, Kind::Connection, "{error}");
-    assert!(error.to_string().contains("SUBSCRIBE"), "{error}");
+    assert_eq!(error.text, "the broker did not answer the SUBSCRIBE within 700ms");
+    // The session may be subscribed to what an earlier one of the same name had asked for.
+    let mut source = broker.source(&json!({}), &json!({ "topics": ["gone"] }));
+    tokio::join!(Session::open(&mut source), broker.subscribed(false));
+    let script = async {
+        let (mut wire, _) = broker.welcome(true).await;
+        assert!(matches!(wire.read().await, v4::Packet::Unsubscribe(_)));
+        wire.grant().await;
+        while wire.try_read().await.is_some() {}
+    };
+    let error = trouble(&broker, section, script).await;
+    assert_eq!(error.text, "the broker did not answer the UNSUBSCRIBE within 700ms");
+}
+
+/// The answer stands behind what the session held back, and the way is slow.
+#[tokio::test]
+async fn a_broker_that_is_in_the_middle_of_a_message_is_given_the_time() {
+    let broker = Broker::new().await;
+    let section = json!({ "connect_timeout": "300ms", "keep_alive": "4s" });
+    let mut source = broker.source(&section, &json!({ "topics": ["t"] }));
+    let script = async {
+        let (mut wire, _) = broker.welcome(true).await;
+        wire.read().await;
+        wire.write(&[0x32, 9, 0, 1, b't', 0, 1, b'k']).await;
+        // This comes after two seconds.
+        assert_eq!(wire.try_read().await, Some(v4::Packet::PingReq));
+        wire.write(b"ept").await;
+        wire.write(&[0xd0, 0, 0x90, 3, 0, 1, 1]).await;
+        wire
+    };
+    let (mut session, _wire) = tokio::join!(Session::open(&mut source), script);
+    assert_eq!(session.receive(1).await[0].envelope.bytes(), b"kept");
 }
 
 #[tokio::test]
@@ -178,6 +209,45 @@ async fn logins_carry_what_is_configured() {
         wire
     };
     tokio::join!(Session::open(&mut source), script);
+}
+
+#[tokio::test]
+async fn a_broker_that_keeps_the_session_for_a_shorter_time_is_told_of() {
+    let broker = Broker::new().await;
+    for (section, granted, told) in [
+        (json!({}), Some(0_u32), Some("for 0s after a connection ends, not for 86400s")),
+        (json!({}), Some(86_399), Some("for 86399s after")),
+        (json!({ "session_expiry": "100000d" }), Some(86_400), Some("not for ever")),
+        (json!({}), Some(86_400), None),
+        (json!({}), Some(u32::MAX), None),
+        (json!({}), None, None),
+        (json!({ "clean_start": true }), Some(0), None),
+    ] {
+        let mut section = section;
+        section["version"] = json!("5");
+        let mut source = broker.source(&section, &json!({ "topics": ["a"] }));
+        let script = async {
+            let mut wire = broker.accept().await;
+            wire.read_v5().await;
+            match granted {
+                Some(seconds) => {
+                    wire.write(&[0x20, 8, 0, 0, 5, 0x11]).await;
+                    wire.write(&seconds.to_be_bytes()).await;
+                }
+                None => wire.write(&[0x20, 3, 0, 0, 0]).await,
+            }
+            wire.read_v5().await;
+            wire.write(&[0x90, 4, 0, 1, 0, 1]).await;
+            wire.write(&[0x32, 7, 0, 1, b'a', 0, 1, 0, b'x']).await;
+            wire
+        };
+        let (mut session, _wire) = tokio::join!(Session::open(&mut source), script);
+        if let Some(told) = told {
+            let Event::Blocked(text) = session.next().await else { panic!("it is not told") };
+            assert!(text.contains(told), "{text}");
+        }
+        assert_eq!(session.receive(1).await[0].envelope.bytes(), b"x");
+    }
 }
 
 #[tokio::test]
