@@ -21,6 +21,7 @@ mod preview;
 mod sink;
 mod source;
 mod tables;
+pub mod tcp;
 pub mod tls;
 mod tracker;
 

@@ -53,7 +53,7 @@ impl Link {
     pub async fn open(endpoint: &Endpoint, role: &str) -> Result<Self, Trouble> {
         let by = Instant::now() + endpoint.connect_timeout;
         let opening = async {
-            let stream = dial::dial(endpoint).await?;
+            let stream = dial::dial(endpoint, by).await?;
             login::login(endpoint, stream, role).await
         };
         let late = |_| {

@@ -2,7 +2,7 @@
 
 use super::shared::{Shared, unroutable};
 use crate::{
-    link::{Delivery, Heard, Reader, Trouble, Writer},
+    link::{CHANNEL, Delivery, Heard, Reader, Trouble, Writer},
     wire::{Method, Told},
 };
 use bytes::BytesMut;
@@ -65,8 +65,12 @@ fn take(reader: &mut Reader, writer: &Writer, shared: &Shared) -> Result<(), Tro
 
 fn hear(heard: Heard, writer: &Writer, shared: &Shared, results: &mut Results) {
     match heard {
-        Heard::Method { method, .. } => {
-            if method == Method::Told(Told::Unblocked) {
+        Heard::Method { channel, method } => {
+            if matches!(method, Method::Told(Told::Flow(_))) && channel != CHANNEL {
+                // Nothing is published there.
+                return;
+            }
+            if matches!(method, Method::Told(Told::Unblocked | Told::Flow(true))) {
                 // What was being written when the server began to block.
                 let writer = writer.clone();
                 tokio::spawn(async move { writer.send(BytesMut::new()).await });

@@ -16,6 +16,7 @@
 //!   published: an exchange that is not there, names and headers that are too long.
 //! - While the server blocks, nothing more is published, and nothing times out.
 
+mod flow;
 mod listener;
 mod plan;
 mod sender;

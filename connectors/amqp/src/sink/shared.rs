@@ -1,12 +1,15 @@
 //! What the two halves of a sink's session share, and the one place where results are made of what the server says.
 
-use super::window::{Published, Window};
+use super::{
+    flow::Flow,
+    window::{Published, Window},
+};
 use crate::{
     link::Trouble,
     wire::{Method, Told},
 };
 use crossdock_connector::{Completions, Results};
-use crossdock_model::{Answer, Fault, FaultClass, Text};
+use crossdock_model::Fault;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -58,27 +61,6 @@ pub enum Asking {
     Open,
     /// The server closed it, and has not heard that we know.
     Closed,
-}
-
-/// Whether the server lets publish.
-pub enum Flow {
-    /// It does; confirms are awaited since then at the earliest.
-    Free { since: Instant },
-    /// It does not (`connection.blocked`).
-    Blocked {
-        /// Why.
-        reason: Text,
-        /// Since when.
-        since: Instant,
-        /// How many messages told so.
-        voices: usize,
-    },
-}
-
-impl Default for Flow {
-    fn default() -> Self {
-        Self::Free { since: Instant::now() }
-    }
 }
 
 impl Shared {
@@ -145,9 +127,9 @@ impl Shared {
                     return Err(Trouble::new(crate::link::TroubleKind::Broken, text));
                 }
             }
-            Flow::Blocked { reason, since, voices } => {
+            Flow::Blocked { bars, since, voices } => {
                 if *voices < VOICES && now.saturating_duration_since(*since) > BLOCKED_PATIENCE {
-                    window.give_up_newest(VOICES - *voices, &blocked(reason), &mut results);
+                    window.give_up_newest(VOICES - *voices, &bars.fault(), &mut results);
                     *voices += results.len();
                     self.change.notify_one();
                 }
@@ -176,9 +158,9 @@ impl State {
     pub fn blocked(&mut self) -> Option<Fault> {
         match &mut self.flow {
             Flow::Free { .. } => None,
-            Flow::Blocked { reason, voices, .. } => {
+            Flow::Blocked { bars, voices, .. } => {
                 *voices += 1;
-                Some(blocked(reason))
+                Some(bars.fault())
             }
         }
     }
@@ -199,15 +181,7 @@ impl State {
         match told {
             Told::Ack { tag, multiple } => self.window.confirmed(tag, multiple, true, results),
             Told::Nack { tag, multiple } => self.window.confirmed(tag, multiple, false, results),
-            Told::Blocked(reason) => {
-                tracing::warn!(%reason, "the AMQP server blocks publishing");
-                self.flow = Flow::Blocked { reason, since: Instant::now(), voices: 0 };
-            }
-            Told::Unblocked => {
-                tracing::info!("the AMQP server lets publish again");
-                self.flow = Flow::Free { since: Instant::now() };
-            }
-            Told::Flow(_) | Told::Cancel => {}
+            Told::Blocked(_) | Told::Unblocked | Told::Flow(_) | Told::Cancel => self.flow.hear(&told),
         }
     }
 
@@ -224,11 +198,6 @@ pub fn unroutable(text: &str, exchange: &str, routing_key: &str) -> Fault {
     let place = if exchange.is_empty() { "the default exchange".into() } else { format!("exchange `{exchange}`") };
     let text = format!("the server returned it ({text}): {place} has no queue for the routing key `{routing_key}`");
     Fault::rejected("amqp.unroutable", text)
-}
-
-fn blocked(reason: &str) -> Fault {
-    let text = format!("the server blocks publishing (connection.blocked): {reason}");
-    Fault::new(FaultClass::Busy, "amqp.blocked", text).answered_by(Answer::Intermediary)
 }
 
 /// What the end of a session means for a message in flight. The server names one that it finds too large by its size.

@@ -1,13 +1,10 @@
 //! A sender beside a server that reads, blocks and confirms when a test says so.
 
-use super::{
-    sender::AmqpSender,
-    shared::{Flow, Shared},
-    *,
-};
+use super::{sender::AmqpSender, shared::Shared, *};
 use crate::{
     DESCRIPTION,
     link::{Reader, Writer},
+    wire::Told,
 };
 use crossdock_connector::{ConnectionConfig, Outgoing, Rendered, RenderedValue, Results, Ticket};
 use crossdock_model::{Envelope, MessageId, Text, Timestamp};
@@ -156,12 +153,26 @@ async fn a_question_is_not_late_while_the_server_blocks() {
     let shared = Arc::clone(&rig.shared);
     submit(&mut rig, 1, async {
         patiently("the question", || shared.lock().asked.is_some()).await;
-        let (reason, since) = (Text::from_static("low on memory"), Instant::now());
-        shared.lock().flow = Flow::Blocked { reason, since, voices: 2 };
+        let hear = |told| shared.lock().hear(Method::Told(told), &mut Results::new());
+        hear(Told::Blocked(Text::from_static("low on memory")));
         tokio::time::sleep(TIMEOUT * 3).await;
-        shared.lock().flow = Flow::Free { since: Instant::now() };
+        hear(Told::Unblocked);
         tokio::time::sleep(TIMEOUT / 2).await;
         shared.lock().hear(Method::ExchangeDeclareOk, &mut Results::new());
     })
     .await;
+}
+
+/// Some servers slow publishers down with `channel.flow`.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_published_while_the_channel_is_to_be_still() {
+    let mut rig = Rig::new("e");
+    let shared = Arc::clone(&rig.shared);
+    shared.lock().hear(Method::Told(Told::Flow(false)), &mut Results::new());
+    let batch = rig.batch(2);
+    rig.sender.submit(batch).await.unwrap();
+    let posted = std::mem::take(&mut *rig.posted.lock().unwrap());
+    assert_eq!((posted, shared.lock().window.last()), (vec![(1, false), (2, false)], 0));
+    shared.lock().hear(Method::Told(Told::Flow(true)), &mut Results::new());
+    submit(&mut rig, 2, async {}).await;
 }

@@ -5,7 +5,7 @@ use super::{
     base::{Base, PROTOCOLS},
     private,
 };
-use crossdock_connector::tls;
+use crossdock_connector::{tcp, tls};
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
@@ -60,28 +60,12 @@ async fn resolve(base: &Base) -> Result<Vec<SocketAddr>, DialError> {
     Ok(addresses)
 }
 
-/// Tries each address; one that does not answer gets its share of the time.
 async fn connect(base: &Base, addresses: &[SocketAddr], by: Instant) -> Result<TcpStream, DialError> {
-    let mut last = "the name has no address".to_owned();
-    for (at, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        let share = now + by.saturating_duration_since(now) / left;
-        match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // A request is one write; waiting to fill a packet would only delay it.
-                if let Err(error) = stream.set_nodelay(true) {
-                    last = error.to_string();
-                    continue;
-                }
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error.to_string(),
-            Err(_) => last = "no answer".to_owned(),
-        }
-    }
-    let text = format!("no connection to {}:{}: {last}", base.host, base.port);
-    Err(DialError { code: "http.connect", text })
+    let stream = tcp::connect_any(addresses, by).await;
+    stream.map_err(|why| {
+        let text = format!("no connection to {}:{}: {why}", base.host, base.port);
+        DialError { code: "http.connect", text }
+    })
 }
 
 async fn secure(
