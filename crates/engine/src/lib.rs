@@ -27,6 +27,7 @@ mod operation;
 mod options;
 mod publish;
 mod queue;
+mod room;
 mod route;
 mod shared;
 mod sift;

@@ -76,7 +76,11 @@ pub(crate) const EXPIRY_MESSAGES_MAX: usize = 256;
 pub(crate) const SIFT_MESSAGES_MAX: usize = 20_000;
 /// Messages that such a search reads at once.
 pub(crate) const SIFT_PAGE: usize = 128;
-/// How soon what found a channel full, or the volume, is tried again.
+/// How soon a channel that was full is looked at again, at first.
+pub(crate) const ROOM_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// How soon at the latest.
+pub(crate) const ROOM_LOOK_MAX: Duration = Duration::from_millis(32);
+/// How soon what found no room is tried again, wherever there was none.
 pub(crate) const FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// How much of a frame a commit has taken: it must fit one, and a frame must fit a segment.

@@ -7,7 +7,7 @@ use super::{
     is_running,
     release::{Release, release},
 };
-use crate::{RequestError, browse::page, claims::commit, gateway::Inner, limits::FULL_PAUSE, shared::Phase};
+use crate::{RequestError, browse::page, claims::commit, gateway::Inner, room::RoomWatch, shared::Phase};
 use crossdock_model::MessageId;
 use crossdock_settings::Rate;
 use crossdock_store::{
@@ -15,7 +15,7 @@ use crossdock_store::{
     StoredMessage, SubscriptionInfo, Txn,
 };
 use std::sync::Arc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// Dead letters that are looked at together.
 const LOOKED_AT: usize = 64;
@@ -65,7 +65,7 @@ pub(crate) async fn run(inner: Arc<Inner>, operation: Operation) {
 
 async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestError> {
     let interval = body.rate.map(Rate::interval);
-    let mut next = Instant::now();
+    let (mut next, mut room, mut moved) = (Instant::now(), RoomWatch::new(), 0);
     for (channel, until) in &body.until {
         let mut place = Place { channel: channel.clone(), from: None, until: *until };
         loop {
@@ -79,7 +79,9 @@ async fn work(inner: &Inner, id: MessageId, body: &Body) -> Result<(), RequestEr
                 Step::Through => break,
                 Step::Wait(from) => {
                     place.from = Some(from);
-                    sleep(FULL_PAUSE).await;
+                    let done = inner.operations.get(id).map_or(0, |operation| operation.done);
+                    let some = std::mem::replace(&mut moved, done) < done;
+                    sleep_until(room.found_none(some, &*inner.shared.channels, std::iter::empty())).await;
                 }
                 Step::Stop => return Ok(()),
             }

@@ -5,12 +5,13 @@ use super::{
     cache::Cache,
     gate::Gate,
     grave::Grave,
+    moves::ChannelWay,
     notes::Noted,
     outbox::Outbox,
     reading::Reading,
     sink::SinkWay,
     standing::Standing,
-    target::{ChannelWay, Target, Way},
+    target::{Target, Way},
 };
 use crate::{Evaluator, account::Channel, claims::Claimed, limits, metrics::Histogram, shared::Shared};
 use crossdock_config::{ChannelKind, OnFailure, Route, WhenFull};
@@ -143,9 +144,7 @@ fn target(
 ) -> Target {
     let (in_flight_max, way) = match plan.destination {
         Destination::Sink { sink, in_flight_max } => (in_flight_max, Way::Sink(SinkWay::new(at, sink, events.clone()))),
-        Destination::Channel(channel) => {
-            (limits::CHANNEL_IN_FLIGHT_MAX, Way::Channel(ChannelWay { channel, queue: Vec::new() }))
-        }
+        Destination::Channel(channel) => (limits::CHANNEL_IN_FLIGHT_MAX, Way::Channel(ChannelWay::new(channel))),
     };
     let reading = Reading::new();
     let (ring, bells_of_store) = (reading.ring(), bells.clone());

@@ -28,6 +28,7 @@ mod intake;
 mod lease;
 mod link;
 mod live;
+mod moves;
 mod notes;
 mod outbox;
 mod outcome;

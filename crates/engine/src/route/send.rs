@@ -1,19 +1,17 @@
-//! Starting what the schedulers say: to sinks, to channels, or to be read again first.
+//! Starting what the schedulers say: to sinks, to channels ([`super::moves`]), or to be read again first.
 
 use super::{
     RouteEvent, RouteTask,
     fetch::copied,
     intake::evaluate,
     live::{Loaded, Stage},
-    target::{Target, Way},
+    target::Way,
 };
-use crate::{crash::Permit, limits::Fill, tasks::blocking};
+use crate::{crash::Permit, tasks::blocking};
 use crossdock_connector::{Outgoing, Ticket};
 use crossdock_delivery::Start;
 use crossdock_model::{Answer, Fault, FaultClass, Text, Timestamp};
-use crossdock_store::{
-    CommitError, Committed, EncodedMessage, Offsets, Outcome, PutResult, ReadError, Settle, StoredMessage, Txn,
-};
+use crossdock_store::{Outcome, ReadError, StoredMessage};
 use std::{sync::Arc, time::Duration};
 
 impl RouteTask {
@@ -26,7 +24,9 @@ impl RouteTask {
             if self.permit == Permit::Suspect && !target.wants_alone(moment) {
                 continue;
             }
-            target.poll(moment, &mut starts);
+            if !target.is_waiting_for_room() {
+                target.poll(moment, &mut starts);
+            }
             if target.is_noted(&starts) {
                 self.note(at, std::iter::empty());
             }
@@ -68,7 +68,7 @@ impl RouteTask {
             }
             Way::Channel(way) => {
                 live.stage = Stage::Sending { session: 0, attempt };
-                way.queue.push(offset);
+                way.push(offset);
             }
         }
     }
@@ -173,99 +173,6 @@ impl RouteTask {
                 let fault = Fault::new(FaultClass::Busy, "store.read", error.to_string()).answered_by(Answer::Nobody);
                 self.finish(at, vec![(offset, Err(fault))]);
             }
-        }
-    }
-
-    /// Moves what was started to a target that is a channel: put there and settled here in one frame.
-    fn move_on(&mut self, at: usize) {
-        let Some(Target { way: Way::Channel(way), .. }) = self.targets.get_mut(at) else { return };
-        let records = 2 + way.channel.closed.len();
-        let mut offsets = std::mem::take(&mut way.queue).into_iter().peekable();
-        while offsets.peek().is_some() {
-            let Some(target) = self.targets.get(at) else { return };
-            let mut fill = Fill::new(self.shared.plan.gateway().store.segment_bytes);
-            let bytes = |offset: &u64| {
-                let loaded = target.live.get(offset).and_then(|live| live.loaded.as_ref());
-                loaded.map_or(0, |loaded| loaded.bytes() + loaded.envelope.bytes().len())
-            };
-            let some = std::iter::from_fn(|| offsets.next_if(|offset| fill.takes(bytes(offset), records))).collect();
-            self.submit_move(at, some);
-        }
-    }
-
-    fn submit_move(&mut self, at: usize, offsets: Vec<u64>) {
-        let Some(target) = self.targets.get_mut(at) else { return };
-        let Way::Channel(way) = &target.way else { return };
-        let channel = Arc::clone(&way.channel);
-        let (mut txn, mut settled) = (Txn::default(), Offsets::new());
-        for (bundle, offset) in offsets.iter().enumerate() {
-            let Some(loaded) = target.live.get(offset).and_then(|live| live.loaded.as_ref()) else {
-                // Settled meanwhile, by another target that met it.
-                target.unsent(*offset);
-                continue;
-            };
-            let message = EncodedMessage::new(&loaded.envelope, None);
-            if let Some(why) = channel.never_holds(message.len()) {
-                self.under_way += 1;
-                let (offsets, result) = (vec![*offset], Err(CommitError::Invalid(why.into())));
-                drop(self.events_to_self.send(RouteEvent::Moved { target: at, offsets, result }));
-                continue;
-            }
-            let put = channel.put(message, u32::try_from(bundle).unwrap_or(u32::MAX));
-            txn.puts.push(put.in_place_of(target.claimed.subscription, *offset));
-            settled.push(*offset);
-        }
-        let offsets = settled.iter().collect();
-        txn.settles.push(Settle {
-            subscription: target.claimed.subscription,
-            outcome: Outcome::Delivered,
-            offsets: settled,
-        });
-        self.under_way += 1;
-        let events = self.events_to_self.clone();
-        let completion = move |result| drop(events.send(RouteEvent::Moved { target: at, offsets, result }));
-        self.shared.channels.commit(&self.fences, txn, Box::new(completion));
-    }
-
-    /// The store answered a move.
-    pub(super) fn moved(&mut self, at: usize, offsets: Vec<u64>, result: Result<Committed, CommitError>) {
-        self.under_way -= 1;
-        let results: Vec<_> = match result {
-            Ok(committed) => {
-                let stored = committed.puts.iter().filter(|put| matches!(put, PutResult::Stored { .. })).count();
-                if let Some(Target { way: Way::Channel(way), .. }) = self.targets.get(at) {
-                    way.channel.count_appended(stored as u64);
-                }
-                offsets.into_iter().map(|offset| (offset, Ok(()))).collect()
-            }
-            // All or nothing: what is left of the room may do for some of them.
-            Err(CommitError::Full { .. } | CommitError::NoSpace) if offsets.len() > 1 => {
-                for offset in offsets {
-                    self.submit_move(at, vec![offset]);
-                }
-                return;
-            }
-            Err(error @ (CommitError::Full { .. } | CommitError::NoSpace)) => {
-                let fault = Fault::new(FaultClass::Busy, "channel.full", self.full(at, &error));
-                offsets.into_iter().map(|offset| (offset, Err(fault.clone()))).collect()
-            }
-            Err(CommitError::Invalid(text)) => {
-                let fault = Fault::rejected("channel.invalid", &*text);
-                offsets.into_iter().map(|offset| (offset, Err(fault.clone()))).collect()
-            }
-            Err(error @ (CommitError::Failed(_) | CommitError::Closed | CommitError::Fenced)) => {
-                return self.shared.store_failed(&error);
-            }
-        };
-        self.finish(at, results);
-    }
-
-    fn full(&self, at: usize, error: &CommitError) -> String {
-        match (self.targets.get(at).map(|target| &target.way), error) {
-            (Some(Way::Channel(way)), CommitError::Full { .. }) => {
-                format!("the channel `{}` is full", way.channel.name)
-            }
-            _ => error.to_string(),
         }
     }
 }

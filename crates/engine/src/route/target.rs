@@ -4,12 +4,13 @@ use super::{
     deadlines::Deadlines,
     link::SharedLink,
     live::{Live, LiveMap, Loaded, Stage},
+    moves::ChannelWay,
     notes::Noted,
     reading::Reading,
     sink::SinkWay,
     standing::Standing,
 };
-use crate::{account::Channel, claims::Claimed, limits, metrics::Histogram};
+use crate::{claims::Claimed, limits, metrics::Histogram};
 use crossdock_delivery::{Effect, Scheduler, Start};
 use crossdock_model::{Fault, Moment, Text, Timestamp};
 use crossdock_store::StoredMessage;
@@ -65,20 +66,20 @@ pub(crate) enum Way {
     Channel(ChannelWay),
 }
 
-/// A channel that is a target.
-pub(crate) struct ChannelWay {
-    /// The channel.
-    pub channel: Arc<Channel>,
-    /// Started, and not submitted yet.
-    pub queue: Vec<u64>,
-}
-
 impl Target {
     /// Whether it sends through a connector.
     pub const fn is_connector(&self) -> bool {
         match self.way {
             Way::Sink(_) => true,
             Way::Channel(_) => false,
+        }
+    }
+
+    /// Whether what is started waits for room in a channel.
+    pub fn is_waiting_for_room(&self) -> bool {
+        match &self.way {
+            Way::Sink(_) => false,
+            Way::Channel(way) => way.is_waiting(),
         }
     }
 

@@ -69,6 +69,8 @@ impl RouteTask {
         self.read();
         if !self.held && self.stopping.is_none() && self.permit != Permit::Nothing {
             self.start();
+        } else {
+            self.take_moves_back();
         }
         self.note_changes();
         self.flush();
@@ -159,7 +161,8 @@ impl RouteTask {
         let reads = !self.held && self.is_free() && !self.grave.is_full() && self.chunks.is_empty();
         let mut earliest: Option<Moment> = None;
         for (at, target) in self.targets.iter().enumerate() {
-            let scheduled = if self.held || self.permit == Permit::Nothing { None } else { target.wake_at(now) };
+            let starts = !self.held && self.permit != Permit::Nothing && !target.is_waiting_for_room();
+            let scheduled = if starts { target.wake_at(now) } else { None };
             let expires = target.deadlines.first().map(|at| time.moment_of(at));
             let parked = if reads { self.parked_until(at).map(|due| time.moment_of(due)) } else { None };
             let leased = target.reading.leases.wake_at();
@@ -169,9 +172,14 @@ impl RouteTask {
         let earliest = [earliest, leased].into_iter().flatten().min();
         let wake = time.instant(earliest);
         let sieve_at = self.gate.as_ref().and_then(|gate| gate.retry_at);
+        let moves = self.targets.iter().filter_map(|target| match &target.way {
+            Way::Sink(_) => None,
+            Way::Channel(way) => way.retry_at(),
+        });
         [self.grave.retry_at(), self.outbox.retry_at(), sieve_at, self.stopping]
             .into_iter()
             .flatten()
+            .chain(moves)
             .fold(wake, Instant::min)
     }
 
@@ -244,12 +252,9 @@ impl RouteTask {
         }
         self.hold_or_release();
         for target in &mut self.targets {
-            let taken_back: Vec<u64> = match &mut target.way {
-                Way::Sink(sink) => sink.take_back().into_iter().map(|outgoing| outgoing.ticket.0).collect(),
-                Way::Channel(way) => std::mem::take(&mut way.queue),
-            };
-            for offset in taken_back {
-                target.unsent(offset);
+            let Way::Sink(sink) = &mut target.way else { continue };
+            for outgoing in sink.take_back() {
+                target.unsent(outgoing.ticket.0);
             }
         }
     }

@@ -92,6 +92,14 @@ impl DoorPlan {
         judged
     }
 
+    /// The channels in which a message that found no room wants it.
+    pub fn wants_room_in(&self, message: Option<&Judged>) -> &[Arc<Channel>] {
+        match message.map(|message| &message.decision) {
+            Some(Decision::Bury { .. }) => std::slice::from_ref(&self.dead_letters),
+            Some(Decision::Append(_) | Decision::Tell { .. }) | None => &self.channels,
+        }
+    }
+
     fn judge_one(&self, Received { token, envelope, claim }: Received) -> Judged {
         Judged { token, bytes: envelope.bytes().len(), decision: self.decide(&envelope, claim) }
     }

@@ -10,7 +10,7 @@ use super::{
     door::{DoorPlan, Judged},
     settling::{Settling, panicked},
 };
-use crate::{SourceState, account::DoorEnd, limits, shared::Phase, tasks::caught};
+use crate::{SourceState, account::DoorEnd, limits, room::RoomWatch, shared::Phase, tasks::caught};
 use crossdock_connector::{Credit, Event, Received, Receiver, Settlement, Settler, SourceError, Token};
 use crossdock_model::{Refusal, Text};
 use crossdock_store::{CommitError, Committed};
@@ -49,6 +49,7 @@ pub(crate) struct Session<'a> {
     load: Load,
     /// When what found no room is tried again.
     retry_at: Option<Instant>,
+    room: RoomWatch,
     /// Received and not settled by scope; there are few.
     scopes: Vec<(u32, usize)>,
     revoking: Vec<(u32, Instant)>,
@@ -104,6 +105,7 @@ impl<'a> Session<'a> {
             answers: mpsc::unbounded_channel(),
             load: Load::default(),
             retry_at: None,
+            room: RoomWatch::new(),
             scopes: Vec::new(),
             revoking: Vec::new(),
             intake: Intake::Open,
@@ -204,7 +206,7 @@ impl<'a> Session<'a> {
         self.paused.borrow_and_update();
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+            self.retry_at = self.room.look(&*self.plan.shared.channels);
         }
         let Self { revoking, scopes, settling, .. } = self;
         revoking.retain(|(scope, by)| {
@@ -324,6 +326,7 @@ impl<'a> Session<'a> {
     /// Hands settlements to the settler, and keeps what found no room.
     fn settle(&mut self, settled: Settled) {
         self.plan.door.count_received(settled.received);
+        let some = !settled.settlements.is_empty();
         for (token, _, bytes) in &settled.settlements {
             self.unload(*token, *bytes);
         }
@@ -335,10 +338,11 @@ impl<'a> Session<'a> {
             }
             return;
         }
-        let names: Vec<_> = self.plan.channels.iter().map(|channel| &*channel.name).collect();
+        let (channels, full) = (&*self.plan.shared.channels, self.plan.wants_room_in(settled.again.front()));
+        let names: Vec<_> = full.iter().map(|channel| &*channel.name).collect();
         let reason = format!("no room in {}: what was received waits and nothing more is asked for", names.join(", "));
         self.board.set(time, SourceState::Up, Some(Text::from(reason)));
-        self.retry_at = Some(Instant::now() + limits::FULL_PAUSE);
+        self.retry_at = Some(self.room.found_none(some, channels, full.iter().map(|channel| channel.number)));
         for message in settled.again.into_iter().rev() {
             self.waiting.push_front(message);
         }

@@ -65,6 +65,59 @@ routes:
     rig.account();
 }
 
+/// Room in a queue is made by whoever reads it, all the time: neither a source nor a route that finds none waits for long.
+#[test]
+fn a_small_queue_does_not_slow_down_what_flows_through_it() {
+    let rig = Rig::start(
+        "
+channels: { a: { queue: { max_messages: 7 } }, b: { queue: { max_messages: 5 } } }
+routes:
+  in: { from: { broker: {} }, to: { queue: a } }
+  move: { from: { queue: a }, to: { queue: b } }
+  out: { from: { queue: b }, to: { ask: { connection: p, path: a } } }
+",
+    );
+    // With half a second for each time that one of them is full, this would take minutes.
+    for n in 0..1500 {
+        rig.push("in", &format!("{{\"n\":{n}}}"));
+    }
+    until("all deliveries", || rig.world.taken().len() == 1500);
+    let payloads: Vec<String> = rig.world.taken().into_iter().map(|got| got.payload).collect();
+    let expected: Vec<String> = (0..1500).map(|n| format!("{{\"n\":{n}}}")).collect();
+    assert_eq!(payloads, expected, "the order of receipt is kept");
+    rig.account();
+}
+
+/// What waits for room in a channel is on its way only as far as it can be taken back.
+#[test]
+fn what_waits_for_room_can_be_paused_and_expires() {
+    let rig = Rig::start(
+        "
+channels: { a: { queue: {} }, b: { queue: { max_messages: 10 } } }
+routes:
+  in: { from: { ask: {} }, to: { queue: a } }
+  move: { from: { queue: a }, steps: [ { expire: { after: 8s } } ], to: { queue: b } }
+  out: { from: { queue: b }, to: { ask: { connection: p, path: a } } }
+",
+    );
+    rig.block_on(rig.gateway().pause("out")).unwrap();
+    for n in 0..60 {
+        rig.push("in", &format!("{{\"n\":{n}}}"));
+    }
+    until("it is full", || rig.channel("b").messages == 10);
+    rig.block_on(rig.gateway().pause("move")).unwrap();
+    until("nothing is on its way", || rig.route("move").targets[0].in_flight == 0);
+    rig.block_on(rig.gateway().resume("out")).unwrap();
+    until("the queue is empty", || rig.channel("b").messages == 0);
+    assert_eq!((rig.route("move").counts.delivered, rig.world.taken().len()), (10, 10), "it is paused");
+    rig.block_on(rig.gateway().pause("out")).unwrap();
+    rig.block_on(rig.gateway().resume("move")).unwrap();
+    until("it is full again", || rig.channel("b").messages == 10);
+    until("the rest expires", || rig.route("move").counts.expired == 40);
+    assert_eq!(rig.route("move").counts.delivered, 20);
+    rig.account();
+}
+
 #[test]
 fn several_channels_take_a_message_or_none_does() {
     let rig = Rig::start(
